@@ -1,0 +1,47 @@
+/** A protocol, as the server sees it. `src/protocols/index.ts` lists them; nothing else registers. */
+import type { Broker } from '#broker';
+import type { Clock, Log, Metrics, OptionRows, Random, Timers, Values } from '#kit';
+import type { Connection } from './connection.ts';
+import type { ListenerPlan } from './listener.ts';
+
+/** What a protocol is given. */
+export interface Host {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Scoped to the protocol's name. */
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Stable id of this server's data folder, and the program's version. */
+  readonly serverId: string;
+  readonly version: string;
+  /** Addresses really bound, by listener name, once listening: port 0 is resolved here. */
+  bound(listener: string): readonly { address: string; port: number }[];
+  /** True when a certificate is configured, so that `Connection.startTls` works. */
+  tlsAvailable(): boolean;
+}
+
+export interface Instance {
+  /** A new connection. The protocol calls `connection.handle` before it returns. */
+  accept(connection: Connection): void;
+  /** Rows for admin, by noun of `resources`. */
+  list?(noun: string): Iterable<Readonly<Record<string, string | number | boolean | null>>>;
+  /** Takes leave of all clients in the protocol's own way and resolves when they are gone. */
+  close(): Promise<void>;
+}
+
+/** A noun that admin lists for the protocol: `connections`, `sessions`, `groups`. */
+export interface ResourceRow {
+  readonly noun: string;
+  readonly columns: readonly string[];
+}
+
+export interface Protocol<Rows extends OptionRows = OptionRows> {
+  /** Log scope, metric label, option section, admin column: lower case, one word. */
+  readonly name: string;
+  readonly options: Rows;
+  listeners(options: Values<Rows>): ListenerPlan[];
+  readonly resources?: readonly ResourceRow[];
+  open(host: Host, options: Values<Rows>): Instance;
+}
