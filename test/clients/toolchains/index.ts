@@ -1,0 +1,13 @@
+/** The toolchains of the foreign clients; `install.ts` beside this installs them all at once. */
+import { debian } from './debian.ts';
+import { natsGo } from './go.ts';
+import { kafkaTools } from './kafka-tools.ts';
+import { python } from './python.ts';
+
+export { debian } from './debian.ts';
+export { natsGo } from './go.ts';
+export { kafkaToolArguments, kafkaTools } from './kafka-tools.ts';
+export { python } from './python.ts';
+export { forgetFailure, type Ready, ready, type Toolchain } from './toolchain.ts';
+
+export const TOOLCHAINS = [debian, python, kafkaTools, natsGo] as const;
