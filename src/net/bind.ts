@@ -1,0 +1,122 @@
+/** Opens the TCP ports of one listen text. */
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { BrokerError, type Log } from '#kit';
+import { type ListenAddress, showAddress } from './address.ts';
+
+export interface Bound {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The kernel cuts it to `somaxconn`. A burst of connects must fit, or clients wait for a retry. */
+const BACKLOG = 4096;
+const KEEP_ALIVE_DELAY_MS = 60_000;
+const FREE_PORT_TRIES = 16;
+
+/**
+ * Listens, and resolves to the open servers: two for `localhost`, where the machine has IPv6.
+ * @throws BrokerError `bad-configuration` with a sentence for the operator.
+ */
+export async function bind(
+  name: string,
+  listen: ListenAddress,
+  onSocket: (socket: Socket) => void,
+  log: Log,
+): Promise<Server[]> {
+  if (listen.host === '*') return [await bindAnywhere(name, listen.port, onSocket)];
+  if (listen.host !== 'localhost') {
+    return [await explained(name, listen.host, listen.port, onSocket)];
+  }
+  for (let attempt = 1; ; attempt++) {
+    const first = await explained(name, '127.0.0.1', listen.port, onSocket);
+    const { port } = boundOf(first);
+    try {
+      return [first, await open('::1', port, onSocket)];
+    } catch (error) {
+      if (isMissingFamily(error)) {
+        log.info('listening on IPv4 only: this machine has no IPv6 loopback', { listener: name });
+        return [first];
+      }
+      first.close();
+      // A port that the system chose for IPv4 may be taken for IPv6.
+      const mayRetry = listen.port === 0 && codeOf(error) === 'EADDRINUSE';
+      if (!mayRetry || attempt === FREE_PORT_TRIES) throw explain(name, '::1', port, error);
+    }
+  }
+}
+
+export function boundOf(server: Server): Bound {
+  const { address, port } = server.address() as AddressInfo;
+  return { address, port };
+}
+
+async function bindAnywhere(
+  name: string,
+  port: number,
+  onSocket: (socket: Socket) => void,
+): Promise<Server> {
+  try {
+    return await open('::', port, onSocket);
+  } catch (error) {
+    if (!isMissingFamily(error)) throw explain(name, '::', port, error);
+    return explained(name, '0.0.0.0', port, onSocket);
+  }
+}
+
+async function explained(
+  name: string,
+  host: string,
+  port: number,
+  onSocket: (socket: Socket) => void,
+): Promise<Server> {
+  try {
+    return await open(host, port, onSocket);
+  } catch (error) {
+    throw explain(name, host, port, error);
+  }
+}
+
+function open(host: string, port: number, onSocket: (socket: Socket) => void): Promise<Server> {
+  const server = createServer({
+    // The end of the client's stream must not cut off what is still queued for it.
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog: BACKLOG }, () => {
+      server.off('error', reject);
+      server.on('connection', onSocket);
+      resolve(server);
+    });
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function isMissingFamily(error: unknown): boolean {
+  return ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EPROTONOSUPPORT'].includes(codeOf(error));
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use; stop the program that has it or choose another port',
+  EACCES: 'this user may not open the port; choose one above 1023 or give the right to it',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  ENOTFOUND: 'this name has no address',
+};
+
+function explain(name: string, host: string, port: number, error: unknown): BrokerError {
+  const code = codeOf(error);
+  const hint = HINTS[code] ?? (error instanceof Error ? error.message : String(error));
+  const where = showAddress({ address: host, port });
+  return new BrokerError(
+    'bad-configuration',
+    `The listener ${name} cannot open ${where}: ${hint}.`,
+    { listener: name, address: host, port, code },
+    error,
+  );
+}

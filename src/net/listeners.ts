@@ -1,0 +1,182 @@
+/** All open ports of a server and the limits that hold over all of them. */
+import type { Server, Socket } from 'node:net';
+import type { Connection, ListenerPlan, Transport } from '#contract';
+import { assert, type Clock, type Log, type Metrics, type Values } from '#kit';
+import { parseListen } from './address.ts';
+import { type Bound, bind, boundOf } from './bind.ts';
+import type { Certificate } from './certificate.ts';
+import { Door } from './door.ts';
+import { type Doorway, type DoorwayCounts, doorwayCounts } from './doorway.ts';
+import { HalfOpen } from './half-open.ts';
+import type { NET_OPTIONS } from './net-options.ts';
+import type { Turn } from './turn.ts';
+
+export interface ListenersContext {
+  readonly options: Values<typeof NET_OPTIONS>;
+  readonly certificate: Certificate | null;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export interface OpenListener {
+  readonly name: string;
+  readonly transport: Transport | 'http';
+  readonly addresses: readonly Bound[];
+}
+
+interface Opened extends OpenListener {
+  readonly servers: readonly Server[];
+  readonly counts: DoorwayCounts;
+}
+
+export class Listeners {
+  readonly #context: ListenersContext;
+  readonly #halfOpen: HalfOpen;
+  readonly #opened = new Map<string, Opened>();
+  readonly #sockets = new Set<Socket>();
+
+  constructor(context: ListenersContext) {
+    this.#context = context;
+    this.#halfOpen = new HalfOpen(context.clock, context.turn, {
+      countMax: context.options.halfOpenMax,
+      firstBytesMs: context.options.firstBytesTimeout,
+    });
+  }
+
+  /**
+   * Opens a listener of a protocol; one that has no address, or needs a certificate that is not
+   * there, stays closed.
+   * @throws BrokerError `bad-configuration` when a port cannot be had.
+   */
+  async open(plan: ListenerPlan, accept: (connection: Connection) => void): Promise<void> {
+    const { options, certificate, log } = this.#context;
+    const encrypted = plan.transport === 'tls' || plan.transport === 'wss';
+    if (encrypted && certificate === null) return;
+    const doorway = this.#doorway(plan.name, accept);
+    const door = new Door(doorway, plan, {
+      proxied: options.proxyListeners.includes(plan.name),
+      handshakeMs: options.firstBytesTimeout,
+      messageBytesMax: options.websocketMessageMax,
+      allowedHosts: options.allowedHosts,
+    });
+    const enter = (socket: Socket): void => door.enter(socket);
+    await this.#bind(plan.name, plan.transport, plan.listen, doorway.counts, enter, log);
+  }
+
+  /** Opens a listener whose sockets go to an HTTP server as they are; for admin. */
+  async openHttp(
+    name: string,
+    listen: readonly string[],
+    serve: (socket: Socket) => void,
+  ): Promise<void> {
+    const counts = doorwayCounts(this.#context.metrics, name);
+    await this.#bind(name, 'http', listen, counts, serve, this.#context.log);
+  }
+
+  /** Addresses of a listener, ports resolved; empty when it is not open. */
+  bound(name: string): readonly Bound[] {
+    return this.#opened.get(name)?.addresses ?? [];
+  }
+
+  list(): OpenListener[] {
+    return [...this.#opened.values()];
+  }
+
+  /** Connections open now on a listener. */
+  connections(name: string): number {
+    return this.#opened.get(name)?.counts.open.value ?? 0;
+  }
+
+  /** Closes the ports; connections live on. */
+  stopAccepting(): void {
+    for (const { servers } of this.#opened.values()) {
+      for (const server of servers) server.close();
+    }
+  }
+
+  /** Cuts what is left. */
+  close(): void {
+    this.stopAccepting();
+    this.#halfOpen.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #doorway(name: string, accept: (connection: Connection) => void): Doorway {
+    const { options, certificate, turn, log, metrics } = this.#context;
+    return {
+      listener: name,
+      log: log.with({ listener: name }),
+      counts: doorwayCounts(metrics, name),
+      turn,
+      timers: turn,
+      halfOpen: this.#halfOpen,
+      sendMark: options.sendMark,
+      lingerMs: options.lingerTimeout,
+      certificate,
+      accept,
+    };
+  }
+
+  async #bind(
+    name: string,
+    transport: OpenListener['transport'],
+    listen: readonly string[],
+    counts: DoorwayCounts,
+    enter: (socket: Socket) => void,
+    log: Log,
+  ): Promise<void> {
+    assert(!this.#opened.has(name), `listener names are unique: ${name}`);
+    const onSocket = this.#gate(name, counts, enter);
+    const servers: Server[] = [];
+    try {
+      for (const text of listen) {
+        if (text === 'off') continue;
+        servers.push(...(await bind(name, parseListen(text), onSocket, log)));
+      }
+    } catch (error) {
+      for (const server of servers) server.close();
+      throw error;
+    }
+    if (servers.length === 0) return;
+    this.#opened.set(name, { name, transport, addresses: servers.map(boundOf), servers, counts });
+  }
+
+  /** Counts sockets in and out, and turns away those beyond the limits. */
+  #gate(
+    name: string,
+    counts: DoorwayCounts,
+    enter: (socket: Socket) => void,
+  ): (socket: Socket) => void {
+    const { options, log } = this.#context;
+    const sockets = this.#sockets;
+    function onClose(this: Socket): void {
+      counts.open.add(-1);
+      sockets.delete(this);
+    }
+    return (socket) => {
+      const full =
+        sockets.size >= options.connectionsMax ||
+        counts.open.value >= options.listenerConnectionsMax;
+      if (full) {
+        counts.refused.add();
+        log.warn('connection refused: the limit of open connections is reached', {
+          listener: name,
+          connections: sockets.size,
+        });
+      }
+      // Without a remote address it was closed already, before we could accept it.
+      if (full || socket.remoteAddress === undefined) {
+        socket.on('error', () => {});
+        socket.destroy();
+        return;
+      }
+      counts.total.add();
+      counts.open.add();
+      sockets.add(socket);
+      socket.on('close', onClose);
+      enter(socket);
+    };
+  }
+}
