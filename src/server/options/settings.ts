@@ -1,0 +1,58 @@
+/** The effective value of every option, and where each came from. */
+import { camel, type OptionRows, type Values } from '#kit';
+import type { Option, OptionSchema } from './option-schema.ts';
+import { type OptionValue, showOption } from './option-value.ts';
+
+export interface Setting {
+  readonly option: Option;
+  readonly value: OptionValue;
+  /** `default`, `file robustmq.toml`, `environment ROBUSTMQ_…` or `flag --…`. */
+  readonly from: string;
+}
+
+export class Settings {
+  readonly schema: OptionSchema;
+  readonly #given: ReadonlyMap<string, Setting>;
+
+  constructor(schema: OptionSchema, given: ReadonlyMap<string, Setting>) {
+    this.schema = schema;
+    this.#given = given;
+  }
+
+  get(name: string): Setting | undefined {
+    const option = this.schema.options.get(name);
+    if (option === undefined) return undefined;
+    return this.#given.get(name) ?? { option, value: option.row.default, from: 'default' };
+  }
+
+  /** True when anybody set the option, even to its default. */
+  isGiven(name: string): boolean {
+    return this.#given.has(name);
+  }
+
+  /** The values of one section under their camelCase names. */
+  section<Rows extends OptionRows>(name: string, rows: Rows): Values<Rows> {
+    const values: Record<string, OptionValue> = {};
+    for (const key of Object.keys(rows)) values[camel(key)] = this.get(`${name}.${key}`)!.value;
+    return values as Values<Rows>;
+  }
+
+  /** All settings as a TOML file whose comments say where each value came from. */
+  show(): string {
+    const lines: string[] = [];
+    for (const { name, rows } of this.schema.sections) {
+      lines.push(`[${name}]`);
+      for (const key of Object.keys(rows)) {
+        const { value, from } = this.get(`${name}.${key}`)!;
+        const shown = isSecret(key) && value !== '' ? '"…"' : showOption(value);
+        lines.push(`${`${key} = ${shown}`.padEnd(44)} # ${from}`);
+      }
+      lines.push('');
+    }
+    return lines.join('\n');
+  }
+}
+
+function isSecret(key: string): boolean {
+  return /(^|-)(password|secret|token)$/.test(key);
+}
