@@ -13,6 +13,11 @@ import { deadline } from './program.ts';
 const PROGRAM = path.resolve(import.meta.dirname, '../../bin/robust-server.mjs');
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 30_000;
+/**
+ * The official servers in place of ours, as `kafka=29092,nats=24222`: shows that a test asks for what
+ * the peer of its protocol does. Tests that restart or kill the server are not for that.
+ */
+const PEERS = process.env['ROBUSTMQ_TEST_PEERS'] ?? '';
 const LISTENERS = ['mqtt', 'mqtt-ws', 'kafka', 'nats', 'nats-ws', 'amqp', 'admin'] as const;
 
 export type ListenerName = (typeof LISTENERS)[number];
@@ -63,6 +68,12 @@ export class Server {
 
   /** Starts the process and resolves at its `ready in N ms`. Ports of an earlier start are kept. */
   async start(): Promise<void> {
+    if (PEERS !== '') {
+      for (const [, name, port] of PEERS.matchAll(/([a-z-]+)=(\d+)/g)) {
+        this.ports[name as ListenerName] = Number(port);
+      }
+      return;
+    }
     const listens = LISTENERS.flatMap((name) => [
       `--${name}-listen`,
       `localhost:${this.ports[name]}`,
