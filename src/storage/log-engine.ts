@@ -106,6 +106,12 @@ export interface ShardLog {
    * @returns a function that ends it.
    */
   tail(listener: (log: ShardLog) => void): () => void;
+  /**
+   * The first batch boundary from which at most `bytes` remain up to the high watermark (which itself
+   * is the answer when not even the last batch fits). For retention by size; need not be exact to a
+   * batch where data was reorganised, but never keeps less than asked.
+   */
+  offsetForBytes(bytes: number): number | Promise<number>;
   /** Drops everything before `offset`; durable with the next checkpoint or commit. Frees disk later. */
   trim(offset: number): void;
   /** Drops the log and all its data. The id is not used again. */

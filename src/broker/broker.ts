@@ -1,0 +1,394 @@
+/**
+ * The broker: what all protocols share. It finds the home of a message, stores it once, hands it to
+ * whoever is interested, and tells the publisher when it is on disk. It speaks no protocol's language.
+ */
+import { BrokerError, type Clock, type Log, type Metrics, type Random, type Timers } from '#kit';
+import type { MetaStore } from '#meta';
+import type { Appended, BatchFacts, EngineHealth, LogEngine } from '#storage';
+import { type Address, flatAddress } from './address.ts';
+import { Cursors } from './cursors.ts';
+import { Definitions } from './definitions.ts';
+import { Interest, type Plan, type Subscription, type SubscriptionRequest } from './interest.ts';
+import { LastValues } from './last-values.ts';
+import type { Message } from './message.ts';
+import { OpenPartitions } from './open-partitions.ts';
+import type { Follower, Partition, PublishSink } from './partition.ts';
+import { partitionOf } from './partitioner.ts';
+import type { Pattern } from './pattern.ts';
+import type { Principal } from './principal.ts';
+import { type Action, type Credentials, Principals } from './principals.ts';
+import { ProducerIds } from './producer-ids.ts';
+import type { Queue } from './queue.ts';
+import { Queues } from './queues.ts';
+import { Retention } from './retention.ts';
+import { type Home, type HomeRule, Routes } from './routes.ts';
+import { StateTable } from './state-table.ts';
+import { Streams } from './streams.ts';
+
+export interface BrokerOptions {
+  /** Make streams for addresses that have a default home. */
+  readonly autoCreate: boolean;
+  /** Largest value of a message. */
+  readonly messageBytesMax: number;
+  /** Bound for what one compressed batch may become when another protocol reads it. */
+  readonly openedBytesMax: number;
+}
+
+export const DEFAULT_OPTIONS: BrokerOptions = {
+  autoCreate: true,
+  messageBytesMax: 16 << 20,
+  openedBytesMax: 64 << 20,
+};
+
+export interface BrokerGiven {
+  readonly engine: LogEngine;
+  readonly meta: MetaStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly options?: Partial<BrokerOptions>;
+}
+
+/** An address with what was found out about it; good as long as the broker says so. */
+export class Target {
+  readonly address: Address;
+  readonly rule: HomeRule;
+  plan: Plan | null = null;
+  home: Home | null = null;
+  homeVersion = -1;
+
+  constructor(address: Address, rule: HomeRule) {
+    this.address = address;
+    this.rule = rule;
+  }
+}
+
+const TARGETS_MAX = 100_000;
+const TRANSIT_STREAM = '__transit';
+const NO_QUEUES: readonly Queue[] = [];
+
+export class Broker {
+  readonly definitions: Definitions;
+  readonly state: StateTable;
+  readonly streams: Streams;
+  readonly routes: Routes;
+  readonly principals: Principals;
+  readonly queues: Queues;
+  readonly cursors: Cursors;
+  readonly lastValues: LastValues;
+  readonly producerIds: ProducerIds;
+  readonly retention: Retention;
+  readonly options: BrokerOptions;
+  readonly #engine: LogEngine;
+  readonly #clock: Clock;
+  readonly #open: OpenPartitions;
+  readonly #interest: Interest;
+  readonly #targets = new Map<string, Target>();
+  readonly #healthListeners = new Set<(health: EngineHealth, reason: string) => void>();
+  #closing = false;
+
+  private constructor(given: BrokerGiven, definitions: Definitions, state: StateTable) {
+    const { engine, clock, timers, random, log } = given;
+    this.options = { ...DEFAULT_OPTIONS, ...given.options };
+    this.#engine = engine;
+    this.#clock = clock;
+    this.definitions = definitions;
+    this.state = state;
+    this.principals = new Principals(definitions);
+    this.#open = new OpenPartitions(given, this.principals, this.options.openedBytesMax);
+    this.streams = new Streams(definitions, engine, this.#open, clock, random);
+    this.routes = new Routes(definitions, this.streams);
+    this.#interest = new Interest(random);
+    this.queues = new Queues(engine, state, this.streams, given);
+    this.cursors = new Cursors(state);
+    this.lastValues = new LastValues(state, this.principals);
+    this.producerIds = new ProducerIds(state);
+    this.retention = new Retention(this.streams, this.queues, clock, timers, log);
+    engine.beforeSeal(() => this.#seal());
+    engine.onHealth((health, reason) => {
+      for (const listener of [...this.#healthListeners]) listener(health, reason);
+    });
+  }
+
+  /** Opens the broker on an engine and a catalogue that were recovered already. */
+  static async open(given: BrokerGiven): Promise<Broker> {
+    const definitions = await Definitions.open(given.meta, given.timers, given.log);
+    const state = await StateTable.open(given.engine, given.meta, given.timers);
+    const broker = new Broker(given, definitions, state);
+    await broker.queues.recover();
+    await broker.principals.ensureFirstUser();
+    await definitions.durable();
+    return broker;
+  }
+
+  /** True while more bytes wait than may: stop reading sockets, `onRoom` tells when to go on. */
+  get busy(): boolean {
+    return this.#engine.busy || this.#open.busy;
+  }
+
+  onRoom(call: () => void): void {
+    if (this.#engine.busy) this.#engine.onRoom(call);
+    else this.#open.onRoom(call);
+  }
+
+  get health(): EngineHealth {
+    return this.#engine.health;
+  }
+
+  onHealth(listener: (health: EngineHealth, reason: string) => void): () => void {
+    this.#healthListeners.add(listener);
+    return () => this.#healthListeners.delete(listener);
+  }
+
+  get limits(): { readonly messageBytesMax: number } {
+    return this.options;
+  }
+
+  get subscriptionCount(): number {
+    return this.#interest.size;
+  }
+
+  authenticate(credentials: Credentials): Promise<Principal> {
+    return this.principals.authenticate(credentials);
+  }
+
+  anonymous(peer: { readonly loopback: boolean }): Principal {
+    return this.principals.anonymous(peer);
+  }
+
+  authorize(principal: Principal, action: Action, what: Address | Pattern | string): boolean {
+    return this.principals.authorize(principal, action, what);
+  }
+
+  /** What is known of an address; keep it, it stays good. */
+  target(address: Address, rule: HomeRule): Target {
+    const way = typeof rule === 'string' ? rule : `=${rule.stream}\0${rule.key ?? ''}`;
+    const key = `${address.dotted ? '.' : '/'}${way}\0${address.text}`;
+    let target = this.#targets.get(key);
+    if (target === undefined) {
+      if (this.#targets.size >= TARGETS_MAX) this.#targets.clear();
+      target = new Target(address, rule);
+      this.#targets.set(key, target);
+    }
+    return target;
+  }
+
+  subscribe(request: SubscriptionRequest): Subscription {
+    if (request.queue !== undefined) this.queues.holdReferences(request.queue);
+    return this.#interest.add(request);
+  }
+
+  /** How many would get a message on this address: live, by queue, by group. */
+  interest(address: Address): number {
+    return this.#interest.plan(address).interest;
+  }
+
+  /**
+   * Takes a message: stores it once if it has a home, routes it to queues, hands it to live
+   * subscribers at once.
+   * @param sink told when the publisher may be answered; null when it does not wait
+   * @param queues more queues that get it, found by the protocol
+   * @returns how many take it: live subscribers, queues, groups, and one for the store
+   * @throws BrokerError; nothing was done then
+   */
+  publish(
+    message: Message,
+    target: Target,
+    sink: PublishSink | null,
+    token: number,
+    queues: readonly Queue[] = NO_QUEUES,
+  ): number {
+    message.appendTimeMs = this.#clock.nowMs();
+    const plan = this.#planOf(target);
+    const home = this.#homeOf(target, message.principal);
+    let partition = home === null ? null : this.#partitionFor(home, message, target);
+    const routes = this.#routesOf(message, plan, partition, queues);
+    if (partition === null && routes !== null && routes.durable) partition = this.#transit();
+    if (partition !== null) {
+      this.#checkRoom(message, partition);
+      partition.add(message, home?.key ?? null, sink, token);
+    }
+    if (routes !== null) this.#route(message, routes, partition);
+    if (partition?.full) partition.seal();
+    this.#deliver(message, plan, routes);
+    if (partition === null) sink?.published(token, null);
+    return plan.interest + queues.length + (partition === null ? 0 : 1);
+  }
+
+  /**
+   * Appends a record batch as its producer sent it (checked by the caller: checksum, counts). Other
+   * protocols' subscribers and queues get its records.
+   * @throws BrokerError see `ShardLog.append`; nothing was done then
+   */
+  appendBatch(
+    partition: Partition,
+    bytes: Buffer,
+    facts: BatchFacts,
+    principal: Principal,
+    committed: (error: BrokerError | null) => void,
+  ): Appended {
+    if (this.#closing) throw new BrokerError('closing');
+    const own = { ...facts, principal: principal.id };
+    const touched = new Set<Follower>();
+    const appended = partition.appendBatch(bytes, own, committed, touched);
+    const target = this.target(flatAddress(partition.stream.name), 'captured');
+    const plan = this.#planOf(target);
+    const captors = this.queues.captors.get(partition);
+    if (appended.duplicate || (plan.interest === 0 && captors === undefined)) return appended;
+    const appendTimeMs = this.#clock.nowMs();
+    const stored = { ...own, bytes, baseOffset: appended.baseOffset, appendTimeMs };
+    for (const message of partition.decode(stored)) {
+      const routes = this.#routesOf(message, plan, partition, NO_QUEUES);
+      if (routes !== null) {
+        for (const queue of routes.queues) touched.add(queue);
+        this.#route(message, routes, partition);
+      }
+      this.#deliver(message, plan, routes);
+    }
+    return appended;
+  }
+
+  /** Refuses what comes from now on, and makes durable what came. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.retention.close();
+    this.queues.close();
+    await this.definitions.durable();
+    if (this.#engine.health === 'ok') await this.#engine.flushed();
+  }
+
+  #planOf(target: Target): Plan {
+    if (target.plan === null || target.plan.version !== this.#interest.version) {
+      target.plan = this.#interest.plan(target.address);
+    }
+    return target.plan;
+  }
+
+  #homeOf(target: Target, principal: Principal): Home | null {
+    const version = this.streams.version + this.routes.version;
+    if (target.home === null || target.homeVersion !== version) {
+      target.home = this.routes.home(target.address, target.rule);
+      target.homeVersion = version;
+      const { create } = target.home;
+      if (target.home.stream === null && create !== null && this.options.autoCreate) {
+        if (!this.authorize(principal, 'create', create)) {
+          throw new BrokerError('not-authorized', `to create the stream '${create}'.`);
+        }
+        this.streams.create(create);
+        return this.#homeOf(target, principal);
+      }
+    }
+    return target.home.stream === null ? null : target.home;
+  }
+
+  /** Partition of the key, else of the address: the order per address holds in every view. */
+  #partitionFor(home: Home, message: Message, target: Target): Partition {
+    const { partitions } = home.stream!;
+    if (partitions.length === 1) return partitions[0]!;
+    const key = message.key ?? home.key ?? Buffer.from(target.address.text);
+    return partitions[partitionOf(key, partitions.length)]!;
+  }
+
+  #checkRoom(message: Message, partition: Partition): void {
+    if (this.#closing) throw new BrokerError('closing');
+    const { health } = this.#engine;
+    if (health !== 'ok')
+      throw new BrokerError(health === 'full' ? 'storage-full' : 'storage-failed');
+    if (this.busy) throw new BrokerError('busy');
+    const bytesMax = partition.stream.settings.messageBytesMax;
+    if (message.value !== null && message.value.length > bytesMax) {
+      throw new BrokerError('message-too-large', `at most ${bytesMax} bytes.`);
+    }
+  }
+
+  /** The queues that hold a reference to this message, with what they note; null when none does. */
+  #routesOf(
+    message: Message,
+    plan: Plan,
+    partition: Partition | null,
+    extra: readonly Queue[],
+  ): QueueRoutes | null {
+    const captors = partition === null ? undefined : this.queues.captors.get(partition);
+    if (
+      plan.queues.length === 0 &&
+      plan.groups.length === 0 &&
+      extra.length === 0 &&
+      captors === undefined
+    ) {
+      return null;
+    }
+    const routes = new QueueRoutes(partition);
+    for (const { queue, matches } of plan.queues) {
+      const meta = queue.meta === null ? 0 : queue.meta(message, matches);
+      if (meta !== null) routes.add(queue, meta);
+    }
+    for (const { members, alias } of plan.groups) {
+      const subscription = this.#interest.pick(members);
+      const match = { subscription, alias };
+      if (subscription.subscriber !== undefined) routes.groupMatches.push(match);
+      const { queue } = subscription;
+      if (queue === undefined) continue;
+      const meta = queue.meta === null ? 0 : queue.meta(message, [match]);
+      if (meta !== null) routes.add(queue, meta);
+    }
+    for (const queue of extra) routes.add(queue, 0);
+    if (captors !== undefined) for (const queue of captors) routes.add(queue, 0);
+    return routes;
+  }
+
+  #route(message: Message, routes: QueueRoutes, partition: Partition | null): void {
+    const { queues, metas } = routes;
+    for (let index = 0; index < queues.length; index++) {
+      const queue = queues[index]!;
+      if (queue.cursor?.partition !== partition) this.queues.holdReferences(queue);
+      if (partition !== null) partition.touch(queue);
+      queue.route(message, metas[index]!);
+    }
+  }
+
+  #deliver(message: Message, plan: Plan, routes: QueueRoutes | null): void {
+    for (const { subscriber, matches } of plan.live) subscriber.receive(message, matches);
+    if (routes === null) return;
+    for (const match of routes.groupMatches)
+      match.subscription.subscriber!.receive(message, [match]);
+  }
+
+  #transit(): Partition {
+    const stream =
+      this.streams.get(TRANSIT_STREAM) ??
+      // Only references keep what lies here: the age is a bound for what nobody needs any more.
+      this.streams.create(TRANSIT_STREAM, { retentionMs: 60_000, retentionBytes: -1 });
+    return stream.partitions[0]!;
+  }
+
+  #seal(): void {
+    this.definitions.flush();
+    this.#open.seal();
+    this.queues.seal();
+    this.state.seal();
+  }
+}
+
+class QueueRoutes {
+  readonly queues: Queue[] = [];
+  readonly metas: number[] = [];
+  readonly groupMatches: { subscription: Subscription; alias: boolean }[] = [];
+  durable = false;
+  readonly #partition: Partition | null;
+
+  constructor(partition: Partition | null) {
+    this.#partition = partition;
+  }
+
+  /** A queue that is a cursor over the message's own partition needs no reference. */
+  add(queue: Queue, meta: number): void {
+    const own = queue.cursor !== null && queue.cursor.partition === this.#partition;
+    if (own && !queue.referencesOnly) return;
+    if (queue.removed || this.queues.includes(queue)) return;
+    this.queues.push(queue);
+    this.metas.push(meta);
+    if (queue.durable) this.durable = true;
+  }
+}

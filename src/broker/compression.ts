@@ -1,0 +1,108 @@
+/**
+ * Opening compressed batches for readers of other protocols. Always bounded: the size that a batch
+ * would take is checked before or while it is opened. Nothing is compressed here.
+ */
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { decompressFrameSync } from 'lz4-napi';
+import { uncompressSync } from 'snappy';
+import { BrokerError, ProtocolError } from '#kit';
+
+/** Codec numbers of a batch's attributes. */
+const GZIP = 1;
+const SNAPPY = 2;
+const LZ4 = 3;
+const ZSTD = 4;
+
+/** First bytes of the block format that Java clients write around snappy ("xerial"). */
+const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
+const XERIAL_HEADER_BYTES = 16;
+
+/**
+ * @throws BrokerError `message-too-large` when it would pass `bytesMax`
+ * @throws ProtocolError when the bytes are not of that codec
+ */
+export function decompress(codec: number, bytes: Buffer, bytesMax: number): Buffer {
+  if (codec === 0) return bytes;
+  try {
+    switch (codec) {
+      case GZIP:
+        return gunzipSync(bytes, { maxOutputLength: bytesMax });
+      case SNAPPY:
+        return bytes.subarray(0, 8).equals(XERIAL_MAGIC)
+          ? unXerial(bytes, bytesMax)
+          : unSnappy(bytes, bytesMax);
+      case LZ4:
+        checkSize(lz4SizeMax(bytes), bytesMax);
+        return decompressFrameSync(bytes);
+      case ZSTD:
+        return zstdDecompressSync(bytes, { maxOutputLength: bytesMax });
+    }
+  } catch (cause) {
+    if (cause instanceof BrokerError) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') tooLarge(bytesMax);
+    throw new ProtocolError('records', 0, `do not decompress: ${(cause as Error).message}`);
+  }
+  throw new ProtocolError('attributes', 21, `compression codec ${codec} is not known`);
+}
+
+function checkSize(size: number, bytesMax: number): void {
+  if (size > bytesMax) tooLarge(bytesMax);
+}
+
+function tooLarge(bytesMax: number): never {
+  throw new BrokerError('message-too-large', `a batch would open to over ${bytesMax} bytes.`);
+}
+
+function unSnappy(bytes: Buffer, bytesMax: number): Buffer {
+  checkSize(snappySize(bytes), bytesMax);
+  return uncompressSync(bytes, { asBuffer: true }) as Buffer;
+}
+
+/** A raw snappy block begins with the size that it opens to. */
+function snappySize(bytes: Buffer): number {
+  let size = 0;
+  for (let index = 0; index < 5; index++) {
+    const byte = bytes[index];
+    if (byte === undefined) break;
+    size += (byte & 0x7f) * 2 ** (7 * index);
+    if (byte < 0x80) return size;
+  }
+  throw new ProtocolError('records', 0, 'snappy length is cut off');
+}
+
+function unXerial(bytes: Buffer, bytesMax: number): Buffer {
+  const blocks: Buffer[] = [];
+  let total = 0;
+  for (let at = XERIAL_HEADER_BYTES; at < bytes.length; ) {
+    if (at + 4 > bytes.length) throw new ProtocolError('records', at, 'snappy block is cut off');
+    const length = bytes.readInt32BE(at);
+    at += 4;
+    if (length <= 0 || at + length > bytes.length) {
+      throw new ProtocolError('records', at, `snappy block of ${length} bytes`);
+    }
+    const block = unSnappy(bytes.subarray(at, at + length), bytesMax - total);
+    total += block.length;
+    blocks.push(block);
+    at += length;
+  }
+  return Buffer.concat(blocks, total);
+}
+
+/** Upper bound of what an LZ4 frame opens to: its blocks, each at most 255 to 1 and the block size. */
+function lz4SizeMax(bytes: Buffer): number {
+  if (bytes.length < 7 || bytes.readUInt32LE(0) !== 0x184d2204) {
+    throw new ProtocolError('records', 0, 'no LZ4 frame');
+  }
+  const flags = bytes[4]!;
+  const blockMax = 2 ** (8 + 2 * ((bytes[5]! >> 4) & 0x07));
+  let at = 7 + ((flags & 0x08) !== 0 ? 8 : 0) + ((flags & 0x01) !== 0 ? 4 : 0);
+  let size = 0;
+  while (at + 4 <= bytes.length) {
+    const word = bytes.readUInt32LE(at);
+    if (word === 0) break;
+    const length = word & 0x7fffffff;
+    size += word >= 0x80000000 ? length : Math.min(blockMax, length * 255);
+    at += 4 + length + ((flags & 0x10) !== 0 ? 4 : 0);
+  }
+  return size;
+}

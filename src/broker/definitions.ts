@@ -1,0 +1,132 @@
+/**
+ * Definitions: the durable nouns of the server (streams, users, rules, and what protocols define),
+ * by kind and name, as JSON. All of them are in memory; changes of one turn of the event loop share
+ * one commit of the catalogue, which is always made before the log entry that may depend on them.
+ */
+import { BrokerError, type Log, type Timers } from '#kit';
+import type { MetaChange, MetaStore } from '#meta';
+
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [k: string]: Json };
+
+export type DefinitionWatcher = (name: string, value: Json | undefined) => void;
+
+const TABLE_PREFIX = 'definition/';
+const KINDS_TABLE = 'definition-kinds';
+
+export class Definitions {
+  readonly #meta: MetaStore;
+  readonly #timers: Timers;
+  readonly #log: Log;
+  readonly #kinds = new Map<string, Map<string, Json>>();
+  readonly #watchers = new Map<string, Set<DefinitionWatcher>>();
+  #changes: MetaChange[] = [];
+  #scheduled = false;
+  #writing: Promise<void> = Promise.resolve();
+  #failure: BrokerError | null = null;
+
+  private constructor(meta: MetaStore, timers: Timers, log: Log) {
+    this.#meta = meta;
+    this.#timers = timers;
+    this.#log = log;
+  }
+
+  /** Reads all definitions. @throws BrokerError `storage-failed` when the catalogue cannot be read. */
+  static async open(meta: MetaStore, timers: Timers, log: Log): Promise<Definitions> {
+    const definitions = new Definitions(meta, timers, log);
+    for await (const kinds of meta.scan(KINDS_TABLE)) {
+      for (const { key: kind } of kinds) {
+        const names = new Map<string, Json>();
+        definitions.#kinds.set(kind, names);
+        for await (const page of meta.scan(TABLE_PREFIX + kind)) {
+          for (const { key, value } of page) names.set(key, JSON.parse(value.toString()) as Json);
+        }
+      }
+    }
+    return definitions;
+  }
+
+  get(kind: string, name: string): Json | undefined {
+    return this.#kinds.get(kind)?.get(name);
+  }
+
+  list(kind: string): [string, Json][] {
+    return [...(this.#kinds.get(kind) ?? [])];
+  }
+
+  /** Takes effect at once; `durable()` tells when it would survive. */
+  put(kind: string, name: string, value: Json): void {
+    let names = this.#kinds.get(kind);
+    if (names === undefined) {
+      names = new Map();
+      this.#kinds.set(kind, names);
+      this.#change({ table: KINDS_TABLE, key: kind, value: Buffer.alloc(0) });
+    }
+    names.set(name, value);
+    const bytes = Buffer.from(JSON.stringify(value));
+    this.#change({ table: TABLE_PREFIX + kind, key: name, value: bytes });
+    this.#tell(kind, name, value);
+  }
+
+  remove(kind: string, name: string): void {
+    if (this.#kinds.get(kind)?.delete(name) !== true) return;
+    this.#change({ table: TABLE_PREFIX + kind, key: name, value: null });
+    this.#tell(kind, name, undefined);
+  }
+
+  /** Calls on every later change of a kind. @returns a function that ends it. */
+  watch(kind: string, watcher: DefinitionWatcher): () => void {
+    let watchers = this.#watchers.get(kind);
+    if (watchers === undefined) {
+      watchers = new Set();
+      this.#watchers.set(kind, watchers);
+    }
+    watchers.add(watcher);
+    return () => watchers.delete(watcher);
+  }
+
+  /** Starts the commit of what has changed; called before every log entry is sealed. */
+  flush(): void {
+    if (this.#changes.length === 0) return;
+    const changes = this.#changes;
+    this.#changes = [];
+    this.#writing = Promise.all([this.#writing, this.#meta.write(changes)]).then(
+      () => {},
+      (cause: unknown) => {
+        // What is in memory is ahead of the disk now; promising durability again would be a lie.
+        this.#failure ??=
+          cause instanceof BrokerError
+            ? cause
+            : new BrokerError('storage-failed', 'catalogue', {}, cause);
+        this.#log.error('definitions cannot be stored', { reason: this.#failure.message });
+      },
+    );
+  }
+
+  /** Resolves when every change made so far would survive a power cut. @throws BrokerError */
+  async durable(): Promise<void> {
+    this.flush();
+    await this.#writing;
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  #change(change: MetaChange): void {
+    this.#changes.push(change);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#timers.soon(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+
+  #tell(kind: string, name: string, value: Json | undefined): void {
+    const watchers = this.#watchers.get(kind);
+    if (watchers !== undefined) for (const watcher of [...watchers]) watcher(name, value);
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * RecordBatch v2, the stored form of every record (Kafka protocol guide, "Record Batch"). Written
+ * here for records of all protocols but Kafka's own producers, whose batches are stored as they came.
+ */
+import { crc32c, type Position, ProtocolError, readSigned, signedSize, writeSigned } from '#kit';
+import { decompress } from './compression.ts';
+import { storedHeaders } from './envelope.ts';
+import type { Header, Message } from './message.ts';
+import { NO_HEADERS } from './message.ts';
+
+export const BATCH_HEADER_BYTES = 61;
+const AT_LENGTH = 8;
+const AT_EPOCH = 12;
+const AT_MAGIC = 16;
+const AT_CRC = 17;
+const AT_ATTRIBUTES = 21;
+const AT_LAST_DELTA = 23;
+const AT_BASE_TIME = 27;
+const AT_MAX_TIME = 35;
+const AT_PRODUCER = 43;
+const AT_COUNT = 57;
+const MAGIC = 2;
+
+const FIRST_CAPACITY = 512;
+
+/** Builds one batch, record by record, in one buffer. */
+export class BatchBuilder {
+  #bytes: Buffer;
+  #at = BATCH_HEADER_BYTES;
+  #baseTimeMs = 0;
+  count = 0;
+  maxTimeMs = -1;
+
+  /** @param capacity bytes to begin with; the size of the last batch of this log is a good guess */
+  constructor(capacity: number) {
+    this.#bytes = Buffer.allocUnsafe(Math.max(capacity, FIRST_CAPACITY));
+  }
+
+  get size(): number {
+    return this.#at;
+  }
+
+  /**
+   * @param homeText canonical address that needs no header, since the stream's name tells it
+   * @param routeKey key of a message that brings none; readers of the message do not see it
+   */
+  add(message: Message, homeText: string, routeKey: Buffer | null = null): void {
+    const key = message.key ?? routeKey;
+    const timeMs = message.timestampMs >= 0 ? message.timestampMs : message.appendTimeMs;
+    if (this.count === 0) this.#baseTimeMs = timeMs;
+    if (timeMs > this.maxTimeMs) this.maxTimeMs = timeMs;
+    const { names, values } = storedHeaders(message, homeText, key !== message.key);
+    const timeDelta = timeMs - this.#baseTimeMs;
+    let size = 1 + signedSize(timeDelta) + signedSize(this.count);
+    size += blobSize(key) + blobSize(message.value) + signedSize(names.length);
+    for (let index = 0; index < names.length; index++) {
+      size += blobSize(names[index]!) + blobSize(values[index]!);
+    }
+    const bytes = this.#room(size + 5);
+    let at = writeSigned(bytes, this.#at, size);
+    bytes[at++] = 0;
+    at = writeSigned(bytes, at, timeDelta);
+    at = writeSigned(bytes, at, this.count);
+    at = writeBlob(bytes, at, key);
+    at = writeBlob(bytes, at, message.value);
+    at = writeSigned(bytes, at, names.length);
+    for (let index = 0; index < names.length; index++) {
+      at = writeBlob(bytes, at, names[index]!);
+      at = writeBlob(bytes, at, values[index]!);
+    }
+    this.#at = at;
+    this.count++;
+  }
+
+  /** The finished batch, base offset still 0 (the log writes it). The builder is used up. */
+  finish(): Buffer {
+    const bytes = this.#bytes;
+    bytes.fill(0, 0, AT_MAGIC);
+    bytes.writeInt32BE(this.#at - AT_EPOCH, AT_LENGTH);
+    bytes[AT_MAGIC] = MAGIC;
+    bytes.writeInt16BE(0, AT_ATTRIBUTES);
+    bytes.writeInt32BE(this.count - 1, AT_LAST_DELTA);
+    bytes.writeBigInt64BE(BigInt(this.#baseTimeMs), AT_BASE_TIME);
+    bytes.writeBigInt64BE(BigInt(this.maxTimeMs), AT_MAX_TIME);
+    // No producer: id, epoch and sequence are -1.
+    bytes.fill(0xff, AT_PRODUCER, AT_COUNT);
+    bytes.writeInt32BE(this.count, AT_COUNT);
+    bytes.writeUInt32BE(crc32c(bytes.subarray(AT_ATTRIBUTES, this.#at)), AT_CRC);
+    // A buffer that is mostly empty must not stay alive behind a small batch.
+    if (this.#at * 2 < bytes.length) return Buffer.from(bytes.subarray(0, this.#at));
+    return bytes.subarray(0, this.#at);
+  }
+
+  #room(size: number): Buffer {
+    if (this.#at + size <= this.#bytes.length) return this.#bytes;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + size));
+    this.#bytes.copy(larger, 0, 0, this.#at);
+    this.#bytes = larger;
+    return larger;
+  }
+}
+
+function blobSize(blob: Buffer | string | null): number {
+  if (blob === null) return 1;
+  const size = typeof blob === 'string' ? Buffer.byteLength(blob) : blob.length;
+  return signedSize(size) + size;
+}
+
+function writeBlob(target: Buffer, at: number, blob: Buffer | string | null): number {
+  if (blob === null) return writeSigned(target, at, -1);
+  if (typeof blob === 'string') {
+    const size = Buffer.byteLength(blob);
+    at = writeSigned(target, at, size);
+    target.write(blob, at);
+    return at + size;
+  }
+  at = writeSigned(target, at, blob.length);
+  target.set(blob, at);
+  return at + blob.length;
+}
+
+/** One record of a batch, its buffers being views on the batch (or on its decompressed form). */
+export interface StoredRecord {
+  readonly offset: number;
+  readonly timeMs: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly Header[];
+}
+
+export function isControlBatch(attributes: number): boolean {
+  return (attributes & 0x20) !== 0;
+}
+
+/**
+ * The records of a batch whose checksum is known to be good.
+ * @param bytesMax bound for what a compressed batch may become
+ * @throws ProtocolError when the records are not what the header says, or too large
+ */
+export function readRecords(batch: Buffer, baseOffset: number, bytesMax: number): StoredRecord[] {
+  if (batch.length < BATCH_HEADER_BYTES) {
+    throw new ProtocolError('batch', batch.length, 'shorter than its header');
+  }
+  const attributes = batch.readInt16BE(AT_ATTRIBUTES);
+  const baseTimeMs = Number(batch.readBigInt64BE(AT_BASE_TIME));
+  const maxTimeMs = Number(batch.readBigInt64BE(AT_MAX_TIME));
+  const logAppendTime = (attributes & 0x08) !== 0;
+  const count = batch.readInt32BE(AT_COUNT);
+  const payload = decompress(attributes & 0x07, batch.subarray(BATCH_HEADER_BYTES), bytesMax);
+  const records: StoredRecord[] = [];
+  const position: Position = { at: 0 };
+  for (let index = 0; index < count; index++) {
+    const length = readSigned(payload, position, 'record length');
+    const end = position.at + length;
+    if (length < 0 || end > payload.length) {
+      throw new ProtocolError('record length', position.at, `${length} passes the batch`);
+    }
+    position.at++;
+    const timeDelta = readSigned(payload, position, 'timestamp delta');
+    const offsetDelta = readSigned(payload, position, 'offset delta');
+    const key = readBlob(payload, position, 'key');
+    const value = readBlob(payload, position, 'value');
+    const headers = readHeaders(payload, position);
+    if (position.at !== end) {
+      throw new ProtocolError('record', position.at, `ends at ${position.at}, not at ${end}`);
+    }
+    const timeMs = logAppendTime ? maxTimeMs : baseTimeMs + timeDelta;
+    records.push({ offset: baseOffset + offsetDelta, timeMs, key, value, headers });
+  }
+  return records;
+}
+
+function readHeaders(bytes: Buffer, position: Position): readonly Header[] {
+  const count = readSigned(bytes, position, 'header count');
+  if (count === 0) return NO_HEADERS;
+  if (count < 0 || count > bytes.length - position.at) {
+    throw new ProtocolError('header count', position.at, `${count} is not possible`);
+  }
+  const headers: Header[] = [];
+  for (let index = 0; index < count; index++) {
+    const name = readBlob(bytes, position, 'header name');
+    if (name === null) throw new ProtocolError('header name', position.at, 'is null');
+    headers.push({ name: name.toString(), value: readBlob(bytes, position, 'header value') });
+  }
+  return headers;
+}
+
+function readBlob(bytes: Buffer, position: Position, field: string): Buffer | null {
+  const length = readSigned(bytes, position, field);
+  if (length === -1) return null;
+  const { at } = position;
+  if (length < 0 || at + length > bytes.length) {
+    throw new ProtocolError(field, at, `length ${length} passes the end`);
+  }
+  position.at = at + length;
+  return bytes.subarray(at, at + length);
+}

@@ -1,0 +1,26 @@
+/** Which slot a name belongs to, and ids of logs in a slot: no counter is shared between owners. */
+import type { Random } from '#kit';
+import { LOG_IDS_PER_SLOT, type LogEngine, SLOT_COUNT } from '#storage';
+
+/** Ids below are internal logs with fixed numbers. */
+const FIRST_LOG = 1024;
+
+/** FNV-1a over the UTF-16 units: stable, cheap, spread well enough over 1 024 slots. */
+export function slotOfName(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < name.length; index++) {
+    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+  }
+  return (hash >>> 0) % SLOT_COUNT;
+}
+
+/** A random id that no log of this engine has. */
+export function newLogId(slot: number, engine: LogEngine, random: Random): number {
+  while (true) {
+    const id =
+      slot * LOG_IDS_PER_SLOT +
+      FIRST_LOG +
+      (random.bytes(5).readUIntBE(0, 5) % (LOG_IDS_PER_SLOT - FIRST_LOG));
+    if (!engine.has(id)) return id;
+  }
+}
