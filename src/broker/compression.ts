@@ -99,10 +99,10 @@ function lz4SizeMax(bytes: Buffer): number {
   let size = 0;
   while (at + 4 <= bytes.length) {
     const word = bytes.readUInt32LE(at);
-    if (word === 0) break;
+    if (word === 0) return size;
     const length = word & 0x7fffffff;
     size += word >= 0x80000000 ? length : Math.min(blockMax, length * 255);
     at += 4 + length + ((flags & 0x10) !== 0 ? 4 : 0);
   }
-  return size;
+  throw new ProtocolError('records', at, 'LZ4 frame has no end');
 }

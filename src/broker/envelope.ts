@@ -7,6 +7,7 @@
  * `_b.e`: version 1 | origin | flags | named-header mask (2) | principal id (4).
  * Readers that know only records still see content type, correlation and the like under their names.
  */
+import { signedSize, writeSigned } from '#kit';
 import { Address, addressOfText } from './address.ts';
 import { ENVELOPE_PREFIX, type Header, type Message, NO_HEADERS, TYPE_PREFIX } from './message.ts';
 
@@ -109,62 +110,149 @@ const PLAIN_NAMED = new Map(
   NAMED.filter((row) => !row.name.startsWith(ENVELOPE_PREFIX)).map((row) => [row.name, row]),
 );
 
+const ADDRESS_BIT = NAMED.findIndex((row) => row.name === '_b.address');
+const PRODUCER_BIT = NAMED.findIndex((row) => row.name === '_b.producer');
+
 function decimal(value: Buffer): number | null {
   const text = value.toString('latin1');
   return /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
-/** A record's headers as they are stored: names and values, ready to be measured and written. */
-export interface StoredHeaders {
-  readonly names: string[];
-  readonly values: (Buffer | string | null)[];
+/**
+ * Where the headers of the record that is being written are put together. Shared, because writing a
+ * record is one synchronous step: no arrays and no small buffers on the way of every message.
+ */
+let scratch = Buffer.allocUnsafe(64 << 10);
+let at = 0;
+
+/** Room for the count in front of the headers. */
+const COUNT_BYTES = 5;
+/** Header names with their lengths, as they stand in a record. */
+const ENVELOPE_PREFIX_BYTES = nameBytes(ENVELOPE_NAME, ENVELOPE_BYTES);
+const NAMED_BYTES = NAMED.map((row) => blobBytes(row.name));
+
+function blobBytes(text: string): Buffer {
+  const size = Buffer.byteLength(text);
+  const bytes = Buffer.alloc(signedSize(size) + size);
+  bytes.write(text, writeSigned(bytes, 0, size));
+  return bytes;
 }
 
+function nameBytes(name: string, valueSize: number): Buffer {
+  const blob = blobBytes(name);
+  const bytes = Buffer.alloc(blob.length + signedSize(valueSize));
+  blob.copy(bytes);
+  writeSigned(bytes, blob.length, valueSize);
+  return bytes;
+}
+
+function reserve(size: number): void {
+  if (at + size <= scratch.length) return;
+  const larger = Buffer.allocUnsafe(Math.max(scratch.length * 2, at + size));
+  scratch.copy(larger, 0, 0, at);
+  scratch = larger;
+}
+
+function putBytes(bytes: Uint8Array): void {
+  reserve(bytes.length);
+  // A loop beats the call for the few bytes that most headers have.
+  if (bytes.length > 24) scratch.set(bytes, at);
+  else for (let index = 0; index < bytes.length; index++) scratch[at + index] = bytes[index]!;
+  at += bytes.length;
+}
+
+function putBlob(blob: Uint8Array | string | null): void {
+  if (blob === null) {
+    reserve(1);
+    scratch[at++] = 1;
+  } else if (typeof blob === 'string') {
+    const size = Buffer.byteLength(blob);
+    reserve(5 + size);
+    at = writeSigned(scratch, at, size);
+    at += scratch.write(blob, at);
+  } else {
+    reserve(5);
+    at = writeSigned(scratch, at, blob.length);
+    putBytes(blob);
+  }
+}
+
+/** The same text comes again and again: addresses and producers keep their last bytes. */
+class LastText {
+  #text = '';
+  #bytes: Buffer = Buffer.from([0]);
+
+  bytes(text: string): Buffer {
+    if (text !== this.#text) {
+      this.#bytes = blobBytes(text);
+      this.#text = text;
+    }
+    return this.#bytes;
+  }
+}
+
+const lastAddress = new LastText();
+const lastProducer = new LastText();
+
 /**
- * The headers to store for a message, envelope first.
+ * The headers to store for a message, with their count in front, envelope first. The bytes are good
+ * until the next call.
  * @param homeText canonical address that needs no header, since the stream's name tells it
  * @param routeKey the record's key is the route's
  */
-export function storedHeaders(
-  message: Message,
-  homeText: string,
-  routeKey: boolean,
-): StoredHeaders {
-  const head = Buffer.allocUnsafe(ENVELOPE_BYTES);
-  const names: string[] = [ENVELOPE_NAME];
-  const values: (Buffer | string | null)[] = [head];
+export function storedHeaders(message: Message, homeText: string, routeKey: boolean): Buffer {
+  at = COUNT_BYTES;
+  putBytes(ENVELOPE_PREFIX_BYTES);
+  reserve(ENVELOPE_BYTES);
+  const head = at;
+  at += ENVELOPE_BYTES;
   let mask = 0;
+  let count = 1;
   for (let bit = 0; bit < NAMED.length; bit++) {
-    const row = NAMED[bit]!;
-    const value = row.get(message);
+    const value = NAMED[bit]!.get(message);
     if (value === null || (bit === ADDRESS_BIT && value === homeText)) continue;
     mask |= 1 << bit;
-    names.push(row.name);
-    values.push(value);
+    count++;
+    putBytes(NAMED_BYTES[bit]!);
+    if (bit === ADDRESS_BIT) putBytes(lastAddress.bytes(message.address.text));
+    else if (bit === PRODUCER_BIT) putBytes(lastProducer.bytes(message.producer));
+    else putBlob(value);
   }
-  head[0] = VERSION;
-  head[1] = message.origin;
-  head[2] =
+  scratch[head] = VERSION;
+  scratch[head + 1] = message.origin;
+  scratch[head + 2] = flagsOf(message) | (routeKey ? FLAG_ROUTE_KEY : 0);
+  scratch.writeUInt16BE(mask, head + 3);
+  scratch.writeUInt32BE(message.principal.id, head + 5);
+  if (message.headers.length > 0) count += putUserHeaders(message);
+  const start = COUNT_BYTES - signedSize(count);
+  writeSigned(scratch, start, count);
+  return scratch.subarray(start, at);
+}
+
+function flagsOf(message: Message): number {
+  return (
     message.qos |
     (message.retain ? FLAG_RETAIN : 0) |
     (message.text ? FLAG_TEXT : 0) |
     (message.timestampMs >= 0 ? FLAG_PRODUCER_TIME : 0) |
-    (message.address.dotted ? FLAG_DOTTED : 0) |
-    (routeKey ? FLAG_ROUTE_KEY : 0);
-  head.writeUInt16BE(mask, 3);
-  head.writeUInt32BE(message.principal.id, 5);
-  for (const header of message.headers) {
-    const { name } = header;
-    names.push(name.startsWith(ENVELOPE_PREFIX) ? ESCAPED_PREFIX + name : name);
-    values.push(header.value);
-    if (header.type === undefined) continue;
-    names.push(TYPE_PREFIX + name);
-    values.push(header.type);
-  }
-  return { names, values };
+    (message.address.dotted ? FLAG_DOTTED : 0)
+  );
 }
 
-const ADDRESS_BIT = NAMED.findIndex((row) => row.name === '_b.address');
+/** @returns how many headers that made */
+function putUserHeaders(message: Message): number {
+  let count = 0;
+  for (const { name, value, type } of message.headers) {
+    putBlob(name.startsWith(ENVELOPE_PREFIX) ? ESCAPED_PREFIX + name : name);
+    putBlob(value);
+    count++;
+    if (type === undefined) continue;
+    putBlob(TYPE_PREFIX + name);
+    putBlob(type);
+    count++;
+  }
+  return count;
+}
 
 /**
  * Fills a message from the headers of a record in a batch that the server packed.

@@ -49,25 +49,25 @@ export class BatchBuilder {
     const timeMs = message.timestampMs >= 0 ? message.timestampMs : message.appendTimeMs;
     if (this.count === 0) this.#baseTimeMs = timeMs;
     if (timeMs > this.maxTimeMs) this.maxTimeMs = timeMs;
-    const { names, values } = storedHeaders(message, homeText, key !== message.key);
+    const headers = storedHeaders(message, homeText, key !== message.key);
+    const { value } = message;
     const timeDelta = timeMs - this.#baseTimeMs;
-    let size = 1 + signedSize(timeDelta) + signedSize(this.count);
-    size += blobSize(key) + blobSize(message.value) + signedSize(names.length);
-    for (let index = 0; index < names.length; index++) {
-      size += blobSize(names[index]!) + blobSize(values[index]!);
-    }
+    const size =
+      1 +
+      signedSize(timeDelta) +
+      signedSize(this.count) +
+      blobSize(key) +
+      blobSize(value) +
+      headers.length;
     const bytes = this.#room(size + 5);
     let at = writeSigned(bytes, this.#at, size);
     bytes[at++] = 0;
     at = writeSigned(bytes, at, timeDelta);
     at = writeSigned(bytes, at, this.count);
     at = writeBlob(bytes, at, key);
-    at = writeBlob(bytes, at, message.value);
-    at = writeSigned(bytes, at, names.length);
-    for (let index = 0; index < names.length; index++) {
-      at = writeBlob(bytes, at, names[index]!);
-      at = writeBlob(bytes, at, values[index]!);
-    }
+    at = writeBlob(bytes, at, value);
+    bytes.set(headers, at);
+    at += headers.length;
     this.#at = at;
     this.count++;
   }
@@ -100,20 +100,12 @@ export class BatchBuilder {
   }
 }
 
-function blobSize(blob: Buffer | string | null): number {
-  if (blob === null) return 1;
-  const size = typeof blob === 'string' ? Buffer.byteLength(blob) : blob.length;
-  return signedSize(size) + size;
+function blobSize(blob: Buffer | null): number {
+  return blob === null ? 1 : signedSize(blob.length) + blob.length;
 }
 
-function writeBlob(target: Buffer, at: number, blob: Buffer | string | null): number {
+function writeBlob(target: Buffer, at: number, blob: Buffer | null): number {
   if (blob === null) return writeSigned(target, at, -1);
-  if (typeof blob === 'string') {
-    const size = Buffer.byteLength(blob);
-    at = writeSigned(target, at, size);
-    target.write(blob, at);
-    return at + size;
-  }
   at = writeSigned(target, at, blob.length);
   target.set(blob, at);
   return at + blob.length;
