@@ -32,8 +32,9 @@ export interface Connection {
   /** Must be called once, synchronously in `accept`. */
   handle(handler: ConnectionHandler): void;
   /**
-   * Queues bytes; the chunk must not be changed afterwards. Several writes of one turn of the event
-   * loop leave together. False: the send buffer is over its mark; wait for `drain`.
+   * Queues bytes; the chunk must not be changed until `pendingBytes` was 0 again. Several writes of
+   * one turn of the event loop leave together. False: the send buffer is over its mark; wait for
+   * `drain`.
    */
   write(chunk: Uint8Array): boolean;
   /** Bytes queued and not yet taken by the kernel. */
@@ -46,7 +47,10 @@ export interface Connection {
   destroy(reason: string): void;
   /**
    * Makes the rest of the stream TLS, for protocols that upgrade in place (NATS). Call with the
-   * listener's certificate configured only; `Host.tlsAvailable(listener)` tells.
+   * listener's certificate configured only; `Host.tlsAvailable()` tells. `head` holds bytes of the
+   * client's handshake that came to `data()` already: it may be called from inside `data()` with the
+   * chunk that starts with the ClientHello. Afterwards `data()` gives decrypted bytes, `write`
+   * encrypts, and `encrypted` is true once the handshake is done; a failed one ends the connection.
    */
-  startTls(): void;
+  startTls(head?: Buffer): void;
 }

@@ -1,0 +1,75 @@
+/** CONNECT: takes over what the client says of itself, and finds out who it is. */
+import type { Principal } from '#broker';
+import { BrokerError } from '#kit';
+import { type ConnectOptions, readConnect } from '../connect-options.ts';
+import type { NatsConnection } from '../connection.ts';
+import { SAYS } from '../errors.ts';
+
+const PROTOCOL_MAX = 1;
+
+export function connect(connection: NatsConnection): boolean {
+  const options = readConnect(connection.parser.text(0));
+  const text = refusal(connection, options);
+  if (text !== null) {
+    connection.fail(text);
+    return false;
+  }
+  connection.options = options;
+  connection.connected();
+  if (options.user === '' && options.pass === '') {
+    const anonymous = connection.shared.anonymous(connection.wire.peer);
+    if (anonymous === null) {
+      connection.fail(SAYS.authorizationViolation);
+      return false;
+    }
+    welcome(connection, anonymous);
+    return true;
+  }
+  check(connection, options);
+  return false;
+}
+
+/** What makes a CONNECT unacceptable whoever sends it; null when nothing does. */
+function refusal(connection: NatsConnection, options: ConnectOptions): string | null {
+  const { wire } = connection;
+  const plain = !wire.encrypted && wire.listener === 'nats';
+  if (plain && (connection.upgradeNeeded || options.tlsRequired)) return SAYS.tlsRequired;
+  if (options.protocol < 0 || options.protocol > PROTOCOL_MAX) return SAYS.clientProtocol;
+  if (options.noResponders && !options.headers) return SAYS.noRespondersNeedHeaders;
+  // Tokens, keys and signed identities are not configured here: nobody can have a valid one.
+  if (options.authToken !== '' || options.nkey !== '' || options.jwt !== '') {
+    return SAYS.authorizationViolation;
+  }
+  return null;
+}
+
+/** No frame is read while the password is checked, so that none is judged by the wrong rights. */
+function check(connection: NatsConnection, options: ConnectOptions): void {
+  const { shared, wire } = connection;
+  connection.state = 'checking';
+  connection.hold('check');
+  shared.broker
+    .authenticate({
+      user: options.user,
+      password: options.pass,
+      loopback: wire.peer.loopback,
+    })
+    .then(
+      (principal) => {
+        if (connection.state !== 'checking') return;
+        welcome(connection, principal);
+        connection.goOn(false);
+      },
+      (error: unknown) => {
+        if (!(error instanceof BrokerError)) {
+          wire.destroy(`authentication failed: ${String(error)}`);
+        } else connection.fail(SAYS.authorizationViolation);
+      },
+    );
+}
+
+function welcome(connection: NatsConnection, principal: Principal): void {
+  connection.principal = principal;
+  connection.state = 'ready';
+  connection.ok();
+}
