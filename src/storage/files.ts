@@ -3,7 +3,15 @@
  * also runs on a virtual disk that loses un-synced writes, tears, flips bits, fills up and fails
  * `fdatasync` (`storage.md` section 6). `real-files.ts` is the machine's own; `virtual-files.ts`
  * the simulated one. Both pass `files.contract.ts`.
+ *
+ * Failures are rejections with the system's error, whose `code` says what happened (`ENOSPC`, `EIO`).
  */
+
+/** True when a failed call met a full disk (or a quota), which may pass; all else is final. */
+export function isDiskFull(error: unknown): boolean {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
 
 export interface OpenFile {
   /** Writes all of `chunks`, one after the other, from `position` on. Rejects when any byte failed. */
@@ -34,6 +42,12 @@ export interface Files {
   rename(from: string, to: string): Promise<void>;
   /** Removes a file, durably. No error when it is not there. */
   remove(path: string): Promise<void>;
+  /**
+   * Takes a lock file, so that no second process works in the same directory. A lock whose holder
+   * is dead is taken over. Resolves to what gives it back.
+   * Rejects with BrokerError `precondition-failed` when another process holds it.
+   */
+  lock(path: string): Promise<() => Promise<void>>;
   /** Free and total bytes of the file system that holds `directory`. */
   space(directory: string): Promise<{ free: number; total: number }>;
 }

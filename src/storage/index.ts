@@ -1,8 +1,10 @@
 /**
- * storage: the log engine: segments, entries, index, commit. Knows bytes, logs and offsets, not their
- * meaning.
+ * storage: the log engine. Many logs of batches with dense offsets share write-ahead files; one
+ * commit makes everything durable that waits. Knows bytes, logs and offsets, not their meaning.
  */
+export { type EngineOptions, openEngine } from './engine.ts';
 export type { Files, OpenFile } from './files.ts';
+export { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
 export {
   type Appended,
   type BatchFacts,
@@ -11,12 +13,14 @@ export {
   type DamagedRange,
   type Durability,
   type EngineHealth,
+  LOG_IDS_PER_SLOT,
   type LogEngine,
   type LogStat,
-  LOG_IDS_PER_SLOT,
   type RecoveryReport,
   type ShardLog,
   SLOT_COUNT,
-  slotOf,
   type StoredBatch,
+  slotOf,
 } from './log-engine.ts';
+export { realFiles } from './real-files.ts';
+export { VirtualFiles } from './virtual-files.ts';

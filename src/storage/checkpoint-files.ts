@@ -1,0 +1,75 @@
+/**
+ * Where checkpoints lie: two copies of the newest, written one after the other, so that a crash
+ * while writing and a damaged file both leave a whole one. And the mark of a clean stop.
+ */
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint-codec.ts';
+import type { Files } from './files.ts';
+
+export const CHECKPOINT_NAMES = ['checkpoint-a', 'checkpoint-b'] as const;
+const NEW_NAME = 'checkpoint.new';
+const CLEAN_NAME = 'clean';
+
+export interface LoadedCheckpoint {
+  readonly checkpoint: Checkpoint | null;
+  /** Copies that are there but damaged. */
+  readonly damaged: readonly string[];
+}
+
+/** Makes both copies durable. When it has resolved, what the checkpoint replaces may go. */
+export async function saveCheckpoint(files: Files, directory: string, checkpoint: Checkpoint) {
+  const bytes = encodeCheckpoint(checkpoint);
+  for (const name of CHECKPOINT_NAMES) {
+    await replaceFile(files, directory, name, bytes);
+  }
+}
+
+export async function loadCheckpoint(files: Files, directory: string): Promise<LoadedCheckpoint> {
+  let newest: Checkpoint | null = null;
+  const damaged: string[] = [];
+  const names = await files.list(directory);
+  for (const name of CHECKPOINT_NAMES) {
+    if (!names.includes(name)) continue;
+    const checkpoint = decodeCheckpoint(await readWhole(files, `${directory}/${name}`));
+    if (checkpoint === null) damaged.push(name);
+    else if (newest === null || checkpoint.sequence > newest.sequence) newest = checkpoint;
+  }
+  return { checkpoint: newest, damaged };
+}
+
+/** Says that the engine stopped in order after the entry `sequence`. */
+export async function markClean(files: Files, directory: string, sequence: number) {
+  await replaceFile(files, directory, CLEAN_NAME, Buffer.from(`${sequence}\n`));
+}
+
+/** Takes the mark away, durably; the sequence it named, or -1. */
+export async function takeCleanMark(files: Files, directory: string): Promise<number> {
+  const names = await files.list(directory);
+  if (!names.includes(CLEAN_NAME)) return -1;
+  const text = (await readWhole(files, `${directory}/${CLEAN_NAME}`)).toString('latin1');
+  await files.remove(`${directory}/${CLEAN_NAME}`);
+  return /^\d+\n$/.test(text) ? Number(text) : -1;
+}
+
+async function replaceFile(files: Files, directory: string, name: string, bytes: Buffer) {
+  const path = `${directory}/${NEW_NAME}`;
+  await files.remove(path);
+  const file = await files.open(path, true);
+  try {
+    await file.write([bytes], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await files.rename(path, `${directory}/${name}`);
+}
+
+async function readWhole(files: Files, path: string): Promise<Buffer> {
+  const file = await files.open(path, false);
+  try {
+    const bytes = Buffer.allocUnsafeSlow(await file.size());
+    const count = await file.read(bytes, 0);
+    return bytes.subarray(0, count);
+  } finally {
+    await file.close();
+  }
+}

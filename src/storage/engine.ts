@@ -1,0 +1,297 @@
+/**
+ * The engine: puts the parts together and keeps the logs. What it promises is in `log-engine.ts`,
+ * how entries become durable in `committer.ts`, how they are found again in `recovery.ts`.
+ */
+import { BrokerError, type Clock, type Log, type Metrics, type Random, type Timers } from '#kit';
+import { Committer } from './committer.ts';
+import { DamageReports } from './damage.ts';
+import type { Files } from './files.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { type Instruments, makeInstruments } from './instruments.ts';
+import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
+import type {
+  Appended,
+  BatchFacts,
+  Committed,
+  Durability,
+  EngineHealth,
+  LogEngine,
+  LogStat,
+  RecoveryReport,
+  StoredBatch,
+} from './log-engine.ts';
+import { Reader } from './reader.ts';
+import { RecentRows } from './recent-rows.ts';
+import { recover } from './recovery.ts';
+import { Shard, type ShardHome } from './shard.ts';
+import { Wal } from './wal.ts';
+
+export interface EngineOptions {
+  /** Where everything lies. Made when it is not there; one process at a time. */
+  readonly directory: string;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Those that differ from `DEFAULT_LIMITS`. */
+  readonly limits?: Partial<EngineLimits>;
+}
+
+/**
+ * Opens the data directory: takes its lock, recovers, and is ready to append.
+ * Rejects with BrokerError `precondition-failed` when another process has it open.
+ */
+export async function openEngine(options: EngineOptions): Promise<LogEngine> {
+  const { files, directory } = options;
+  await files.ensureDirectory(directory);
+  const unlock = await files.lock(`${directory}/lock`);
+  try {
+    const engine = new Engine(options, unlock);
+    await engine.start();
+    return engine;
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+/** What the parts of one engine share. */
+export interface EngineCore {
+  readonly options: EngineOptions;
+  readonly limits: EngineLimits;
+  readonly instruments: Instruments;
+  readonly damage: DamageReports;
+  readonly logs: Map<number, Shard>;
+  readonly rows: RecentRows;
+  readonly wal: Wal;
+  readonly committer: Committer;
+  readonly makeLog: (id: number) => Shard;
+}
+
+class Engine implements LogEngine, ShardHome {
+  report: RecoveryReport = { milliseconds: 0, entriesReplayed: 0, tornBytes: 0, damaged: [] };
+  health: EngineHealth = 'ok';
+
+  readonly #core: EngineCore;
+  readonly #reader: Reader;
+  readonly #housekeeping: Housekeeping;
+  readonly #unlock: () => Promise<void>;
+  #healthListeners: ((health: EngineHealth, reason: string) => void)[] = [];
+  #closing: Promise<void> | null = null;
+
+  constructor(options: EngineOptions, unlock: () => Promise<void>) {
+    this.#unlock = unlock;
+    const { files, directory, clock, timers, log } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const instruments = makeInstruments(options.metrics);
+    const rows = new RecentRows(limits.cacheBytes);
+    const wal = new Wal({
+      files,
+      directory,
+      limits,
+      timers,
+      rows,
+      log,
+      nowMs: () => clock.nowMs(),
+      onFinished: () => this.#housekeeping.walFinished(),
+      onSpace: (full) => this.#spaceChanged(full),
+      onFailed: (error) => this.#core.committer.fail(error),
+    });
+    const committer = new Committer(
+      { limits, clock, timers, log, rows, instruments, onFailed: (why) => this.#failed(why) },
+      wal,
+    );
+    const damage = new DamageReports(log, instruments);
+    const logs = new Map<number, Shard>();
+    const makeLog = (id: number): Shard => {
+      const shard = new Shard(id, 'fsync', this);
+      logs.set(id, shard);
+      return shard;
+    };
+    this.#core = {
+      ...{ options, limits, instruments, damage, logs, rows, wal, committer, makeLog },
+    };
+    this.#housekeeping = new Housekeeping(this.#core);
+    this.#reader = new Reader(rows, wal, damage, instruments);
+  }
+
+  async start(): Promise<void> {
+    const { committer, wal } = this.#core;
+    const { clock } = this.#core.options;
+    const startedMs = clock.monotonicMs();
+    const found = await recover(this.#core);
+    committer.start(found.nextSequence);
+    this.#housekeeping.start(found);
+    wal.writer = found.writer;
+    await wal.start(found.nextGeneration, found.finished, found.reusable);
+    if (found.fresh) await this.#housekeeping.checkpoint();
+    this.report = {
+      milliseconds: clock.monotonicMs() - startedMs,
+      entriesReplayed: found.entriesReplayed,
+      tornBytes: found.tornBytes,
+      damaged: found.damaged,
+    };
+    if (found.finished.length > 0) this.#housekeeping.walFinished();
+  }
+
+  get busy(): boolean {
+    return this.#core.committer.busy;
+  }
+
+  onHealth(listener: (health: EngineHealth, reason: string) => void): void {
+    this.#healthListeners.push(listener);
+  }
+
+  onRoom(call: () => void): void {
+    this.#core.committer.onRoom(call);
+  }
+
+  open(id: number, durability: Durability): Shard {
+    let log = this.#core.logs.get(id);
+    if (log === undefined) {
+      log = this.#core.makeLog(id);
+      log.durability = durability;
+    } else if ((durability === 'memory') === (log.durability === 'memory')) {
+      log.durability = durability;
+    } else if (log.endOffset === 0) {
+      log.durability = durability;
+    } else if (durability === 'memory') {
+      // Its older batches are on disk; the new ones follow them there, without making anyone wait.
+      log.durability = 'async';
+    }
+    return log;
+  }
+
+  has(id: number): boolean {
+    return this.#core.logs.has(id);
+  }
+
+  wake(): void {
+    this.#core.committer.schedule();
+  }
+
+  beforeSeal(append: () => void): void {
+    this.#core.committer.beforeSeal(append);
+  }
+
+  flushed(): Promise<void> {
+    return this.#core.committer.flushed();
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#housekeeping.checkpoint();
+  }
+
+  onCheckpoint(save: () => Promise<void>): void {
+    this.#housekeeping.onCheckpoint(save);
+  }
+
+  usage(): { dataBytes: number; walBytes: number } {
+    return { dataBytes: this.#housekeeping.segmentBytes, walBytes: this.#core.wal.bytes };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  append(log: Shard, bytes: Buffer, facts: BatchFacts, committed: Committed | null): Appended {
+    return this.#core.committer.append(log, bytes, facts, committed);
+  }
+
+  read(log: Shard, offset: number, bytesMax: number): StoredBatch[] | Promise<StoredBatch[]> {
+    return this.#reader.read(log, offset, bytesMax);
+  }
+
+  findByTime(log: Shard, timestampMs: number): Promise<StoredBatch | null> {
+    return this.#reader.findByTime(log, timestampMs);
+  }
+
+  offsetForBytes(log: Shard, bytes: number): number | Promise<number> {
+    return this.#reader.offsetForBytes(log, bytes);
+  }
+
+  trim(log: Shard, offset: number): void {
+    const to = Math.min(offset, log.highWatermark);
+    if (!(to > log.startOffset) || log.removed) return;
+    log.startOffset = to;
+    const { rows, committer } = this.#core;
+    let dead = 0;
+    while (dead < log.places.length && rows.end(log.places[dead]!) <= to) dead++;
+    if (dead > 0) log.dropPlaces(log.places[dead - 1]! + 1);
+    let gone = 0;
+    while (gone < log.ram.length && log.ram[gone]!.baseOffset + log.ram[gone]!.count <= to) gone++;
+    log.dropRam(gone);
+    this.#housekeeping.trimmed(log);
+    committer.trimmed(log);
+  }
+
+  remove(log: Shard): void {
+    if (log.removed) return;
+    log.removed = true;
+    this.#core.logs.delete(log.id);
+    this.#core.committer.removed(log);
+    this.#housekeeping.removed(log);
+    log.places = [];
+    log.ram = [];
+    log.segments = [];
+  }
+
+  stat(log: Shard): LogStat {
+    const { startOffset, endOffset, highWatermark } = log;
+    let { bytes, batches } = this.#housekeeping.segmentStat(log);
+    const { rows } = this.#core;
+    for (const row of log.places) {
+      if (rows.base(row) >= highWatermark) break;
+      bytes += rows.bodyBytes(row);
+      batches++;
+    }
+    for (const batch of log.ram) bytes += batch.bytes.length;
+    batches += log.ram.length;
+    return { startOffset, endOffset, highWatermark, bytes, batches };
+  }
+
+  #spaceChanged(full: boolean): void {
+    if (this.#core.committer.failure !== null) return;
+    this.#setHealth(
+      full ? 'full' : 'ok',
+      full ? 'no space for the next write-ahead file' : 'space was found again',
+    );
+  }
+
+  #failed(reason: string): void {
+    this.#setHealth('failed', reason);
+  }
+
+  #setHealth(health: EngineHealth, reason: string): void {
+    if (this.health === health) return;
+    this.health = health;
+    const { log } = this.#core.options;
+    if (health === 'ok') log.info('storage takes appends again', { reason });
+    else log.error('storage refuses appends', { health, reason });
+    for (const listener of this.#healthListeners) listener(health, reason);
+  }
+
+  async #close(): Promise<void> {
+    const { committer, wal, options } = this.#core;
+    try {
+      await this.#housekeeping.stop();
+      committer.closed = true;
+      if (committer.failure === null) {
+        await committer.flushed();
+        await this.#housekeeping.saveFinal();
+      }
+    } catch (error) {
+      if (!(error instanceof BrokerError)) committer.fail(error);
+      options.log.error('the engine could not save its state', { error: String(error) });
+    } finally {
+      committer.closed = true;
+      committer.stopTimers();
+      await this.#housekeeping.closeFiles();
+      await wal.close();
+      await this.#unlock();
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** Every bound of the storage engine, with its default. Sizes in bytes, times in ms. */
+
+const MIB = 2 ** 20;
+
+export interface EngineLimits {
+  /** Size of one write-ahead file. */
+  readonly walFileBytes: number;
+  /** Batches in one write-ahead file; bounds the memory of its index (80 bytes each). */
+  readonly walRowsMax: number;
+  /** Finished write-ahead files that wait for reorganisation; more makes the engine busy. */
+  readonly walBacklogMax: number;
+  /** Largest entry. A single batch must fit in. At most half a write-ahead file. */
+  readonly entryBytesMax: number;
+  /** An entry that is larger at the end of a turn of the event loop takes no more batches. */
+  readonly entryBytesSoft: number;
+  /** Bytes that may wait for their commit; beyond it appends are refused as `busy`. */
+  readonly inFlightBytesMax: number;
+  /** Memory for recent batches, which readers get without touching the disk. */
+  readonly cacheBytes: number;
+  /** Longest time that an `async` append stays only in memory while nothing else is written. */
+  readonly asyncIntervalMs: number;
+  /** `async` bytes that are written without waiting for that interval. */
+  readonly asyncBytesMax: number;
+  /** Pause after which a commit mark proves the last entry to be whole. */
+  readonly idleMarkMs: number;
+  /** Free space that is never preallocated: room for segments, checkpoints and metadata. */
+  readonly reserveBytes: number;
+  /** First and last pause between attempts to go on while the disk is full. */
+  readonly fullRetryMs: number;
+  readonly fullRetryMsMax: number;
+  /** A segment with a smaller part of its bytes alive is rewritten without the dead. */
+  readonly segmentLiveShare: number;
+  /** Neighbouring segments are merged up to this size. */
+  readonly segmentBytesMax: number;
+  /** Segments that are kept open. */
+  readonly openSegmentsMax: number;
+  /** Cached blocks of segment index rows, 256 rows (20 KiB) each. */
+  readonly rowBlocksMax: number;
+  /** Pause after a trim before dead segments are looked for, so that one look serves many trims. */
+  readonly sweepDelayMs: number;
+  /** An idempotent producer that sent nothing for so long is forgotten. */
+  readonly producerExpiryMs: number;
+}
+
+export const DEFAULT_LIMITS: EngineLimits = {
+  walFileBytes: 64 * MIB,
+  walRowsMax: 131_072,
+  walBacklogMax: 32,
+  entryBytesMax: 32 * MIB,
+  entryBytesSoft: 8 * MIB,
+  inFlightBytesMax: 64 * MIB,
+  cacheBytes: 64 * MIB,
+  asyncIntervalMs: 100,
+  asyncBytesMax: MIB,
+  idleMarkMs: 50,
+  reserveBytes: 96 * MIB,
+  fullRetryMs: 100,
+  fullRetryMsMax: 5_000,
+  segmentLiveShare: 0.5,
+  segmentBytesMax: 64 * MIB,
+  openSegmentsMax: 64,
+  rowBlocksMax: 64,
+  sweepDelayMs: 200,
+  producerExpiryMs: 86_400_000,
+};

@@ -1,0 +1,272 @@
+/**
+ * Recovery of what lies in write-ahead files: entry headers and index rows are read, bodies are not,
+ * but for those of the last entry. A torn tail is cut at the last whole entry; a bad entry before a
+ * valid later one is damage, which is reported and stepped over. Nothing is skipped silently.
+ */
+import type { DamageReports } from './damage.ts';
+import { bodiesAt, ENTRY_ALIGN } from './entry-codec.ts';
+import type { DamagedRange } from './log-engine.ts';
+import type { RecentRows } from './recent-rows.ts';
+import {
+  appendTimeOf,
+  attributesOf,
+  baseOf,
+  CONTROL,
+  endOf,
+  KIND,
+  kindOf,
+  logOf,
+  ROW_BYTES,
+  readFacts,
+} from './row-codec.ts';
+import type { Shard } from './shard.ts';
+import type { WalFile } from './wal-file.ts';
+import {
+  entryAt,
+  type FoundEntry,
+  faultOf,
+  findHeader,
+  makeWindow,
+  ScannedFile,
+  salvageAt,
+} from './wal-scan.ts';
+
+export interface ReplayParts {
+  readonly rows: RecentRows;
+  readonly damage: DamageReports;
+  readonly logs: Map<number, Shard>;
+  readonly makeLog: (id: number) => Shard;
+  /** Entries up to this one are in the checkpoint: only their places are needed. */
+  readonly checkpointed: number;
+  /** True when nothing is known of what came before: the first entry may have any sequence. */
+  readonly blind: boolean;
+  /** The entry after which the engine stopped in order; -1 when it did not. */
+  readonly cleanAfter: number;
+}
+
+export class Replay {
+  entries = 0;
+  tornBytes = 0;
+  readonly damaged: DamagedRange[] = [];
+  /** The sequence that the next entry must have. */
+  expected: number;
+
+  readonly #parts: ReplayParts;
+  #blind: boolean;
+  /** A whole-looking entry that nothing valid follows yet: it may be torn. */
+  #pending: { readonly file: ScannedFile; readonly entry: FoundEntry } | null = null;
+
+  constructor(parts: ReplayParts, expected: number) {
+    this.#parts = parts;
+    this.#blind = parts.blind;
+    this.expected = expected;
+  }
+
+  /** @param wals files that were not reorganised, by generation */
+  async run(wals: readonly WalFile[]): Promise<void> {
+    const window = makeWindow();
+    const files = wals.map((wal) => new ScannedFile(wal, window));
+    for (let index = 0; index < files.length; index++) {
+      // The window is shared: it holds bytes of another file.
+      for (const other of files) other.forget();
+      await this.#runFile(files, index);
+    }
+    await this.#settleTail();
+    if (this.expected <= this.#parts.checkpointed) {
+      this.#lost(this.expected, this.#parts.checkpointed, wals.at(-1)?.path ?? '', 'missing');
+      this.expected = this.#parts.checkpointed + 1;
+    }
+  }
+
+  async #runFile(files: readonly ScannedFile[], index: number): Promise<void> {
+    const file = files[index]!;
+    let position = 0;
+    while (position < file.wal.size) {
+      const entry = await entryAt(file, position);
+      if (entry !== null && (this.#blind || entry.header.sequence === this.expected)) {
+        this.#advance(file, entry);
+      } else {
+        const next = await this.#later(files, index, position);
+        if (next === 'end') return this.#torn(entry);
+        if (next === 'next file') return;
+        const salvaged = await salvageAt(file, position);
+        if (salvaged === null || salvaged.header.sequence !== this.expected) {
+          const lost = next.sequence > this.expected && !this.#blind;
+          if (lost) this.#lost(this.expected, next.sequence - 1, file.wal.path, 'bad entry');
+          this.#applyPending();
+          this.expected = next.sequence;
+          if (next.position < 0) return;
+          position = next.position;
+          continue;
+        }
+        this.#tellSalvage(file, salvaged);
+        this.#advance(file, salvaged);
+        position += salvaged.header.entryBytes;
+        continue;
+      }
+      position += entry.header.entryBytes;
+    }
+  }
+
+  #advance(file: ScannedFile, entry: FoundEntry): void {
+    this.#applyPending();
+    this.#pending = { file, entry };
+    this.#blind = false;
+    this.expected = entry.header.sequence + 1;
+  }
+
+  /**
+   * What comes after `position`, where no expected entry is: the next file in order, a valid entry
+   * from further on (position -1: in a later file), or nothing.
+   */
+  async #later(
+    files: readonly ScannedFile[],
+    index: number,
+    position: number,
+  ): Promise<'end' | 'next file' | { sequence: number; position: number }> {
+    if (await this.#startsNext(files, index)) return 'next file';
+    if (this.expected - 1 === this.#parts.cleanAfter) {
+      return index + 1 < files.length ? 'next file' : 'end';
+    }
+    const from = position + ENTRY_ALIGN;
+    for (let at = index; at < files.length; at++) {
+      const file = files[at]!;
+      for (const other of files) other.forget();
+      const found = await findHeader(file, at === index ? from : 0, this.expected - 1);
+      if (found < 0) continue;
+      const entry = await salvageAt(file, found);
+      if (entry === null) continue;
+      return { sequence: entry.header.sequence, position: at === index ? found : -1 };
+    }
+    return 'end';
+  }
+
+  /** True when a following file begins with exactly the expected entry. */
+  async #startsNext(files: readonly ScannedFile[], index: number): Promise<boolean> {
+    for (const file of files.slice(index + 1)) {
+      for (const other of files) other.forget();
+      const entry = await entryAt(file, 0);
+      if (entry?.header.sequence === this.expected) {
+        for (const other of files) other.forget();
+        return true;
+      }
+    }
+    for (const other of files) other.forget();
+    return false;
+  }
+
+  /** Everything ends here. Bytes of an entry that was being written are cut. */
+  #torn(entry: FoundEntry | null): void {
+    if (entry !== null && entry.header.sequence === this.expected) {
+      this.tornBytes += entry.header.entryBytes;
+    }
+  }
+
+  /** The last entry of all has nothing after it that proves it whole: its bodies are read. */
+  async #settleTail(): Promise<void> {
+    if (this.#pending === null) return;
+    const { file, entry } = this.#pending;
+    const known = entry.header.sequence <= this.#parts.checkpointed;
+    file.forget();
+    if (!known && (await faultOf(file, entry)) !== null) {
+      this.tornBytes += entry.header.entryBytes;
+      this.expected = entry.header.sequence;
+      this.#pending = null;
+      return;
+    }
+    this.#applyPending();
+  }
+
+  #applyPending(): void {
+    if (this.#pending === null) return;
+    const { file, entry } = this.#pending;
+    this.#pending = null;
+    this.entries++;
+    const { rows } = this.#parts;
+    const first = rows.next;
+    for (let at = 0; at < entry.rows.length; at += ROW_BYTES) {
+      const row = rows.add();
+      entry.rows.copy(rows.rowsOf(row), rows.at(row), at, at + ROW_BYTES);
+    }
+    rows.place(first, rows.next - first, bodiesOf(entry));
+    if (file.wal.lastSequence < 0) file.wal.firstRow = first;
+    file.wal.endRow = rows.next;
+    file.wal.lastSequence = entry.header.sequence;
+    file.wal.written = entry.position + entry.header.entryBytes;
+    for (let row = first; row < rows.next; row++) this.#applyRow(row, entry, file.wal.path);
+  }
+
+  #applyRow(row: number, entry: FoundEntry, path: string): void {
+    const { rows: recent, logs, makeLog, checkpointed } = this.#parts;
+    const [rows, at] = [recent.rowsOf(row), recent.at(row)];
+    const id = logOf(rows, at);
+    const base = baseOf(rows, at);
+    const old = entry.header.sequence <= checkpointed;
+    if (kindOf(rows, at) === KIND.control) {
+      if (!old) this.#applyControl(id, attributesOf(rows, at), base, path);
+      return;
+    }
+    let log = logs.get(id);
+    if (old) {
+      // Logs that the checkpoint does not know were removed.
+      if (log !== undefined && endOf(rows, at) > log.startOffset) log.addPlace(row);
+      return;
+    }
+    if (log === undefined) {
+      log = makeLog(id);
+      // Without a checkpoint the beginning of a log is where it is first seen.
+      if (this.#parts.blind) log.startOffset = base;
+      if (this.#parts.blind) log.endOffset = base;
+    }
+    if (base < log.endOffset) {
+      this.#damage(id, base, endOf(rows, at), path, 'two batches claim these offsets');
+      return;
+    }
+    if (base > log.endOffset) this.#damage(id, log.endOffset, base, path, 'index rows are lost');
+    log.endOffset = endOf(rows, at);
+    log.highWatermark = log.endOffset;
+    log.remember(readFacts(rows, at), base, appendTimeOf(rows, at));
+    if (log.endOffset > log.startOffset) log.addPlace(row);
+  }
+
+  #applyControl(id: number, what: number, offset: number, path: string): void {
+    const log = this.#parts.logs.get(id);
+    if (what === CONTROL.remove) {
+      this.#parts.logs.delete(id);
+    } else if (log !== undefined && what === CONTROL.trim) {
+      log.startOffset = Math.max(log.startOffset, offset);
+      const { rows } = this.#parts;
+      let dead = 0;
+      while (dead < log.places.length && rows.end(log.places[dead]!) <= offset) dead++;
+      if (dead > 0) log.dropPlaces(log.places[dead - 1]! + 1);
+    } else if (what === CONTROL.head && offset > (log?.endOffset ?? 0)) {
+      const known = log ?? this.#parts.makeLog(id);
+      this.#damage(id, known.endOffset, offset, path, 'index rows are lost');
+      known.endOffset = offset;
+      known.highWatermark = offset;
+    }
+  }
+
+  #tellSalvage(file: ScannedFile, entry: FoundEntry): void {
+    if (entry.repaired > 0) this.#parts.damage.repaired(file.wal.path, entry.position);
+    if (entry.lostRows === 0) return;
+    const { sequence } = entry.header;
+    this.#lost(sequence, sequence, file.wal.path, `${entry.lostRows} index rows of an entry`);
+  }
+
+  /** Entries whose logs are not known. Gaps in logs tell later which offsets were in them. */
+  #lost(from: number, to: number, file: string, reason: string): void {
+    this.#damage(-1, from, to + 1, file, `entries lost: ${reason}`);
+  }
+
+  #damage(logId: number, from: number, to: number, file: string, reason: string): void {
+    const range = { logId, from, to, file, reason };
+    this.damaged.push(range);
+    this.#parts.damage.report(range);
+  }
+}
+
+/** Position in the file where the bodies of an entry begin. */
+function bodiesOf(entry: FoundEntry): number {
+  return entry.position + bodiesAt(entry.header.rowCount);
+}

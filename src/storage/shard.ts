@@ -1,0 +1,140 @@
+/**
+ * One log as the broker holds it. A lean object, because there may be a hundred thousand idle ones:
+ * arrays and tables exist only while they hold something, behaviour lives in the engine's parts.
+ */
+import type {
+  Appended,
+  BatchFacts,
+  Committed,
+  Durability,
+  LogStat,
+  ShardLog,
+  StoredBatch,
+} from './log-engine.ts';
+import { ProducerTable } from './producers.ts';
+import type { Segment } from './segment.ts';
+
+/** What a log asks of the engine. One object for all logs. */
+export interface ShardHome {
+  append(log: Shard, bytes: Buffer, facts: BatchFacts, committed: Committed | null): Appended;
+  read(log: Shard, offset: number, bytesMax: number): StoredBatch[] | Promise<StoredBatch[]>;
+  findByTime(log: Shard, timestampMs: number): Promise<StoredBatch | null>;
+  offsetForBytes(log: Shard, bytes: number): number | Promise<number>;
+  trim(log: Shard, offset: number): void;
+  remove(log: Shard): void;
+  stat(log: Shard): LogStat;
+}
+
+type Listener = (log: ShardLog) => void;
+
+const NOTHING: never[] = [];
+
+export class Shard implements ShardLog {
+  readonly id: number;
+  readonly home: ShardHome;
+  durability: Durability;
+  startOffset = 0;
+  endOffset = 0;
+  highWatermark = 0;
+  removed = false;
+  /** Number of the last delivery that touched this log; keeps lists of touched logs short. */
+  mark = 0;
+  /** Numbers of this log's rows in `RecentRows`, ascending. Replaced, never shared, when filled. */
+  places: number[] = NOTHING;
+  /** Segments that hold older batches, in offset order. */
+  segments: Segment[] = NOTHING;
+  /** All batches of a `memory` log. */
+  ram: StoredBatch[] = NOTHING;
+  idempotence: ProducerTable | null = null;
+  /** Copied on change, so that a listener may end itself while it is called. */
+  listeners: readonly Listener[] = NOTHING;
+
+  constructor(id: number, durability: Durability, home: ShardHome) {
+    this.id = id;
+    this.durability = durability;
+    this.home = home;
+  }
+
+  append(bytes: Buffer, facts: BatchFacts, committed?: Committed): Appended {
+    return this.home.append(this, bytes, facts, committed ?? null);
+  }
+
+  read(offset: number, bytesMax: number): StoredBatch[] | Promise<StoredBatch[]> {
+    return this.home.read(this, offset, bytesMax);
+  }
+
+  findByTime(timestampMs: number): Promise<StoredBatch | null> {
+    return this.home.findByTime(this, timestampMs);
+  }
+
+  tail(listener: Listener): () => void {
+    // Wrapped, so that the same function may listen twice and end once.
+    const own: Listener = (log) => listener(log);
+    this.listeners = [...this.listeners, own];
+    return () => {
+      this.listeners = this.listeners.filter((other) => other !== own);
+    };
+  }
+
+  offsetForBytes(bytes: number): number | Promise<number> {
+    return this.home.offsetForBytes(this, bytes);
+  }
+
+  trim(offset: number): void {
+    this.home.trim(this, offset);
+  }
+
+  remove(): void {
+    this.home.remove(this);
+  }
+
+  stat(): LogStat {
+    return this.home.stat(this);
+  }
+
+  producers(): { producerId: number; epoch: number; lastSequence: number; lastTimeMs: number }[] {
+    const known = [...(this.idempotence?.byId ?? [])];
+    return known.map(([producerId, { epoch, batches, lastTimeMs }]) => ({
+      producerId,
+      epoch,
+      lastSequence: batches.at(-1)?.lastSequence ?? -1,
+      lastTimeMs,
+    }));
+  }
+
+  addPlace(row: number): void {
+    if (this.places.length === 0) this.places = [row];
+    else this.places.push(row);
+  }
+
+  /** Lets go of places before `row`. */
+  dropPlaces(row: number): void {
+    let count = 0;
+    while (count < this.places.length && this.places[count]! < row) count++;
+    if (count > 0) this.places = count < this.places.length ? this.places.slice(count) : NOTHING;
+  }
+
+  addSegment(segment: Segment): void {
+    this.segments = [...this.segments, segment];
+  }
+
+  addRam(batch: StoredBatch): void {
+    if (this.ram.length === 0) this.ram = [batch];
+    else this.ram.push(batch);
+  }
+
+  dropRam(count: number): void {
+    if (count > 0) this.ram = count < this.ram.length ? this.ram.slice(count) : NOTHING;
+  }
+
+  /** Takes note of a producer's batch when it came from one. */
+  remember(facts: BatchFacts, baseOffset: number, timeMs: number): void {
+    if (facts.producerId < 0) return;
+    this.idempotence ??= new ProducerTable();
+    this.idempotence.add(facts, baseOffset, timeMs);
+  }
+
+  notify(): void {
+    for (const listener of this.listeners) listener(this);
+  }
+}

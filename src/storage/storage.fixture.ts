@@ -1,0 +1,123 @@
+/** What the tests of this room share: batches with valid checksums, engines on virtual or real disks. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { crc32c, type Log, Metrics, type Random, realClock, realTimers, silentLog } from '#kit';
+import { openEngine } from './engine.ts';
+import type { Files } from './files.ts';
+import { writeInt64 } from './int64.ts';
+import type { EngineLimits } from './limits.ts';
+import type { BatchFacts, LogEngine, ShardLog, StoredBatch } from './log-engine.ts';
+import { BATCH } from './row-codec.ts';
+
+export function factsOf(over: Partial<BatchFacts> = {}): BatchFacts {
+  return {
+    kind: 'data',
+    count: 1,
+    maxTimestampMs: 1_000,
+    serverPacked: true,
+    origin: 1,
+    principal: 0,
+    producerId: -1,
+    producerEpoch: -1,
+    baseSequence: -1,
+    attributes: 0,
+    ...over,
+  };
+}
+
+/** Bytes in the form of a RecordBatch v2; the records are `text`, which storage does not look at. */
+export function dataBatch(text: string | Buffer, padding = 0): Buffer {
+  const payload = typeof text === 'string' ? Buffer.from(text) : text;
+  const bytes = Buffer.alloc(BATCH.headerBytes + payload.length + padding);
+  writeInt64(bytes, 0, 77);
+  bytes.writeInt32BE(bytes.length - 12, BATCH.length);
+  bytes.writeInt32BE(5, BATCH.leaderEpoch);
+  bytes[BATCH.magic] = 2;
+  payload.copy(bytes, BATCH.headerBytes);
+  bytes.writeUInt32BE(crc32c(bytes.subarray(BATCH.covered)), BATCH.crc);
+  return bytes;
+}
+
+export function textOf(batch: StoredBatch): string {
+  const end = batch.bytes.indexOf(0, BATCH.headerBytes);
+  return batch.bytes.toString('utf8', BATCH.headerBytes, end < 0 ? undefined : end);
+}
+
+/** A small deterministic generator (mulberry32). */
+export function seededRandom(seed: number): Random {
+  const next = (): number => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return {
+    next,
+    bytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(next() * 256))),
+  };
+}
+
+/** Small files and short pauses, so that tests reach every state quickly. */
+export const SMALL_LIMITS: Partial<EngineLimits> = {
+  walFileBytes: 65_536,
+  entryBytesMax: 32_768,
+  entryBytesSoft: 16_384,
+  inFlightBytesMax: 131_072,
+  cacheBytes: 16_384,
+  reserveBytes: 0,
+  asyncIntervalMs: 5,
+  idleMarkMs: 5,
+  fullRetryMs: 5,
+  fullRetryMsMax: 20,
+  sweepDelayMs: 5,
+  segmentBytesMax: 65_536,
+};
+
+export interface EngineSetup {
+  readonly files: Files;
+  readonly directory?: string;
+  readonly limits?: Partial<EngineLimits>;
+  readonly log?: Log;
+  readonly metrics?: Metrics;
+}
+
+export function openTestEngine(setup: EngineSetup): Promise<LogEngine> {
+  return openEngine({
+    directory: setup.directory ?? 'data',
+    files: setup.files,
+    clock: realClock,
+    timers: realTimers,
+    random: seededRandom(1),
+    log: setup.log ?? silentLog,
+    metrics: setup.metrics ?? new Metrics(),
+    limits: { ...SMALL_LIMITS, ...setup.limits },
+  });
+}
+
+export function temporaryDirectory(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'storage-test-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Appends and waits for the acknowledgement; the base offset. */
+export function appended(log: ShardLog, bytes: Buffer, over: Partial<BatchFacts> = {}) {
+  return new Promise<number>((resolve, reject) => {
+    const { baseOffset } = log.append(bytes, factsOf(over), (error) =>
+      error === null ? resolve(baseOffset) : reject(error),
+    );
+  });
+}
+
+/** Every batch from `from` to the high watermark. */
+export async function readAll(log: ShardLog, from = log.startOffset, bytesMax = 10_000) {
+  const batches: StoredBatch[] = [];
+  for (let offset = from; offset < log.highWatermark; ) {
+    const some = await log.read(offset, bytesMax);
+    if (some.length === 0) throw new Error(`nothing at ${offset} below the high watermark`);
+    batches.push(...some);
+    const last = some.at(-1)!;
+    offset = last.baseOffset + last.count;
+  }
+  return batches;
+}
