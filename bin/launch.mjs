@@ -17,8 +17,11 @@ const MAJOR_PINNED = 26;
 const MAJOR_MIN = 24;
 const FATAL_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
-/** @param {string} program path below the root, such as `src/server/main.ts` */
-export async function launch(program) {
+/**
+ * @param {string} program path below the root, such as `src/server/main.ts`
+ * @param {{ countsSignals?: boolean }} [options] the program listens for `{ signals }` messages
+ */
+export async function launch(program, { countsSignals = false } = {}) {
   const problem = ensureInstalled({ withDev: false });
   if (problem !== null) return fail(problem);
   const script = path.join(ROOT, program);
@@ -34,7 +37,7 @@ export async function launch(program) {
   }
   const args = [script, ...process.argv.slice(2)];
   if (typeof process.execve === 'function') process.execve(node, [node, ...args], process.env);
-  else runBeside(node, args);
+  else runBeside(node, args, countsSignals);
 }
 
 async function runHere(script) {
@@ -56,18 +59,18 @@ function pinnedNode() {
 }
 
 /**
- * Signals are passed on as messages with their count: when the terminal sends Ctrl-C to both
- * processes, the child must not take it for two. When this process is killed, the channel breaks and
- * the child ends itself.
+ * The server gets signals as messages with their count: when a terminal sends Ctrl-C to both
+ * processes, it must not take one for two. When this process is killed, the channel breaks and the
+ * server ends as well. Other programs get the signals themselves.
  */
-function runBeside(node, args) {
-  const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
+function runBeside(node, args, countsSignals) {
+  const stdio = ['inherit', 'inherit', 'inherit', ...(countsSignals ? ['ipc'] : [])];
+  const child = spawn(node, args, { stdio });
   let signals = 0;
   for (const signal of FATAL_SIGNALS) {
     process.on(signal, () => {
-      // A program that does not listen for messages gets the signal itself.
-      if (!child.connected) child.kill(signal);
-      else child.send({ signal, signals: ++signals }, () => {});
+      if (countsSignals && child.connected) child.send({ signals: ++signals }, () => {});
+      else child.kill(signal);
     });
   }
   child.on('error', (error) => fail(`${node} cannot be run: ${error.message}.`));

@@ -1,0 +1,53 @@
+/** What admin is given to show and to change; `server` fills it in. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Broker } from '#broker';
+import type { Instance, ResourceRow } from '#contract';
+import type { Clock, Log, Metrics } from '#kit';
+
+export interface AdminProtocol {
+  readonly name: string;
+  readonly resources: readonly ResourceRow[];
+  readonly instance: Pick<Instance, 'list'>;
+}
+
+export interface AdminListener {
+  readonly name: string;
+  readonly transport: string;
+  readonly addresses: readonly { readonly address: string; readonly port: number }[];
+  readonly connections: number;
+}
+
+export interface AdminStorage {
+  readonly health: string;
+  /** What the last start found and did. */
+  readonly report: {
+    readonly milliseconds: number;
+    readonly entriesReplayed: number;
+    readonly tornBytes: number;
+    readonly damaged: readonly {
+      readonly logId: number;
+      readonly from: number;
+      readonly to: number;
+      readonly file: string;
+      readonly reason: string;
+    }[];
+  };
+  usage(): Readonly<Record<string, number>>;
+  checkpoint(): Promise<void>;
+}
+
+export interface AdminContext {
+  readonly broker: Broker;
+  readonly storage: AdminStorage;
+  readonly protocols: readonly AdminProtocol[];
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+  readonly serverId: string;
+  listeners(): readonly AdminListener[];
+  /** `starting` until every listener is open, `stopping` from the first sign of the end. */
+  phase(): 'starting' | 'ready' | 'stopping';
+  /** Why a request must not be answered because of its Host or Origin, or null. */
+  refusal(headers: IncomingHttpHeaders): string | null;
+}

@@ -1,0 +1,6 @@
+/** The protocols of the server: one line each. Nothing else registers a protocol. */
+import type { Protocol } from '#contract';
+import { mqtt } from '#protocols/mqtt';
+import { nats } from '#protocols/nats';
+
+export const protocols: readonly Protocol[] = [mqtt, nats];

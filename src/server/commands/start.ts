@@ -1,0 +1,58 @@
+/** `robust-server start`: runs the server until a signal ends it. */
+import { writeSync } from 'node:fs';
+import type { Command } from 'commander';
+import { realClock } from '#kit';
+import { showAddress } from '#net';
+import { openLog } from '../log.ts';
+import type { Settings } from '../options/settings.ts';
+import type { RunningServer } from '../running-server.ts';
+import { SERVER_OPTIONS } from '../server-options.ts';
+import { startServer } from '../start-server.ts';
+import { withOptionFlags } from './option-flags.ts';
+import { stopSignals } from './stop-signals.ts';
+
+export function addStart(program: Command): void {
+  const command = program
+    .command('start', { isDefault: true })
+    .description('Run the server. Without any option it serves this machine only, data in ./data.');
+  const { settings } = withOptionFlags(command);
+  command.action(() => run(settings()));
+}
+
+async function run(settings: Settings): Promise<void> {
+  const { logLevel, logFormat } = settings.section('server', SERVER_OPTIONS);
+  const log = openLog({
+    level: logLevel as 'info',
+    format: logFormat as 'text',
+    clock: realClock,
+    write: writeError,
+  });
+  process.on('uncaughtException', (error) => {
+    log.error('a mistake in the program ends it', { reason: error.stack ?? error.message });
+    process.exit(1);
+  });
+  const signals = stopSignals();
+  const server = await startServer({ settings, log });
+  announce(server);
+  const signal = await signals.first;
+  log.info('stopping', { signal });
+  const clean = await server.close();
+  log.info('stopped');
+  process.exit(clean ? 0 : 1);
+}
+
+function announce({ listeners }: RunningServer): void {
+  const lines = listeners.flatMap(({ name, addresses }) =>
+    addresses.map((address) => `${name} listening on ${showAddress(address)}\n`),
+  );
+  process.stdout.write(`${lines.join('')}ready in ${Math.round(performance.now())} ms\n`);
+}
+
+/** At once, so that the last words of a crash are not lost; a reader that went away is no reason to end. */
+function writeError(line: string): void {
+  try {
+    writeSync(process.stderr.fd, line);
+  } catch {
+    // A full or closed pipe: the line is lost, the server goes on.
+  }
+}

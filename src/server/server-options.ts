@@ -1,0 +1,89 @@
+/** Options of the server itself; the rooms bring their own, `schema.ts` puts all of them together. */
+import type { OptionRows } from '#kit';
+import { NET_OPTIONS } from '#net';
+import { LOG_LEVELS } from './log.ts';
+
+export const SERVER_OPTIONS = {
+  'data-dir': {
+    type: 'text',
+    default: './data',
+    help: 'Folder for everything that is stored. One server at a time may use it.',
+  },
+  'log-level': {
+    type: 'text',
+    default: 'info',
+    choices: LOG_LEVELS,
+    help: 'Least level of the lines that go to the log, on standard error.',
+  },
+  'log-format': {
+    type: 'text',
+    default: 'text',
+    choices: ['text', 'json'],
+    help: 'Log lines for people, or one JSON object per line.',
+  },
+  'stop-timeout': {
+    type: 'duration',
+    default: 10_000,
+    min: 0,
+    help: 'Time that clients get to leave when the server stops; then they are cut.',
+  },
+  'auto-create': {
+    type: 'boolean',
+    default: true,
+    help: 'Make a stream when a client publishes to a name that has none yet.',
+  },
+  'message-max': {
+    type: 'bytes',
+    default: 16 << 20,
+    min: 1024,
+    max: 30 << 20,
+    help: 'Largest message of any protocol.',
+  },
+  ...NET_OPTIONS,
+} as const satisfies OptionRows;
+
+export const AUTH_OPTIONS = {
+  user: {
+    type: 'text',
+    default: '',
+    help:
+      'Name of an administrator that is made at start, with `auth.password`, and may come from any ' +
+      'address. For containers; otherwise use `robust-ctl users create`.',
+  },
+  password: { type: 'text', default: '', help: 'Password of `auth.user`.' },
+} as const satisfies OptionRows;
+
+export const STORAGE_OPTIONS = {
+  'wal-file-size': {
+    type: 'bytes',
+    default: 64 << 20,
+    min: 4 << 20,
+    max: 1 << 30,
+    help: 'Size of one write-ahead file; at least twice the largest message.',
+  },
+  'in-flight-max': {
+    type: 'bytes',
+    default: 64 << 20,
+    min: 1 << 20,
+    help: 'Bytes that may wait for the disk before publishers are told to slow down.',
+  },
+  'cache-size': {
+    type: 'bytes',
+    default: 64 << 20,
+    min: 0,
+    help: 'Memory for recent records, which readers get without touching the disk.',
+  },
+  'async-interval': {
+    type: 'duration',
+    default: 100,
+    min: 1,
+    max: 60_000,
+    help: 'Longest time that records of `async` streams stay unsynced.',
+  },
+  reserve: {
+    type: 'bytes',
+    default: 96 << 20,
+    min: 16 << 20,
+    help: 'Free disk space at which appends are refused, kept for what the server itself must write.',
+  },
+} as const satisfies OptionRows;

@@ -1,0 +1,270 @@
+/** Builds a server from its settings and starts it: storage, broker, protocols, listeners, admin. */
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { ADMIN_OPTIONS, Admin } from '#admin';
+import { Broker } from '#broker';
+import type { Host, Instance, ListenerPlan, Protocol } from '#contract';
+import { type Log, Metrics, realClock, realRandom, realTimers, silentLog, type Timers } from '#kit';
+import { openSqliteStore } from '#meta';
+import {
+  type Certificate,
+  hostRefusal,
+  isLoopback,
+  Listeners,
+  loadCertificate,
+  TLS_OPTIONS,
+  Turn,
+} from '#net';
+import { protocols as allProtocols } from '#protocols';
+import { type Files, type LogEngine, openEngine, realFiles } from '#storage';
+import { checkExposure, ensureConfiguredUser } from './authentication.ts';
+import { Closing } from './closing.ts';
+import { loadSettings } from './options/load-settings.ts';
+import type { Settings } from './options/settings.ts';
+import { leaveClients, type RunningServer, runningServer } from './running-server.ts';
+import { freePorts, serverSchema } from './schema.ts';
+import { AUTH_OPTIONS, SERVER_OPTIONS, STORAGE_OPTIONS } from './server-options.ts';
+import { programVersion } from './version.ts';
+
+export interface StartOptions {
+  /** Settings that were loaded already; `set` is ignored then. */
+  readonly settings?: Settings;
+  /** Values by option name (`mqtt.listen`), over the defaults; for programs and tests. */
+  readonly set?: Readonly<Record<string, unknown>>;
+  /** Every listener that `set` does not name takes a free port. */
+  readonly freePorts?: boolean;
+  readonly protocols?: readonly Protocol[];
+  readonly log?: Log;
+  readonly files?: Files;
+}
+
+const META_FILE = 'meta.sqlite';
+
+/** @throws BrokerError when it cannot start; everything that was opened is closed again then */
+export async function startServer(options: StartOptions = {}): Promise<RunningServer> {
+  const protocols = options.protocols ?? allProtocols;
+  const settings = options.settings ?? settingsOf(protocols, options);
+  const log = options.log ?? silentLog;
+  const closing = new Closing(log);
+  try {
+    return await new Start(settings, protocols, log, options.files ?? realFiles, closing).run();
+  } catch (error) {
+    await closing.run();
+    throw error;
+  }
+}
+
+function settingsOf(protocols: readonly Protocol[], options: StartOptions): Settings {
+  const schema = serverSchema(protocols);
+  const free = options.freePorts === true ? freePorts(schema) : {};
+  return loadSettings(schema, { flags: { ...free, ...options.set } });
+}
+
+/** The steps of one start, in order; each tells `closing` how it is undone. */
+class Start {
+  readonly #settings: Settings;
+  readonly #protocols: readonly Protocol[];
+  readonly #log: Log;
+  readonly #files: Files;
+  readonly #closing: Closing;
+  readonly #metrics = new Metrics();
+  readonly #turn = new Turn(realTimers);
+  readonly #version = programVersion();
+  #phase: 'starting' | 'ready' | 'stopping' = 'starting';
+
+  constructor(
+    settings: Settings,
+    protocols: readonly Protocol[],
+    log: Log,
+    files: Files,
+    closing: Closing,
+  ) {
+    this.#settings = settings;
+    this.#protocols = protocols;
+    this.#log = log;
+    this.#files = files;
+    this.#closing = closing;
+  }
+
+  async run(): Promise<RunningServer> {
+    const certificate = await loadCertificate(this.#settings.section('tls', TLS_OPTIONS));
+    const engine = await this.#openEngine();
+    const broker = await this.#openBroker(engine);
+    await ensureConfiguredUser(broker, this.#settings.section('auth', AUTH_OPTIONS));
+    const serverId = await identity(broker);
+    const listeners = this.#makeListeners(certificate);
+    const host = { broker, serverId, listeners, certificate };
+    const plans = this.#protocols.map((protocol) => ({ protocol, plans: this.#plans(protocol) }));
+    const adminListen = this.#settings.section('admin', ADMIN_OPTIONS).listen;
+    checkExposure(broker, [
+      ...plans.flatMap((one) => one.plans),
+      { name: 'admin', listen: adminListen },
+    ]);
+    const instances = this.#openProtocols(host);
+    const admin = this.#makeAdmin(host, engine, instances);
+    this.#leaveLater(listeners, instances);
+    for (const { protocol, plans: own } of plans) {
+      const instance = instances.get(protocol.name)!;
+      for (const plan of own)
+        await listeners.open(plan, (connection) => instance.accept(connection));
+    }
+    await listeners.openHttp('admin', adminListen, (socket) => admin.accept(socket));
+    this.#phase = 'ready';
+    const parts = { broker, metrics: this.#metrics, serverId, listeners };
+    return runningServer(parts, this.#closing);
+  }
+
+  async #openEngine(): Promise<LogEngine> {
+    const directory = this.#dataDir();
+    const options = this.#settings.section('storage', STORAGE_OPTIONS);
+    const engine = await openEngine({
+      directory,
+      files: this.#files,
+      clock: realClock,
+      timers: this.#timers,
+      random: realRandom,
+      log: this.#scope('storage'),
+      metrics: this.#metrics,
+      limits: {
+        walFileBytes: options.walFileSize,
+        inFlightBytesMax: options.inFlightMax,
+        cacheBytes: options.cacheSize,
+        asyncIntervalMs: options.asyncInterval,
+        reserveBytes: options.reserve,
+      },
+    });
+    this.#closing.add('storage', () => engine.close());
+    return engine;
+  }
+
+  async #openBroker(engine: LogEngine): Promise<Broker> {
+    // After the engine: its lock says that the folder is ours, and that it exists.
+    const meta = openSqliteStore(path.join(this.#dataDir(), META_FILE));
+    this.#closing.add('catalogue', () => meta.close());
+    const options = this.#settings.section('server', SERVER_OPTIONS);
+    const broker = await Broker.open({
+      engine,
+      meta,
+      clock: realClock,
+      timers: this.#timers,
+      random: realRandom,
+      log: this.#scope('broker'),
+      metrics: this.#metrics,
+      options: { autoCreate: options.autoCreate, messageBytesMax: options.messageMax },
+    });
+    this.#closing.add('broker', () => broker.close());
+    return broker;
+  }
+
+  #makeListeners(certificate: Certificate | null): Listeners {
+    const listeners = new Listeners({
+      options: this.#settings.section('server', SERVER_OPTIONS),
+      certificate,
+      clock: realClock,
+      turn: this.#turn,
+      log: this.#scope('net'),
+      metrics: this.#metrics,
+    });
+    this.#closing.add('listeners', () => listeners.close());
+    return listeners;
+  }
+
+  #openProtocols(given: HostParts): Map<string, Instance> {
+    const instances = new Map<string, Instance>();
+    for (const protocol of this.#protocols) {
+      const host: Host = {
+        broker: given.broker,
+        clock: realClock,
+        timers: this.#timers,
+        random: realRandom,
+        log: this.#scope(protocol.name),
+        metrics: this.#metrics,
+        serverId: given.serverId,
+        version: this.#version,
+        bound: (listener) => given.listeners.bound(listener),
+        tlsAvailable: () => given.certificate !== null,
+      };
+      const values = this.#settings.section(protocol.name, protocol.options);
+      instances.set(protocol.name, protocol.open(host, values));
+    }
+    return instances;
+  }
+
+  #leaveLater(listeners: Listeners, instances: ReadonlyMap<string, Instance>): void {
+    const timeoutMs = this.#settings.section('server', SERVER_OPTIONS).stopTimeout;
+    this.#closing.add('clients', async () => {
+      this.#phase = 'stopping';
+      const log = this.#log;
+      await leaveClients({ listeners, instances, timers: this.#timers, log, timeoutMs });
+    });
+  }
+
+  #makeAdmin(
+    { broker, serverId, listeners }: HostParts,
+    engine: LogEngine,
+    instances: ReadonlyMap<string, Instance>,
+  ): Admin {
+    const { allowedHosts } = this.#settings.section('server', SERVER_OPTIONS);
+    return new Admin(
+      {
+        broker,
+        storage: {
+          get health() {
+            return engine.health;
+          },
+          report: engine.report,
+          usage: () => engine.usage(),
+          checkpoint: () => engine.checkpoint(),
+        },
+        protocols: this.#protocols.map(({ name, resources = [] }) => {
+          return { name, resources, instance: instances.get(name)! };
+        }),
+        metrics: this.#metrics,
+        clock: realClock,
+        log: this.#scope('admin'),
+        version: this.#version,
+        serverId,
+        listeners: () =>
+          listeners.list().map(({ name, transport, addresses }) => {
+            return { name, transport, addresses, connections: listeners.connections(name) };
+          }),
+        phase: () => this.#phase,
+        refusal: (headers) => hostRefusal(headers, allowedHosts),
+      },
+      isLoopback,
+    );
+  }
+
+  #plans(protocol: Protocol): ListenerPlan[] {
+    return protocol.listeners(this.#settings.section(protocol.name, protocol.options));
+  }
+
+  #dataDir(): string {
+    return path.resolve(this.#settings.section('server', SERVER_OPTIONS).dataDir);
+  }
+
+  #scope(scope: string): Log {
+    return this.#log.with({ scope });
+  }
+
+  get #timers(): Timers {
+    return this.#turn;
+  }
+}
+
+interface HostParts {
+  readonly broker: Broker;
+  readonly serverId: string;
+  readonly listeners: Listeners;
+  readonly certificate: Certificate | null;
+}
+
+/** An id that stays with the data folder. */
+async function identity(broker: Broker): Promise<string> {
+  const known = broker.definitions.get('server', 'id');
+  if (typeof known === 'string') return known;
+  const id = randomUUID();
+  broker.definitions.put('server', 'id', id);
+  await broker.definitions.durable();
+  return id;
+}
