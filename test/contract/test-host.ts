@@ -1,0 +1,97 @@
+/**
+ * What a protocol is given, for its own tests: a real broker over the real engine on a virtual disk
+ * and a catalogue in memory. Timers can be the test's own, so that no test waits for one.
+ */
+import { Broker, type BrokerOptions } from '#broker';
+import type { Host } from '#contract';
+import {
+  type Clock,
+  type Log,
+  Metrics,
+  realClock,
+  realRandom,
+  realTimers,
+  silentLog,
+  type Timers,
+} from '#kit';
+import { openMemoryStore } from '#meta';
+import { type EngineLimits, openEngine, VirtualFiles } from '#storage';
+
+export interface TestHostOptions {
+  readonly clock?: Clock;
+  readonly timers?: Timers;
+  readonly log?: Log;
+  readonly limits?: Partial<EngineLimits>;
+  readonly broker?: Partial<BrokerOptions>;
+  readonly tls?: boolean;
+}
+
+export interface TestHost extends Host {
+  close(): Promise<void>;
+}
+
+export async function openTestHost(options: TestHostOptions = {}): Promise<TestHost> {
+  const clock = options.clock ?? realClock;
+  const timers = options.timers ?? realTimers;
+  const random = realRandom;
+  const log = options.log ?? silentLog;
+  const metrics = new Metrics();
+  const files = new VirtualFiles({ random, timers: realTimers });
+  const engine = await openEngine({
+    directory: '/data',
+    ...{ files, clock, timers: realTimers, random, log, metrics },
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  const broker = await Broker.open({
+    ...{ engine, meta: openMemoryStore(), clock, timers: realTimers, random, log, metrics },
+    ...(options.broker === undefined ? {} : { options: options.broker }),
+  });
+  return {
+    ...{ broker, clock, timers, random, log, metrics },
+    serverId: 'test-server',
+    version: '0.0.0',
+    bound: () => [],
+    tlsAvailable: () => options.tls ?? false,
+    async close() {
+      await broker.close();
+      await engine.close();
+    },
+  };
+}
+
+/** Timers that run when the test says so; `soon` stays with the event loop. */
+export class ManualTimers implements Timers {
+  #now = 0;
+  #waiting: { readonly at: number; readonly call: () => void }[] = [];
+
+  after(delayMs: number, call: () => void): { cancel(): void } {
+    const entry = { at: this.#now + delayMs, call };
+    this.#waiting.push(entry);
+    return {
+      cancel: () => {
+        this.#waiting = this.#waiting.filter((other) => other !== entry);
+      },
+    };
+  }
+
+  soon(call: () => void): void {
+    setImmediate(call);
+  }
+
+  get count(): number {
+    return this.#waiting.length;
+  }
+
+  /** Lets time pass: runs what is due, in order, also what that starts. */
+  pass(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const due = this.#waiting.filter((entry) => entry.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#waiting = this.#waiting.filter((entry) => entry !== due);
+      this.#now = due.at;
+      due.call();
+    }
+    this.#now = end;
+  }
+}
