@@ -1,0 +1,138 @@
+/** A broker on a virtual disk for tests: it can be stopped, crashed and opened again. */
+import {
+  type BrokerError,
+  type Clock,
+  Metrics,
+  type Random,
+  realRandom,
+  realTimers,
+  silentLog,
+} from '#kit';
+import { type MetaStore, openMemoryStore } from '#meta';
+import { type LogEngine, openEngine, VirtualFiles } from '#storage';
+import { type Address, flatAddress } from './address.ts';
+import { Broker, type BrokerOptions } from './broker.ts';
+import { Message } from './message.ts';
+import { SERVER_PRINCIPAL } from './principal.ts';
+import type { Delivery, Queue, QueueConsumer } from './queue.ts';
+import type { HomeRule } from './routes.ts';
+
+const WAL_FILE_BYTES = 1 << 20;
+
+export class Rig {
+  readonly files: VirtualFiles;
+  readonly meta: MetaStore = openMemoryStore();
+  nowMs = 1_800_000_000_000;
+  broker!: Broker;
+  engine!: LogEngine;
+
+  constructor(random: Random = realRandom) {
+    this.files = new VirtualFiles({ random });
+  }
+
+  async open(options: Partial<BrokerOptions> = {}): Promise<Broker> {
+    const clock: Clock = {
+      nowMs: () => this.nowMs,
+      nowNs: () => BigInt(this.nowMs) * 1_000_000n,
+      monotonicMs: () => performance.now(),
+    };
+    const given = {
+      clock,
+      timers: realTimers,
+      random: realRandom,
+      log: silentLog,
+      metrics: new Metrics(),
+    };
+    this.engine = await openEngine({
+      ...given,
+      directory: 'data',
+      files: this.files,
+      limits: { walFileBytes: WAL_FILE_BYTES },
+    });
+    this.broker = await Broker.open({ ...given, engine: this.engine, meta: this.meta, options });
+    return this.broker;
+  }
+
+  async close(): Promise<void> {
+    await this.broker.close();
+    await this.engine.close();
+  }
+
+  /** Ends as a power cut does, and opens again. */
+  async crash(): Promise<Broker> {
+    this.broker.retention.close();
+    this.files.crash();
+    return this.open();
+  }
+
+  /** Publishes and resolves when the publisher is told. */
+  publish(
+    address: Address | string,
+    value: string | null,
+    change: Partial<Message> = {},
+    rule: HomeRule = 'first-level',
+    queues: readonly Queue[] = [],
+  ): Promise<Message> {
+    const where = typeof address === 'string' ? flatAddress(address) : address;
+    const message = new Message(where, value === null ? null : Buffer.from(value), 1);
+    message.qos = 1;
+    message.principal = SERVER_PRINCIPAL;
+    Object.assign(message, change);
+    return new Promise((resolve, reject) => {
+      const sink = {
+        published: (_: number, error: BrokerError | null): void => {
+          if (error === null) resolve(message);
+          else reject(error);
+        },
+      };
+      this.broker.publish(message, this.broker.target(where, rule), sink, 0, queues);
+    });
+  }
+
+  /** Values of a stream's first partition. */
+  async stored(stream: string): Promise<string[]> {
+    const partition = this.broker.streams.get(stream)!.partitions[0]!;
+    const values: string[] = [];
+    for (let offset = partition.startOffset; offset < partition.highWatermark; ) {
+      const run = await partition.readRun(offset, 1 << 20);
+      for (const message of run.messages) values.push(message.value?.toString() ?? 'null');
+      offset = run.next;
+    }
+    return values;
+  }
+}
+
+/** A consumer that keeps what it gets and lets tests wait for it. */
+export class Collector implements QueueConsumer {
+  readonly got: Delivery[] = [];
+  credit: number;
+  #waiting: { count: number; resolve: () => void }[] = [];
+
+  constructor(credit = Number.POSITIVE_INFINITY) {
+    this.credit = credit;
+  }
+
+  get values(): string[] {
+    return this.got.map((delivery) => delivery.message.value?.toString() ?? 'null');
+  }
+
+  ready(): boolean {
+    return this.credit > 0;
+  }
+
+  deliver(delivery: Delivery): void {
+    this.credit--;
+    this.got.push(delivery);
+    this.#waiting = this.#waiting.filter(({ count, resolve }) => {
+      if (this.got.length < count) return true;
+      resolve();
+      return false;
+    });
+  }
+
+  /** Resolves when that many came in all. */
+  count(count: number): Promise<void> {
+    if (this.got.length >= count) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ count, resolve }));
+  }
+}
