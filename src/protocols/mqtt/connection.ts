@@ -1,0 +1,417 @@
+/**
+ * One connection's life: bytes in, packets to handlers, packets out, and its end. What outlives it is
+ * in the session.
+ */
+import type { Message } from '#broker';
+import type { Connection, ConnectionHandler } from '#contract';
+import { BrokerError, ProtocolError, type Timer } from '#kit';
+import {
+  CONNACK,
+  CONNECT,
+  checkHeader,
+  type EncodedPublish,
+  encodeConnack,
+  encodeDisconnect,
+  Framer,
+  NO_PROPERTIES,
+  type PacketReader,
+  type Properties,
+  packetName,
+  REASON,
+  reasonSentence,
+  type Version,
+} from './codec/index.ts';
+import { reasonOf } from './errors.ts';
+import { connect, sniffVersion } from './handlers/connect.ts';
+import { HANDLERS } from './handlers/index.ts';
+import type { Inbound } from './inbound.ts';
+import { fits } from './message.ts';
+import { Output } from './output.ts';
+import { encodeMessage } from './packet-cache.ts';
+import type { Room } from './room.ts';
+import type { Session } from './session.ts';
+import type { AliasesOut, Routes } from './topic-aliases.ts';
+
+/**
+ * `waiting` for CONNECT; `connecting` while it is authenticated and the session is written; `open`
+ * after CONNACK; `leaving` when our last packet is written; `closed`.
+ */
+export type LinkState = 'waiting' | 'connecting' | 'open' | 'leaving' | 'closed';
+
+export class Link implements ConnectionHandler {
+  readonly room: Room;
+  readonly connection: Connection;
+  readonly output: Output;
+  readonly #framer = new Framer();
+  state: LinkState = 'waiting';
+  version: Version = 4;
+  clientId = '';
+  session: Session | null = null;
+  bridge = false;
+  /** Largest packet that the client takes. */
+  packetBytesMax = Number.POSITIVE_INFINITY;
+  /** QoS 1 and 2 messages that may be under way to the client. */
+  window = 0;
+  problemInformation = true;
+  /** Expiry that CONNECT asked for: DISCONNECT may not raise it from zero. */
+  connectExpirySec = 0;
+  keepAliveSec = 0;
+  /** Acknowledgements for what the client publishes; made with its first QoS 1 or 2 message. */
+  inbound: Inbound | null = null;
+  /** Topic names it published to: the last one, and its aliases. */
+  routes: Routes | null = null;
+  aliases: AliasesOut | null = null;
+  /** An acknowledgement came: there may be room for more. */
+  progressed = false;
+  #lastPacketMs: number;
+  #timer: Timer | null;
+  /** Nothing is read: the log is full of bytes on their way, or our answers are not taken. */
+  #stalled = false;
+  #choked = false;
+  #paused = false;
+
+  constructor(room: Room, connection: Connection) {
+    this.room = room;
+    this.connection = connection;
+    this.output = new Output(connection, room.flusher);
+    this.#lastPacketMs = room.monotonicMs();
+    this.#timer = room.timers.after(room.options.connectTimeout, () => {
+      if (this.state === 'waiting') this.cut('no CONNECT in time');
+    });
+  }
+
+  /** Messages may be sent. */
+  get delivering(): boolean {
+    return this.state === 'open';
+  }
+
+  /** The socket has room for messages; packets of one that is allowed may go over it. */
+  get hasRoom(): boolean {
+    return this.output.pendingBytes < this.room.options.sendBytesMax;
+  }
+
+  // ---- reading ------------------------------------------------------------------------------
+
+  data(chunk: Buffer): void {
+    if (this.state === 'leaving' || this.state === 'closed') return;
+    this.#framer.push(chunk);
+    this.#read();
+  }
+
+  /** Handles all whole packets that may be handled now. */
+  #read(): void {
+    const { reader, options } = this.room;
+    try {
+      while (
+        (this.state === 'open' || this.state === 'waiting') &&
+        !this.#stalled &&
+        this.#framer.next(reader, options.packetBytesMax)
+      ) {
+        if (!this.#handle(reader)) break;
+        this.#framer.consume();
+        this.#lastPacketMs = this.room.monotonicMs();
+      }
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    if (this.progressed) {
+      this.progressed = false;
+      this.session?.outbound?.wake();
+      this.session?.runReplays();
+    }
+    if (this.output.pendingBytes > this.room.options.sendBytesMax * 2) this.#choke();
+  }
+
+  /** @returns false when the packet must wait: it is met again when reading goes on */
+  #handle(reader: PacketReader): boolean {
+    const { type } = reader;
+    if (this.state === 'waiting') {
+      // [MQTT-3.1.0-1]: no answer to who does not speak MQTT.
+      if (type !== CONNECT || (reader.header & 15) !== 0) {
+        this.cut('the first packet is not CONNECT');
+        return true;
+      }
+      connect(this, reader);
+      return true;
+    }
+    checkHeader(reader, this.version);
+    return HANDLERS[type]!(this, reader);
+  }
+
+  /** Reading waits until the broker has room. */
+  stall(): void {
+    if (this.#stalled) return;
+    this.#stalled = true;
+    this.#updatePause();
+    this.room.broker.onRoom(() => {
+      // Not inside somebody's publish: the shared reader may be in use there.
+      this.room.timers.soon(() => {
+        this.#stalled = false;
+        this.#updatePause();
+        this.readOn();
+      });
+    });
+  }
+
+  /** Goes on with what was read before. */
+  readOn(): void {
+    this.#lastPacketMs = this.room.monotonicMs();
+    if (this.state === 'open') this.#read();
+  }
+
+  /** Reading waits until the client has taken our answers (M161). */
+  #choke(): void {
+    this.#choked = true;
+    this.#updatePause();
+  }
+
+  holdReading(): void {
+    this.#choked = true;
+    this.#updatePause();
+  }
+
+  releaseReading(): void {
+    this.#choked = false;
+    this.#updatePause();
+  }
+
+  #updatePause(): void {
+    const paused = this.#stalled || this.#choked;
+    if (paused === this.#paused || this.state === 'closed') return;
+    this.#paused = paused;
+    if (paused) this.connection.pause();
+    else this.connection.resume();
+  }
+
+  drain(): void {
+    if (this.state !== 'open') return;
+    if (this.#choked) this.releaseReading();
+    this.session?.outbound?.wake();
+    this.session?.runReplays();
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof BrokerError)) {
+      this.room.log.error('a connection ended by a fault of ours', {
+        client: this.clientId,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+      this.leave(REASON.unspecifiedError, '');
+      throw error;
+    }
+    this.room.metrics.malformed.add();
+    this.room.log.info('closed for a protocol error', {
+      client: this.clientId,
+      peer: this.connection.peer.address,
+      reason: error.message,
+    });
+    if (this.state === 'waiting') this.#refuseBroken(error);
+    else this.leave(reasonOf(error), error.message);
+  }
+
+  /** A CONNECT that cannot be read is answered when it looks like one of ours (M23). */
+  #refuseBroken(error: BrokerError): void {
+    const version = error instanceof ProtocolError ? sniffVersion(this.room.reader) : null;
+    if (version === null) {
+      this.cut(error.message);
+      return;
+    }
+    this.version = version;
+    const reason = reasonOf(error);
+    // 3.x has a code for a level it does not know, and for no other fault of the packet.
+    if (version < 5 && reason !== REASON.unsupportedVersion) this.cut(error.message);
+    else this.refuse(reason, error.message);
+  }
+
+  // ---- writing ------------------------------------------------------------------------------
+
+  /** CONNACK with a refusal, and the end. Nothing of the session was touched [MQTT-3.1.4-2]. */
+  refuse(reason: number, detail: string): void {
+    if (this.state === 'closed' || this.state === 'leaving') return;
+    const properties = this.withReason(CONNACK, detail, NO_PROPERTIES);
+    this.output.append(encodeConnack({ sessionPresent: false, reason, properties }, this.version));
+    this.#finish();
+  }
+
+  /**
+   * Adds a reason string where it helps: when the client asked for no less and it fits into its
+   * largest packet [MQTT-3.1.2-29] [MQTT-3.14.2-3].
+   */
+  withReason(type: number, detail: string, properties: Properties): Properties {
+    if (this.version !== 5 || detail === '') return properties;
+    const always = type === CONNACK || packetName(type) === 'DISCONNECT';
+    if (!always && !this.problemInformation) return properties;
+    const reasonString = detail.slice(0, 256);
+    // The other fields of these packets take less than 64 bytes.
+    if (Buffer.byteLength(reasonString) + 64 > this.packetBytesMax) return properties;
+    return { ...properties, reasonString };
+  }
+
+  /**
+   * Ends the connection from our side: DISCONNECT with the reason in version 5 [MQTT-4.13.1-1], the
+   * close alone in 3.x. The session sees the end at once, and its will with it.
+   */
+  leave(reason: number, detail: string): void {
+    if (this.state === 'closed' || this.state === 'leaving') return;
+    const open = this.state === 'open';
+    if (open && this.version === 5) {
+      const text = detail === '' ? reasonSentence(reason) : detail;
+      const properties = this.withReason(14, text, NO_PROPERTIES);
+      this.output.append(encodeDisconnect({ reason, properties }, 5));
+    }
+    this.#finish();
+    this.detach(true);
+  }
+
+  /** Sends what is written and closes. */
+  #finish(): void {
+    this.state = 'leaving';
+    this.#stopTimer();
+    this.#framer.clear();
+    this.output.flush();
+    this.connection.end();
+  }
+
+  /** Closes now. */
+  cut(reason: string): void {
+    if (this.state === 'closed') return;
+    this.state = 'leaving';
+    this.#stopTimer();
+    this.connection.destroy(reason);
+  }
+
+  /** Closes in order after the client's own DISCONNECT. */
+  finish(): void {
+    this.#finish();
+  }
+
+  closed(error: Error | null): void {
+    this.state = 'closed';
+    this.#stopTimer();
+    this.#framer.clear();
+    this.output.discard();
+    if (error !== null && this.clientId !== '') {
+      this.room.log.debug('connection lost', { client: this.clientId, reason: error.message });
+    }
+    this.detach(true);
+    this.room.gone(this);
+  }
+
+  /** The session lives on without this connection. */
+  detach(will: boolean): void {
+    const { session } = this;
+    this.session = null;
+    if (session !== null && session.link === this) this.room.sessions.disconnected(session, will);
+  }
+
+  // ---- messages to the client -----------------------------------------------------------------
+
+  /**
+   * Sends one message. @returns false when it can never be sent: larger than the client takes, or a
+   * name that does not fit into a packet; it counts as delivered then [MQTT-3.1.2-25].
+   */
+  publish(
+    message: Message,
+    topic: string,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    dup: boolean,
+    packetId: number,
+    ids: readonly number[] | null,
+  ): boolean {
+    const { room } = this;
+    if (!fits(topic)) return this.#tooLarge();
+    const encoded =
+      this.aliases === null
+        ? room.packets.encode(message, topic, qos, retain, ids, this.version, room.nowMs())
+        : this.#encodeWithAlias(message, topic, qos, retain, ids);
+    if (encoded === null || encoded.size > this.packetBytesMax) return this.#tooLarge();
+    room.metrics.sent.add();
+    this.output.publish(encoded, packetId, dup);
+    return true;
+  }
+
+  /** QoS 0: a client that does not read loses it (at most once), and that is counted. */
+  publishLossy(
+    message: Message,
+    topic: string,
+    retain: boolean,
+    ids: readonly number[] | null,
+  ): void {
+    if (!this.hasRoom) {
+      this.room.metrics.droppedSlow.add();
+      return;
+    }
+    if (message.expiresAtMs !== 0 && message.expired(this.room.nowMs())) {
+      this.room.metrics.droppedExpired.add();
+      return;
+    }
+    this.publish(message, topic, 0, retain, false, 0, ids);
+  }
+
+  #encodeWithAlias(
+    message: Message,
+    topic: string,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    ids: readonly number[] | null,
+  ): EncodedPublish | null {
+    const aliases = this.aliases!;
+    const nowMs = this.room.nowMs();
+    const known = aliases.known(topic);
+    const alias = known === 0 ? aliases.next(topic) : known;
+    const name = known === 0 ? topic : '';
+    const encoded = encodeMessage(message, name, qos, retain, ids, alias, 5, nowMs);
+    if (encoded.size > this.packetBytesMax) return null;
+    // Only what is really sent teaches the client an alias.
+    if (known === 0 && alias !== 0) aliases.set(topic, alias);
+    return encoded;
+  }
+
+  #tooLarge(): boolean {
+    this.room.metrics.droppedTooLarge.add();
+    return false;
+  }
+
+  // ---- keep alive -----------------------------------------------------------------------------
+
+  /** CONNECT was accepted: from now on silence of 1.5 times the keep alive ends it. */
+  startKeepAlive(seconds: number): void {
+    this.#stopTimer();
+    this.keepAliveSec = seconds;
+    if (seconds > 0) this.#armKeepAlive(seconds * 1500);
+  }
+
+  #armKeepAlive(delayMs: number): void {
+    this.#timer = this.room.timers.after(delayMs, () => this.#checkKeepAlive());
+  }
+
+  #checkKeepAlive(): void {
+    const limitMs = this.keepAliveSec * 1500;
+    // While we do not read, silence is ours.
+    const silentMs = this.#paused ? 0 : this.room.monotonicMs() - this.#lastPacketMs;
+    if (silentMs < limitMs) this.#armKeepAlive(limitMs - silentMs);
+    else this.leave(REASON.keepAliveTimeout, ''); // [MQTT-3.1.2-22]
+  }
+
+  #stopTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  row(): Readonly<Record<string, string | number | boolean | null>> {
+    const { connection } = this;
+    return {
+      id: connection.id,
+      client: this.clientId,
+      peer: `${connection.peer.address}:${connection.peer.port}`,
+      listener: connection.listener,
+      version: this.version,
+      user: this.session?.principal.name ?? null,
+      state: this.state,
+      keepAliveSec: this.keepAliveSec,
+      pendingBytes: this.output.pendingBytes,
+    };
+  }
+}

@@ -1,0 +1,195 @@
+/** CONNECT (3.1.4): checks, who it is, the session, CONNACK. */
+import type { Principal } from '#broker';
+import { BrokerError } from '#kit';
+import {
+  type ConnectPacket,
+  decodeConnect,
+  encodeConnack,
+  type PacketReader,
+  type Properties,
+  REASON,
+  type Version,
+} from '../codec/index.ts';
+import type { Link } from '../connection.ts';
+import { reasonOf } from '../errors.ts';
+import type { MqttOptions } from '../options.ts';
+import type { Opened } from '../sessions.ts';
+import { AliasesOut } from '../topic-aliases.ts';
+import { checkResponseTopic, topicName } from '../topics.ts';
+import { willAllowed } from '../will.ts';
+
+const NEVER_EXPIRES = 0xffffffff;
+
+export function connect(link: Link, reader: PacketReader): void {
+  const packet = decodeConnect(reader);
+  link.version = packet.version;
+  link.bridge = packet.bridge;
+  link.packetBytesMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY;
+  link.problemInformation = packet.properties.requestProblemInformation !== 0;
+  const problem = refusal(link, packet);
+  if (problem !== 0) {
+    link.refuse(problem, '');
+    return;
+  }
+  // Its bytes are a view of what was read, and the answer may take a while.
+  const password = packet.password === null ? null : Buffer.from(packet.password);
+  link.state = 'connecting';
+  link.holdReading();
+  void identify(link, packet, password);
+}
+
+/** What is wrong with a well-formed CONNECT; 0 for nothing. Throws for a bad will. */
+function refusal(link: Link, packet: ConnectPacket): number {
+  const { version, clientId, clean, will, properties } = packet;
+  if (properties.authenticationMethod !== undefined) return REASON.badAuthenticationMethod;
+  if (clientId === '' && (version === 3 || (version === 4 && !clean))) {
+    return REASON.clientIdNotValid; // [MQTT-3.1.3-8]
+  }
+  if (will !== null) {
+    topicName(Buffer.from(will.topic), link.room.options.topicLevelsMax);
+    checkResponseTopic(will.properties.responseTopic);
+  }
+  return link.room.closing ? REASON.serverShuttingDown : 0;
+}
+
+async function identify(link: Link, packet: ConnectPacket, password: Buffer | null): Promise<void> {
+  try {
+    const principal = await principalOf(link, packet, password);
+    if (link.state === 'connecting') accept(link, packet, principal);
+  } catch (error) {
+    if (!(error instanceof BrokerError)) {
+      link.cut('fault while connecting');
+      throw error;
+    }
+    link.room.log.info('connection refused', {
+      client: packet.clientId,
+      peer: link.connection.peer.address,
+      reason: error.message,
+    });
+    link.refuse(reasonOf(error), '');
+  }
+}
+
+async function principalOf(
+  link: Link,
+  packet: ConnectPacket,
+  password: Buffer | null,
+): Promise<Principal> {
+  const { broker } = link.room;
+  const { loopback } = link.connection.peer;
+  if (packet.user === null && password === null) return broker.anonymous({ loopback });
+  const text = password?.toString('utf8') ?? '';
+  return broker.authenticate({ user: packet.user ?? '', password: text, loopback });
+}
+
+function accept(link: Link, packet: ConnectPacket, principal: Principal): void {
+  const { room } = link;
+  if (packet.will !== null && !willAllowed(room.broker, principal, packet.will)) {
+    link.refuse(REASON.notAuthorized, 'the will topic is not allowed');
+    return;
+  }
+  const assigned = packet.clientId === '' ? room.newClientId() : '';
+  link.clientId = assigned === '' ? packet.clientId : assigned;
+  const { properties, version } = packet;
+  const expirySec = sessionExpiry(packet, room.options);
+  link.connectExpirySec = expirySec;
+  const maximum = properties.receiveMaximum ?? 0xffff;
+  link.window = Math.min(maximum, room.options.inFlightMax);
+  const aliases = properties.topicAliasMaximum ?? 0;
+  if (aliases > 0) link.aliases = new AliasesOut(aliases);
+  const opened = room.sessions.open(packet, link.clientId, principal, expirySec);
+  link.session = opened.session;
+  opened.session.link = link;
+  if (!opened.session.durable) {
+    begin(link, packet, opened, assigned);
+    return;
+  }
+  // What the client hears about its session must hold after a crash (M47).
+  room.store.committed((error) => {
+    if (link.state !== 'connecting' || link.session !== opened.session) return;
+    if (error === null) begin(link, packet, opened, assigned);
+    else {
+      link.refuse(version === 5 ? reasonOf(error) : REASON.serverUnavailable, error.message);
+      link.detach(true);
+    }
+  });
+}
+
+/** CONNACK, and messages may flow. */
+function begin(link: Link, packet: ConnectPacket, opened: Opened, assigned: string): void {
+  const { session, present } = opened;
+  const keepAliveSec = enforcedKeepAlive(packet, link.room.options);
+  const properties = connackProperties(link, packet, assigned, keepAliveSec);
+  link.state = 'open';
+  link.output.append(
+    encodeConnack({ sessionPresent: present, reason: REASON.success, properties }, link.version),
+  );
+  link.startKeepAlive(keepAliveSec);
+  session.online(link);
+  session.outbound?.resume();
+  link.releaseReading();
+  link.readOn();
+}
+
+function connackProperties(
+  link: Link,
+  packet: ConnectPacket,
+  assigned: string,
+  keepAliveSec: number,
+): Properties {
+  const { options } = link.room;
+  // What is not limited is left out (3.2.2.3): QoS 2, retain, wildcards, shared subscriptions.
+  const properties: Properties = { maximumPacketSize: options.packetBytesMax };
+  if (options.receiveMaximum < 0xffff) properties.receiveMaximum = options.receiveMaximum;
+  if (options.topicAliasMax > 0) properties.topicAliasMaximum = options.topicAliasMax;
+  if (assigned !== '') properties.assignedClientId = assigned;
+  if (keepAliveSec !== packet.keepAliveSec) properties.serverKeepAliveSec = keepAliveSec;
+  const asked = packet.properties.sessionExpirySec ?? 0;
+  const given =
+    link.connectExpirySec === Number.POSITIVE_INFINITY ? NEVER_EXPIRES : link.connectExpirySec;
+  if (given !== asked) properties.sessionExpirySec = given;
+  return properties;
+}
+
+/** Seconds that the session outlives the connection. */
+function sessionExpiry(packet: ConnectPacket, options: MqttOptions): number {
+  if (packet.version === 5) {
+    return cappedExpirySec(packet.properties.sessionExpirySec ?? 0, options);
+  }
+  if (packet.clean) return 0;
+  const { cleanSessionExpiry } = options;
+  return cappedExpirySec(
+    cleanSessionExpiry < 0 ? NEVER_EXPIRES : Math.ceil(cleanSessionExpiry / 1000),
+    options,
+  );
+}
+
+export function cappedExpirySec(seconds: number, options: MqttOptions): number {
+  const wanted = seconds === NEVER_EXPIRES ? Number.POSITIVE_INFINITY : seconds;
+  const { sessionExpiryMax } = options;
+  return sessionExpiryMax < 0 ? wanted : Math.min(wanted, Math.floor(sessionExpiryMax / 1000));
+}
+
+/** 3.x clients cannot be told of another keep alive, so theirs holds [MQTT-3.2.2-21]. */
+function enforcedKeepAlive(packet: ConnectPacket, options: MqttOptions): number {
+  const maximumSec = Math.floor(options.keepAliveMax / 1000);
+  if (packet.version < 5 || maximumSec >= 0xffff) return packet.keepAliveSec;
+  return packet.keepAliveSec === 0 || packet.keepAliveSec > maximumSec
+    ? maximumSec
+    : packet.keepAliveSec;
+}
+
+/**
+ * The version that a broken CONNECT claims, so that it can be answered in its own form; 4 for levels
+ * that are nobody's, null when it does not begin like a CONNECT at all.
+ */
+export function sniffVersion(reader: PacketReader): Version | null {
+  const { bytes, start, end } = reader;
+  if (start + 2 > end) return null;
+  const nameEnd = start + 2 + bytes.readUInt16BE(start);
+  if (nameEnd >= end) return null;
+  const name = bytes.toString('latin1', start + 2, nameEnd);
+  if (name !== 'MQTT' && name !== 'MQIsdp') return null;
+  const level = bytes[nameEnd]!;
+  return level >= 5 && level < 0x80 && name === 'MQTT' ? 5 : 4;
+}

@@ -1,0 +1,165 @@
+/** PUBLISH from a client (3.3.4): its topic, the rights, the broker, the acknowledgement. */
+import { type Message, slashSpelling, type Target } from '#broker';
+import { BrokerError, ProtocolError } from '#kit';
+import {
+  checkFromClient,
+  decodePublish,
+  type PacketReader,
+  type PublishPacket,
+  REASON,
+} from '../codec/index.ts';
+import type { Link } from '../connection.ts';
+import { ackReasonOf } from '../errors.ts';
+import { Inbound } from '../inbound.ts';
+import { messageOf } from '../message.ts';
+import type { Session } from '../session.ts';
+import { Routes } from '../topic-aliases.ts';
+import { checkResponseTopic, topicName } from '../topics.ts';
+
+export function publish(link: Link, reader: PacketReader): boolean {
+  const { room } = link;
+  const session = link.session!;
+  const packet = room.publishPacket;
+  decodePublish(reader, link.version, packet);
+  checkFromClient(packet);
+  checkResponseTopic(packet.properties.responseTopic);
+  const target = resolve(link, packet);
+  const { qos, packetId } = packet;
+  if (qos > 0 && !mayReceive(link, session, qos, packetId)) return true;
+  if (!room.broker.authorize(session.principal, 'publish', target.address)) {
+    deny(link, session, qos, packetId);
+    return true;
+  }
+  const message = messageOf(
+    target.address,
+    packet.payload,
+    qos,
+    packet.retain,
+    packet.properties,
+    room.nowMs(),
+  );
+  message.producer = link.clientId;
+  message.principal = session.principal;
+  message.source = session;
+  return hand(link, session, message, target, packetId);
+}
+
+/** Gives the message to the broker. @returns false when it has no room: the packet is met again */
+function hand(
+  link: Link,
+  session: Session,
+  message: Message,
+  target: Target,
+  packetId: number,
+): boolean {
+  const { room } = link;
+  const { qos } = message;
+  const inbound = qos === 0 ? null : inboundOf(link, session);
+  const token = inbound === null ? 0 : inbound.begin(packetId, qos === 2);
+  // Before the broker is asked: it may answer at once when there is nothing to store.
+  if (qos === 2) session.receivedBegin(packetId);
+  try {
+    if (message.retain) inbound?.defer();
+    room.broker.publish(message, target, inbound, token);
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    if (qos === 2) session.receivedEnd(packetId);
+    inbound?.cancel();
+    if (error.code === 'busy') {
+      link.stall();
+      return false;
+    }
+    refused(link, session, qos, packetId, error);
+    return true;
+  }
+  room.metrics.received.add();
+  if (message.retain) {
+    // The commit of the message is the commit of the last value too (M116).
+    room.keepRetained(message);
+    inbound?.undefer();
+  }
+  return true;
+}
+
+function refused(
+  link: Link,
+  session: Session,
+  qos: 0 | 1 | 2,
+  packetId: number,
+  error: BrokerError,
+): void {
+  link.room.metrics.refused.add();
+  if (qos > 0) inboundOf(link, session).answer(packetId, qos === 2, ackReasonOf(error));
+}
+
+/** No right to publish there: M82. */
+function deny(link: Link, session: Session, qos: 0 | 1 | 2, packetId: number): void {
+  link.room.metrics.refused.add();
+  if (link.room.options.denyAction === 'disconnect') link.leave(REASON.notAuthorized, '');
+  else if (qos > 0) {
+    inboundOf(link, session).answer(packetId, qos === 2, REASON.notAuthorized);
+  }
+}
+
+/** @returns false when the packet is done with: a repeated QoS 2 message */
+function mayReceive(link: Link, session: Session, qos: 0 | 1 | 2, packetId: number): boolean {
+  const inbound = inboundOf(link, session);
+  const state = session.receivedState(packetId);
+  if (state !== undefined) {
+    if (qos === 1) inbound.answer(packetId, false, REASON.packetIdInUse);
+    else if (state)
+      inbound.answer(packetId, true, 0); // [MQTT-4.3.3-10]: PUBREC again
+    else answerStored(link, session, inbound, packetId);
+    return false;
+  }
+  // Identifiers between PUBREC and PUBREL count, and answers that are due [MQTT-3.3.4-7].
+  const open = Math.max(inbound.open, session.receivedCount);
+  if (open >= link.room.options.receiveMaximum) {
+    if (link.version === 5) {
+      const detail = `more than ${link.room.options.receiveMaximum} messages unacknowledged`;
+      throw new ProtocolError('packet identifier', 0, detail, REASON.receiveMaximumExceeded);
+    }
+  }
+  return true;
+}
+
+/** The message came again while its first copy is on its way to the disk. */
+function answerStored(link: Link, session: Session, inbound: Inbound, packetId: number): void {
+  link.room.store.committed((error) => {
+    if (error !== null || link.inbound !== inbound) return;
+    if (session.receivedState(packetId) === true) inbound.answer(packetId, true, 0);
+  });
+}
+
+function inboundOf(link: Link, session: Session): Inbound {
+  link.inbound ??= new Inbound(link, session);
+  return link.inbound;
+}
+
+/** The target of a PUBLISH: by its topic, or by an alias [MQTT-3.3.2-8..10]. */
+function resolve(link: Link, packet: PublishPacket): Target {
+  link.routes ??= new Routes();
+  const { routes } = link;
+  const alias = packet.properties.topicAlias;
+  const { bytes, topicStart, topicEnd } = packet;
+  if (alias !== undefined && alias > link.room.options.topicAliasMax) {
+    throw new ProtocolError('Topic Alias', topicEnd, `${alias}`, REASON.topicAliasInvalid);
+  }
+  if (alias !== undefined && topicStart === topicEnd) {
+    const known = routes.alias(alias);
+    if (known === undefined) {
+      // Not "alias invalid": the alias is in range but stands for nothing (3.3.2.3.4).
+      throw new ProtocolError('Topic Alias', topicEnd, `${alias} is not set`, REASON.protocolError);
+    }
+    return known;
+  }
+  let target = routes.last(bytes, topicStart, topicEnd);
+  if (target === null) {
+    const { topic } = packet;
+    const address = slashSpelling.parse(topicName(topic, link.room.options.topicLevelsMax));
+    target = link.room.broker.target(address, 'first-level');
+    routes.remember(topic, target);
+  }
+  if (alias !== undefined) routes.setAlias(alias, target);
+  return target;
+}

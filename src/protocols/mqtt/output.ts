@@ -1,0 +1,153 @@
+/**
+ * What leaves for one client in one turn of the event loop: packets are put into one buffer and
+ * written once. A packet that is shared by many clients is not copied when it is the only one.
+ */
+import type { Connection } from '#contract';
+import type { Timers } from '#kit';
+import { type EncodedPublish, INLINE_BYTES_MAX } from './codec/index.ts';
+
+const BUFFER_BYTES = 512;
+/** A buffer is sent when it has grown to this. */
+const BUFFER_BYTES_MAX = 64 << 10;
+
+/** Flushes all outputs that were written to, once, at the end of the turn. */
+export class Flusher {
+  readonly #timers: Timers;
+  #waiting: Output[] = [];
+  #spare: Output[] = [];
+  readonly #flush = (): void => this.#flushAll();
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
+
+  add(output: Output): void {
+    if (this.#waiting.length === 0) this.#timers.soon(this.#flush);
+    this.#waiting.push(output);
+  }
+
+  #flushAll(): void {
+    const waiting = this.#waiting;
+    this.#waiting = this.#spare;
+    for (const output of waiting) output.flush();
+    waiting.length = 0;
+    this.#spare = waiting;
+  }
+}
+
+export class Output {
+  readonly #connection: Connection;
+  readonly #flusher: Flusher;
+  #buffer: Buffer | null = null;
+  #at = 0;
+  /** The only packet so far, when it is a whole one that others may share. */
+  #single: Buffer | null = null;
+  #listed = false;
+
+  constructor(connection: Connection, flusher: Flusher) {
+    this.#connection = connection;
+    this.#flusher = flusher;
+  }
+
+  /** Bytes that the client has not taken: here and in the connection. */
+  get pendingBytes(): number {
+    return this.#connection.pendingBytes + this.#at + (this.#single?.length ?? 0);
+  }
+
+  /** A whole packet, or a part of one; the bytes must not change any more. */
+  append(bytes: Buffer): void {
+    this.#list();
+    if (bytes.length > INLINE_BYTES_MAX) {
+      this.#send();
+      this.#connection.write(bytes);
+      return;
+    }
+    if (this.#single === null && this.#at === 0) {
+      this.#single = bytes;
+      return;
+    }
+    this.#reserve(bytes.length);
+    this.#buffer!.set(bytes, this.#at);
+    this.#at += bytes.length;
+  }
+
+  /** A PUBLISH with this packet identifier and DUP flag, from one encoding for all receivers. */
+  publish(encoded: EncodedPublish, packetId: number, dup: boolean): void {
+    const { head, payload, packetIdAt } = encoded;
+    if (packetIdAt === 0) this.append(head);
+    else {
+      this.#list();
+      this.#reserve(head.length);
+      const at = this.#at;
+      const buffer = this.#buffer!;
+      buffer.set(head, at);
+      this.#at = at + head.length;
+      if (dup) buffer[at] = buffer[at]! | 8; // [MQTT-3.3.1-1]
+      buffer[at + packetIdAt] = packetId >>> 8;
+      buffer[at + packetIdAt + 1] = packetId & 0xff;
+    }
+    if (payload.length > 0) this.append(payload);
+  }
+
+  /** An acknowledgement without reason: four bytes. */
+  ack(header: number, packetId: number): void {
+    this.#list();
+    this.#reserve(4);
+    const at = this.#at;
+    const buffer = this.#buffer!;
+    buffer[at] = header;
+    buffer[at + 1] = 2;
+    buffer[at + 2] = packetId >>> 8;
+    buffer[at + 3] = packetId & 0xff;
+    this.#at = at + 4;
+  }
+
+  flush(): void {
+    this.#listed = false;
+    this.#send();
+  }
+
+  discard(): void {
+    this.#buffer = null;
+    this.#single = null;
+    this.#at = 0;
+  }
+
+  #list(): void {
+    if (this.#listed) return;
+    this.#listed = true;
+    this.#flusher.add(this);
+  }
+
+  /** Room for `count` bytes behind what is there; moves a single packet into the buffer. */
+  #reserve(count: number): void {
+    const single = this.#single;
+    if (single !== null) {
+      this.#single = null;
+      this.#reserve(single.length + count);
+      this.#buffer!.set(single, this.#at);
+      this.#at += single.length;
+      return;
+    }
+    if (this.#buffer !== null && this.#at + count <= this.#buffer.length) return;
+    if (this.#at + count > BUFFER_BYTES_MAX && this.#at > 0) this.#send();
+    const size = Math.max(BUFFER_BYTES, count, Math.min((this.#at + count) * 2, BUFFER_BYTES_MAX));
+    const grown = Buffer.allocUnsafe(size);
+    if (this.#at > 0) this.#buffer!.copy(grown, 0, 0, this.#at);
+    this.#buffer = grown;
+  }
+
+  #send(): void {
+    const single = this.#single;
+    if (single !== null) {
+      this.#single = null;
+      this.#connection.write(single);
+      return;
+    }
+    if (this.#at === 0) return;
+    const bytes = this.#buffer!.subarray(0, this.#at);
+    this.#buffer = null;
+    this.#at = 0;
+    this.#connection.write(bytes);
+  }
+}

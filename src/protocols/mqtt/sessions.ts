@@ -1,0 +1,191 @@
+/**
+ * All sessions by client identifier: opening and resuming them at CONNECT, takeover, what happens
+ * when a connection ends (will, expiry), and bringing them back at a start.
+ */
+import { type Principal, slashPattern, slashSpelling } from '#broker';
+import {
+  type ConnectPacket,
+  decodePublish,
+  Framer,
+  PacketReader,
+  PublishPacket,
+  REASON,
+} from './codec/index.ts';
+import { messageOf } from './message.ts';
+import type { Room } from './room.ts';
+import { SESSION_QUEUE_PREFIX, Session } from './session.ts';
+import type { StoredSession } from './session-store.ts';
+import { isShared, sharedFilter } from './topics.ts';
+import { storedWill, willMessage, willOf } from './will.ts';
+
+export interface Opened {
+  readonly session: Session;
+  /** Stored state was resumed [MQTT-3.2.2-2]. */
+  readonly present: boolean;
+}
+
+export class Sessions {
+  readonly #room: Room;
+  readonly #byClient = new Map<string, Session>();
+
+  constructor(room: Room) {
+    this.#room = room;
+  }
+
+  get count(): number {
+    return this.#byClient.size;
+  }
+
+  list(): Iterable<Session> {
+    return this.#byClient.values();
+  }
+
+  /** The session for a CONNECT that was checked and authorised [MQTT-3.1.4-2]. */
+  open(packet: ConnectPacket, clientId: string, principal: Principal, expirySec: number): Opened {
+    // Takeover: the other connection ends first, with all that an ending means [MQTT-3.1.4-3].
+    this.#byClient.get(clientId)?.link?.leave(REASON.sessionTakenOver, '');
+    const old = this.#byClient.get(clientId);
+    if (old !== undefined && packet.clean) this.end(old); // [MQTT-3.1.2-4]
+    let session = this.#byClient.get(clientId);
+    const present = session !== undefined;
+    if (session === undefined) {
+      session = new Session(this.#room, clientId, principal, expirySec > 0);
+      this.#byClient.set(clientId, session);
+      this.#room.metrics.sessions.set(this.#byClient.size);
+    }
+    session.expiryTimer?.cancel();
+    session.expiryTimer = null;
+    // Coming back in time cancels a delayed will [MQTT-3.1.3-9].
+    session.willTimer?.cancel();
+    session.willTimer = null;
+    session.principal = principal;
+    session.expirySec = expirySec;
+    session.will = packet.will === null ? null : willOf(packet.will);
+    session.willDueAtMs = 0;
+    session.disconnectedAtMs = 0;
+    if (session.durable || session.will !== null) session.save();
+    return { session, present };
+  }
+
+  /** A connection has ended; `will` false when the client took it back with DISCONNECT 0. */
+  disconnected(session: Session, will: boolean): void {
+    session.offline();
+    const nowMs = this.#room.nowMs();
+    session.disconnectedAtMs = nowMs;
+    if (!will) session.will = null; // [MQTT-3.14.4-3]
+    if (session.will !== null) {
+      const delaySec = Math.min(session.will.delaySec, session.expirySec);
+      if (delaySec > 0) session.willDueAtMs = nowMs + delaySec * 1000;
+      else this.#publishWill(session);
+    }
+    if (session.expirySec === 0) {
+      this.end(session);
+      return;
+    }
+    session.save();
+    this.#armTimers(session);
+  }
+
+  /** Ends a session: a will that waits is due now, everything else is removed. */
+  end(session: Session): void {
+    if (session.ended) return;
+    if (session.will !== null) this.#publishWill(session);
+    this.#byClient.delete(session.clientId);
+    session.forget();
+    this.#room.metrics.sessions.set(this.#byClient.size);
+  }
+
+  /** Brings back what was stored, once, before the first connection. */
+  restore(): void {
+    const nowMs = this.#room.nowMs();
+    for (const stored of this.#room.store.load()) this.#restore(stored, nowMs);
+    this.#room.groups.sweep();
+    for (const queue of [...this.#room.broker.queues.list()]) {
+      if (!queue.name.startsWith(SESSION_QUEUE_PREFIX)) continue;
+      const clientId = queue.name.slice(SESSION_QUEUE_PREFIX.length);
+      if (this.#byClient.get(clientId)?.queue !== queue) this.#room.broker.queues.remove(queue);
+    }
+    this.#room.metrics.sessions.set(this.#byClient.size);
+  }
+
+  /** The server stops: timers go, what is stored stays. */
+  close(): void {
+    for (const session of this.#byClient.values()) {
+      session.expiryTimer?.cancel();
+      session.willTimer?.cancel();
+    }
+  }
+
+  #restore(stored: StoredSession, nowMs: number): void {
+    const { clientId, record } = stored;
+    const session = new Session(this.#room, clientId, record.principal, record.durable);
+    this.#byClient.set(clientId, session);
+    session.expirySec = record.expirySec < 0 ? Number.POSITIVE_INFINITY : record.expirySec;
+    session.will = record.will === null ? null : storedWill(record.will);
+    session.willDueAtMs = record.willDueAtMs;
+    // The clock went on while the server was down (M29); a crash ended the connection just now.
+    session.disconnectedAtMs = record.disconnectedAtMs;
+    for (const subscription of stored.subscriptions) {
+      const { filter } = subscription;
+      const shared = isShared(filter) ? sharedFilter(filter) : null;
+      const pattern = slashPattern(shared?.filter ?? filter);
+      if (pattern !== null) session.restoreSubscription(subscription, pattern);
+    }
+    session.restoreReceived(stored.received);
+    if (stored.released.length > 0 || stored.identifiers.size > 0) {
+      session.outboundMade().restore(stored.released, stored.identifiers);
+    }
+    for (const { packetId, packet } of stored.held) restoreHeld(session, packetId, packet, nowMs);
+    if (session.disconnectedAtMs === 0) this.disconnected(session, true);
+    else if (session.expirySec === 0) this.end(session);
+    else this.#armTimers(session);
+  }
+
+  #armTimers(session: Session): void {
+    const { timers } = this.#room;
+    const nowMs = this.#room.nowMs();
+    if (session.will !== null && session.willDueAtMs > 0) {
+      session.willTimer = timers.after(Math.max(0, session.willDueAtMs - nowMs), () => {
+        session.willTimer = null;
+        this.#publishWill(session);
+        session.save();
+      });
+    }
+    if (session.expirySec === Number.POSITIVE_INFINITY) return;
+    const dueAtMs = session.disconnectedAtMs + session.expirySec * 1000;
+    session.expiryTimer = timers.after(Math.max(0, dueAtMs - nowMs), () => {
+      session.expiryTimer = null;
+      this.end(session);
+    });
+  }
+
+  #publishWill(session: Session): void {
+    const { will, principal } = session;
+    session.will = null;
+    session.willDueAtMs = 0;
+    session.willTimer?.cancel();
+    session.willTimer = null;
+    if (will === null) return;
+    const message = willMessage(will, principal, this.#room.nowMs());
+    message.producer = session.clientId;
+    message.source = session;
+    this.#room.publishOwn(message);
+  }
+}
+
+/** A held message comes back from its packet. */
+function restoreHeld(session: Session, packetId: number, bytes: Buffer, nowMs: number): void {
+  const framer = new Framer();
+  const reader = new PacketReader();
+  const packet = new PublishPacket();
+  framer.push(bytes);
+  if (!framer.next(reader, bytes.length)) return;
+  decodePublish(reader, 5, packet);
+  const topic = packet.topic.toString('utf8');
+  const { qos, retain, properties } = packet;
+  if (qos === 0) return;
+  const address = slashSpelling.parse(topic);
+  const message = messageOf(address, packet.payload, qos, retain, properties, nowMs);
+  const ids = properties.subscriptionIds ?? null;
+  session.outboundMade().restoreHeld(packetId, qos, { message, topic, retain, ids });
+}
