@@ -74,6 +74,12 @@ export class Queues {
       given.metrics.counter(`robustmq_queue_${what}_total`, help);
     const expired = count('expired', 'Messages that expired in a queue.');
     const dropped = count('dropped', 'Messages dropped because a queue was over its length.');
+    streams.watch((event, stream) => {
+      if (event !== 'removed') return;
+      for (const queue of [...this.#queues.values()]) {
+        if (queue.cursor?.partition.stream === stream) this.remove(queue);
+      }
+    });
     this.#host = {
       nowMs: () => given.clock.nowMs(),
       changed: (queue) => this.#change(queue),

@@ -10,6 +10,9 @@ import type { Streams } from './streams.ts';
 /** How often streams are looked through. */
 const ROUND_MS = 30_000;
 
+/** Partitions looked through in one turn of the event loop. */
+const TURN_PARTITIONS = 100;
+
 export class Retention {
   readonly #streams: Streams;
   readonly #queues: Queues;
@@ -36,9 +39,15 @@ export class Retention {
 
   /** Looks through all streams now. */
   async run(): Promise<void> {
+    let looked = 0;
     for (const stream of [...this.#streams.list()]) {
       for (const partition of stream.partitions) {
+        if (this.#closed) return;
         if (partition.highWatermark > partition.startOffset) await this.#keep(partition);
+        // A hundred thousand streams must not hold up the connections.
+        if (++looked % TURN_PARTITIONS === 0) {
+          await new Promise<void>((resolve) => this.#timers.soon(resolve));
+        }
       }
     }
   }
