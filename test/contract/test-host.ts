@@ -26,6 +26,9 @@ export interface TestHostOptions {
   readonly tls?: boolean;
 }
 
+/** A virtual disk is memory: files of the real size would only cost time. */
+const SMALL = { walFileBytes: 4 << 20, entryBytesMax: 2 << 20, reserveBytes: 0 };
+
 export interface TestHost extends Host {
   close(): Promise<void>;
 }
@@ -40,7 +43,7 @@ export async function openTestHost(options: TestHostOptions = {}): Promise<TestH
   const engine = await openEngine({
     directory: '/data',
     ...{ files, clock, timers: realTimers, random, log, metrics },
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    limits: { ...SMALL, ...options.limits },
   });
   const broker = await Broker.open({
     ...{ engine, meta: openMemoryStore(), clock, timers: realTimers, random, log, metrics },
