@@ -1,0 +1,51 @@
+/** The broker's own configurations as Kafka tools know them. Read-only: they come from the options. */
+import { DEFAULT_SETTINGS } from '#broker';
+import type { Room } from './room.ts';
+import type { ConfigKind } from './topic-configs.ts';
+import { NODE_ID } from './topics.ts';
+
+export interface BrokerConfig {
+  readonly name: string;
+  readonly kind: ConfigKind;
+  readonly value: string;
+}
+
+const MINUTE_MS = 60_000;
+
+export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
+  const { options } = room;
+  const row = (name: string, kind: ConfigKind, value: string | number | boolean): BrokerConfig => ({
+    name,
+    kind,
+    value: String(value),
+  });
+  return [
+    row('advertised.listeners', 'string', advertised),
+    row('auto.create.topics.enable', 'boolean', options.autoCreate),
+    row('broker.id', 'int', NODE_ID),
+    row('compression.type', 'string', 'producer'),
+    row('connections.max.idle.ms', 'long', options.idleTimeout),
+    row('default.replication.factor', 'int', 1),
+    row('delete.topic.enable', 'boolean', true),
+    row('fetch.max.bytes', 'int', options.fetchBytesMax),
+    row('group.coordinator.rebalance.protocols', 'list', 'classic'),
+    row('group.initial.rebalance.delay.ms', 'int', options.groupInitialRebalanceDelay),
+    row('group.max.session.timeout.ms', 'int', options.groupSessionTimeoutMax),
+    row('group.max.size', 'int', options.groupMembersMax),
+    row('group.min.session.timeout.ms', 'int', options.groupSessionTimeoutMin),
+    row('log.cleanup.policy', 'list', 'delete'),
+    row('log.message.timestamp.after.max.ms', 'long', options.timestampAheadMax),
+    row('log.message.timestamp.type', 'string', 'CreateTime'),
+    row('log.retention.bytes', 'long', DEFAULT_SETTINGS.retentionBytes),
+    row('log.retention.ms', 'long', DEFAULT_SETTINGS.retentionMs),
+    row('message.max.bytes', 'int', DEFAULT_SETTINGS.messageBytesMax),
+    row('min.insync.replicas', 'int', 1),
+    row('node.id', 'int', NODE_ID),
+    row('num.partitions', 'int', options.defaultPartitions),
+    row('offset.metadata.max.bytes', 'int', options.offsetMetadataBytesMax),
+    row('offsets.retention.minutes', 'int', Math.floor(options.offsetsRetention / MINUTE_MS)),
+    row('process.roles', 'list', 'broker,controller'),
+    row('sasl.enabled.mechanisms', 'list', 'PLAIN'),
+    row('socket.request.max.bytes', 'int', options.requestBytesMax),
+  ];
+}

@@ -1,0 +1,38 @@
+/** ApiVersions: what the server speaks, computed from the rows; asked before anything else. */
+import { ADVERTISED, type Api, apiOf } from '../codec.ts';
+import { KAFKA } from '../error-codes.ts';
+import { apiVersions } from '../messages/18-api-versions.ts';
+import type { Operation } from '../operation.ts';
+
+const NAMED_SINCE = 3;
+/** What software may call itself (KIP-511). */
+const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/;
+
+const api = apiOf(apiVersions);
+
+/**
+ * An unknown version is answered in version 0 with the range of ApiVersions itself, so that a newer
+ * client can begin again (K2). No features are listed: none of what they switch on is there yet.
+ */
+export const apiVersionsOperation: Operation = {
+  api: api as unknown as Api,
+  serve(reader, call) {
+    if (!api.supports(call.version)) {
+      const own = ADVERTISED.filter(({ apiKey }) => apiKey === apiVersions.key);
+      call.answerInVersion(0, { errorCode: KAFKA.UNSUPPORTED_VERSION, apiKeys: own });
+      return;
+    }
+    const { clientSoftwareName: name, clientSoftwareVersion: version } = api.readRequest(
+      reader,
+      call.version,
+    );
+    if (call.version >= NAMED_SINCE) {
+      if (!SOFTWARE_NAME.test(name) || !SOFTWARE_NAME.test(version)) {
+        call.answer({ errorCode: KAFKA.INVALID_REQUEST, apiKeys: [] });
+        return;
+      }
+      call.session.software = { name: name.slice(0, 64), version: version.slice(0, 64) };
+    }
+    call.answer({ errorCode: KAFKA.NONE, apiKeys: ADVERTISED });
+  },
+};

@@ -1,0 +1,77 @@
+/** Which function serves which API. A message pair without a line here fails the room's test. */
+import type { Operation } from '../operation.ts';
+import { apiVersionsOperation } from './api-versions.ts';
+import { saslAuthenticateOperation, saslHandshakeOperation } from './authentication.ts';
+import {
+  describeClusterOperation,
+  describeTopicPartitionsOperation,
+  findCoordinatorOperation,
+  metadataOperation,
+} from './cluster.ts';
+import {
+  offsetCommitOperation,
+  offsetDeleteOperation,
+  offsetFetchOperation,
+} from './committed-offsets.ts';
+import { describeConfigsOperation, incrementalAlterConfigsOperation } from './configs.ts';
+import { fetchOperation } from './fetch.ts';
+import {
+  deleteGroupsOperation,
+  describeGroupsOperation,
+  listGroupsOperation,
+} from './group-admin.ts';
+import {
+  heartbeatOperation,
+  joinGroupOperation,
+  leaveGroupOperation,
+  syncGroupOperation,
+} from './membership.ts';
+import {
+  deleteRecordsOperation,
+  listOffsetsOperation,
+  offsetForLeaderEpochOperation,
+} from './offsets-of-logs.ts';
+import { produceOperation } from './produce.ts';
+import { initProducerIdOperation } from './producer-ids.ts';
+import {
+  createPartitionsOperation,
+  createTopicsOperation,
+  deleteTopicsOperation,
+  describeLogDirsOperation,
+} from './topic-admin.ts';
+
+const ALL: readonly Operation[] = [
+  produceOperation,
+  fetchOperation,
+  listOffsetsOperation,
+  metadataOperation,
+  offsetCommitOperation,
+  offsetFetchOperation,
+  findCoordinatorOperation,
+  joinGroupOperation,
+  heartbeatOperation,
+  leaveGroupOperation,
+  syncGroupOperation,
+  describeGroupsOperation,
+  listGroupsOperation,
+  saslHandshakeOperation,
+  apiVersionsOperation,
+  createTopicsOperation,
+  deleteTopicsOperation,
+  deleteRecordsOperation,
+  initProducerIdOperation,
+  offsetForLeaderEpochOperation,
+  describeConfigsOperation,
+  describeLogDirsOperation,
+  saslAuthenticateOperation,
+  createPartitionsOperation,
+  deleteGroupsOperation,
+  incrementalAlterConfigsOperation,
+  offsetDeleteOperation,
+  describeClusterOperation,
+  describeTopicPartitionsOperation,
+];
+
+export const OPERATIONS: ReadonlyMap<number, Operation> = new Map(
+  ALL.map((operation) => [operation.api.pair.key, operation]),
+);

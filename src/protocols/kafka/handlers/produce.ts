@@ -1,0 +1,191 @@
+/**
+ * Produce: checks each batch's header and CRC and hands the bytes to the broker as they came. Hot
+ * path: nothing is done per record, and per partition there is one answer object and one callback.
+ */
+import { originOf, type Stream } from '#broker';
+import { BrokerError } from '#kit';
+import { type BatchFault, batchFault, batchFields } from '../batch.ts';
+import type { Call } from '../call.ts';
+import { KAFKA } from '../error-codes.ts';
+import { wireCode } from '../errors.ts';
+import { produce } from '../messages/00-produce.ts';
+import { answersLater } from '../operation.ts';
+import type { Room } from '../room.ts';
+import type { RequestOf } from '../rows.ts';
+
+const TOPIC_ID_SINCE = 13;
+const ORIGIN = originOf('kafka');
+const NO_ERRORS: readonly { batchIndex: number; batchIndexErrorMessage?: string | null }[] = [];
+
+interface PartitionAnswer {
+  index: number;
+  errorCode: number;
+  baseOffset: number;
+  logAppendTimeMs: number;
+  logStartOffset: number;
+  recordErrors: typeof NO_ERRORS;
+  errorMessage: string | null;
+}
+
+interface TopicAnswer {
+  name: string;
+  topicId: string;
+  partitionResponses: PartitionAnswer[];
+}
+
+/** A produce request until all of its batches are committed or refused. */
+class Production {
+  readonly #call: Call<typeof produce>;
+  readonly #acks: number;
+  readonly #responses: TopicAnswer[] = [];
+  /** Batches not settled yet, and one for the request being read still. */
+  #open = 1;
+  #failed = false;
+
+  constructor(call: Call<typeof produce>, acks: number) {
+    this.#call = call;
+    this.#acks = acks;
+  }
+
+  topic(name: string, topicId: string): PartitionAnswer[] {
+    const partitionResponses: PartitionAnswer[] = [];
+    this.#responses.push({ name, topicId, partitionResponses });
+    return partitionResponses;
+  }
+
+  begin(): void {
+    this.#open++;
+  }
+
+  refuse(answer: PartitionAnswer, errorCode: number, message: string | null): void {
+    answer.errorCode = errorCode;
+    answer.baseOffset = -1;
+    answer.errorMessage = message;
+    this.#failed = true;
+  }
+
+  settle(answer: PartitionAnswer | null, error: BrokerError | null): void {
+    if (error !== null && answer !== null) this.refuse(answer, wireCode(error), error.message);
+    this.#open--;
+    if (this.#open > 0) return;
+    if (this.#acks !== 0) this.#call.answer({ responses: this.#responses });
+    else if (this.#failed) {
+      // Without responses a closed connection is all that can tell the producer (K10).
+      this.#call.session.refuse('a produce request with acks=0 failed');
+    } else this.#call.answerNothing();
+  }
+}
+
+export const produceOperation = answersLater(produce, (request, call, room) => {
+  const production = new Production(call, request.acks);
+  const requestFault = faultOf(request);
+  const latestMs = room.host.clock.nowMs() + room.options.timestampAheadMax;
+  for (const { name, topicId, partitionData } of request.topicData) {
+    const answers = production.topic(name, topicId);
+    const byId = call.version >= TOPIC_ID_SINCE;
+    const stream = byId ? room.topics.byId(topicId) : room.topics.byName(name);
+    const fault = requestFault ?? topicFault(stream, name, call, room);
+    for (const { index, records } of partitionData) {
+      const answer = newAnswer(index);
+      answers.push(answer);
+      const refused =
+        fault ??
+        (index in stream!.partitions
+          ? batchFault(records, call.version, latestMs)
+          : UNKNOWN_PARTITION);
+      if (refused !== null) production.refuse(answer, refused.errorCode, refused.message);
+      else append(room, call, stream!, records!, answer, production);
+    }
+  }
+  production.settle(null, null);
+});
+
+function append(
+  room: Room,
+  call: Call<typeof produce>,
+  stream: Stream,
+  bytes: Buffer,
+  answer: PartitionAnswer,
+  production: Production,
+): void {
+  const partition = stream.partitions[answer.index]!;
+  const limit = stream.settings.messageBytesMax;
+  if (bytes.length > limit) {
+    const message = `the batch has ${bytes.length} bytes, at most ${limit} are accepted`;
+    production.refuse(answer, KAFKA.MESSAGE_TOO_LARGE, message);
+    return;
+  }
+  const fields = batchFields(bytes);
+  const facts = {
+    kind: 'data' as const,
+    count: fields.count,
+    maxTimestampMs: fields.maxTimestampMs,
+    serverPacked: false,
+    origin: ORIGIN,
+    principal: call.session.principal!.id,
+    producerId: fields.producerId,
+    producerEpoch: fields.producerEpoch,
+    baseSequence: fields.baseSequence,
+    attributes: fields.attributes,
+  };
+  production.begin();
+  try {
+    const { principal } = call.session;
+    const appended = room.broker.appendBatch(partition, bytes, facts, principal!, (error) =>
+      production.settle(answer, error),
+    );
+    if (answer.errorCode === KAFKA.NONE) answer.baseOffset = appended.baseOffset;
+    answer.logStartOffset = partition.startOffset;
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    production.settle(answer, error);
+  }
+}
+
+const UNKNOWN_PARTITION: BatchFault = {
+  errorCode: KAFKA.UNKNOWN_TOPIC_OR_PARTITION,
+  message: 'there is no such partition',
+};
+
+/** What is wrong with the request as a whole, or null. */
+function faultOf(request: RequestOf<typeof produce>): BatchFault | null {
+  if (request.acks < -1 || request.acks > 1) {
+    return { errorCode: KAFKA.INVALID_REQUIRED_ACKS, message: `acks ${request.acks}` };
+  }
+  if (request.transactionalId !== null) {
+    return { errorCode: KAFKA.INVALID_TXN_STATE, message: 'transactions are not supported' };
+  }
+  return null;
+}
+
+function topicFault(
+  stream: Stream | undefined,
+  name: string,
+  call: Call<typeof produce>,
+  room: Room,
+): BatchFault | null {
+  const principal = call.session.principal!;
+  if (stream === undefined) {
+    if (call.version >= TOPIC_ID_SINCE) {
+      return { errorCode: KAFKA.UNKNOWN_TOPIC_ID, message: 'there is no topic of this id' };
+    }
+    return room.topics.mayByName(principal, 'publish', name)
+      ? { errorCode: KAFKA.UNKNOWN_TOPIC_OR_PARTITION, message: 'there is no such topic' }
+      : { errorCode: KAFKA.TOPIC_AUTHORIZATION_FAILED, message: 'not authorized' };
+  }
+  return room.topics.may(principal, 'publish', stream)
+    ? null
+    : { errorCode: KAFKA.TOPIC_AUTHORIZATION_FAILED, message: 'not authorized' };
+}
+
+function newAnswer(index: number): PartitionAnswer {
+  return {
+    index,
+    errorCode: KAFKA.NONE,
+    baseOffset: -1,
+    logAppendTimeMs: -1,
+    logStartOffset: -1,
+    recordErrors: NO_ERRORS,
+    errorMessage: null,
+  };
+}

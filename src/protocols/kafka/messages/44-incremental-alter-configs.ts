@@ -1,0 +1,42 @@
+/** IncrementalAlterConfigs (key 44). */
+import type { MessagePair } from '../rows.ts';
+
+export const incrementalAlterConfigs = {
+  key: 44,
+  name: 'IncrementalAlterConfigs',
+  versions: [0, 1],
+  flexible: 1,
+  request: [
+    {
+      name: 'resources',
+      type: 'array',
+      of: [
+        { name: 'resourceType', type: 'int8' },
+        { name: 'resourceName', type: 'string' },
+        {
+          name: 'configs',
+          type: 'array',
+          of: [
+            { name: 'name', type: 'string' },
+            { name: 'configOperation', type: 'int8' },
+            { name: 'value', type: 'string', nullable: 0 },
+          ],
+        },
+      ],
+    },
+    { name: 'validateOnly', type: 'bool' },
+  ],
+  response: [
+    { name: 'throttleTimeMs', type: 'int32', default: 0 },
+    {
+      name: 'responses',
+      type: 'array',
+      of: [
+        { name: 'errorCode', type: 'int16' },
+        { name: 'errorMessage', type: 'string', nullable: 0 },
+        { name: 'resourceType', type: 'int8' },
+        { name: 'resourceName', type: 'string' },
+      ],
+    },
+  ],
+} as const satisfies MessagePair;

@@ -1,0 +1,161 @@
+/**
+ * What all connections of the Kafka room share: the broker, the groups, the writer that encodes
+ * answers, and the list of sessions whose answers go out at the end of this turn.
+ */
+import { type Broker, flatAddress, slashSpelling } from '#broker';
+import type { Connection, Host, Instance } from '#contract';
+import { BrokerError, type Counter } from '#kit';
+import { advertisedFor } from './advertised.ts';
+import type { Call } from './call.ts';
+import { Coordinator } from './groups/coordinator.ts';
+import { OPERATIONS } from './handlers/index.ts';
+import { MESSAGES } from './messages/index.ts';
+import type { KafkaOptions } from './options.ts';
+import type { Reader } from './reader.ts';
+import { Session } from './session.ts';
+import { Topics } from './topics.ts';
+import { Writer } from './writer.ts';
+
+/** Sessions that did not end by themselves this long after the stop are cut. */
+const STOP_PATIENCE_MS = 5000;
+
+export class Room implements Instance {
+  readonly host: Host;
+  readonly broker: Broker;
+  readonly options: KafkaOptions;
+  readonly topics: Topics;
+  readonly groups: Coordinator;
+  readonly writer = new Writer();
+  readonly refused: Counter;
+  readonly #requests = new Map<number, Counter>();
+  readonly #sessions = new Set<Session>();
+  readonly #stopWatching: () => void;
+  #toFlush: Session[] = [];
+  #spareFlush: Session[] = [];
+  #stopping: (() => void) | null = null;
+
+  constructor(host: Host, options: KafkaOptions) {
+    this.host = host;
+    this.broker = host.broker;
+    this.options = options;
+    this.topics = new Topics(host.broker);
+    this.groups = new Coordinator(host, options);
+    this.#stopWatching = host.broker.streams.watch((event, stream) => {
+      if (event === 'removed') this.groups.forgetStream(stream.name);
+    });
+    const { metrics } = host;
+    this.refused = metrics.counter(
+      'robustmq_kafka_refused_connections_total',
+      'Kafka connections that the server ended because of what the client sent.',
+    );
+    for (const { key, name } of MESSAGES) {
+      const help = 'Kafka requests by API.';
+      this.#requests.set(
+        key,
+        metrics.counter('robustmq_kafka_requests_total', help, { api: name }),
+      );
+    }
+  }
+
+  accept(connection: Connection): void {
+    let principal = null;
+    try {
+      principal = this.broker.anonymous({ loopback: connection.peer.loopback });
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+    }
+    const session = new Session(this, connection, principal);
+    this.#sessions.add(session);
+    connection.handle(session);
+    if (this.#stopping !== null) session.stop();
+  }
+
+  *list(noun: string): Iterable<Readonly<Record<string, string | number | boolean | null>>> {
+    if (noun === 'connections') {
+      for (const session of this.#sessions) yield connectionRow(session);
+    } else if (noun === 'groups') {
+      for (const group of this.groups.list()) {
+        yield { group: group.id, state: group.state, members: group.members };
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    this.#stopWatching();
+    return new Promise((resolve) => {
+      const patience = this.host.timers.after(STOP_PATIENCE_MS, () => {
+        for (const session of [...this.#sessions]) session.connection.destroy('server stops');
+      });
+      this.#stopping = () => {
+        if (this.#sessions.size > 0) return;
+        patience.cancel();
+        resolve();
+      };
+      this.groups.close();
+      for (const session of [...this.#sessions]) session.stop();
+      this.#stopping();
+    });
+  }
+
+  serve(reader: Reader, call: Call): void {
+    const key = call.api.pair.key;
+    this.#requests.get(key)?.add();
+    OPERATIONS.get(key)!.serve(reader, call, this);
+  }
+
+  left(session: Session): void {
+    this.#sessions.delete(session);
+    this.#stopping?.();
+  }
+
+  /** Answers of one turn of the event loop leave together, each session's in one buffer. */
+  flushSoon(session: Session): void {
+    if (session.flushPending) return;
+    session.flushPending = true;
+    this.#toFlush.push(session);
+    if (this.#toFlush.length === 1) this.host.timers.soon(this.#flushAll);
+  }
+
+  /** Rights on groups are rights on addresses below `$group`. */
+  mayUseGroup(session: Session, action: 'subscribe' | 'describe' | 'remove', id: string): boolean {
+    return this.broker.authorize(session.principal!, action, slashSpelling.parse(`$group/${id}`));
+  }
+
+  mayAdminister(session: Session): boolean {
+    return this.broker.authorize(session.principal!, 'administer', flatAddress('$cluster'));
+  }
+
+  /** Where clients of this connection find the one node. */
+  advertised(session: Session): { host: string; port: number } {
+    return advertisedFor(session.connection, this.options.advertised);
+  }
+
+  readonly #flushAll = (): void => {
+    const sessions = this.#toFlush;
+    this.#toFlush = this.#spareFlush;
+    for (const session of sessions) {
+      session.flushPending = false;
+      try {
+        session.flush();
+      } catch (error) {
+        this.writer.take();
+        session.crash(error);
+      }
+    }
+    sessions.length = 0;
+    this.#spareFlush = sessions;
+  };
+}
+
+function connectionRow(session: Session): Record<string, string | number | boolean | null> {
+  const { connection, principal, software } = session;
+  return {
+    id: connection.id,
+    peer: `${connection.peer.address}:${connection.peer.port}`,
+    principal: principal?.name ?? null,
+    client: session.clientId,
+    software: software.name === '' ? null : `${software.name} ${software.version}`,
+    encrypted: connection.encrypted,
+    inFlight: session.callsInFlight,
+  };
+}

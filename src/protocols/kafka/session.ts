@@ -1,0 +1,303 @@
+/**
+ * The life of one connection: frames in, calls in flight, answers out in order. Requests run one
+ * after the other, as in Kafka; only runs of Produce overlap, so that pipelined producers share
+ * commits. Everything that waits is bounded: while a request cannot begin, nothing is read.
+ */
+import type { Principal } from '#broker';
+import type { Connection, ConnectionHandler } from '#contract';
+import { BrokerError, type Timer } from '#kit';
+import { Call } from './call.ts';
+import { apiByKey, readHeaderRest, readHeaderStart } from './codec.ts';
+import { Framing } from './framing.ts';
+import { apiVersions } from './messages/18-api-versions.ts';
+import { Reader } from './reader.ts';
+import type { Room } from './room.ts';
+import { Sasl } from './sasl.ts';
+
+const PRODUCE_KEY = 0;
+const SASL_HANDSHAKE_KEY = 17;
+const SASL_AUTHENTICATE_KEY = 36;
+/** Produce requests of one connection that may wait for their commit. */
+const PIPELINE_CALLS_MAX = 256;
+
+export class Session implements ConnectionHandler {
+  readonly room: Room;
+  readonly connection: Connection;
+  readonly sasl = new Sasl();
+  /** Who acts; null until the client has authenticated where it must. */
+  principal: Principal | null;
+  /** What ApiVersions told of the client (KIP-511), for the connection table. */
+  software = { name: '', version: '' };
+  /** Counts fetches, to begin each with another partition. */
+  fetchTurn = 0;
+  /** The room will call `flush` at the end of this turn. */
+  flushPending = false;
+  readonly #framing: Framing;
+  #calls: Call[] = [];
+  #openCalls = 0;
+  #openProduces = 0;
+  /** A whole frame that cannot begin yet. While there is one, the socket is not read. */
+  #held: Buffer | null = null;
+  #paused = false;
+  #socketFull = false;
+  #awaitsRoom = false;
+  #gone = false;
+  #ending = false;
+  /** End the connection when all that is in flight is answered. */
+  #endAfterAnswers = false;
+  #clientIdBytes: Buffer | null = null;
+  #clientId = '';
+  #activeMs: number;
+  #idleTimer: Timer | null = null;
+
+  constructor(room: Room, connection: Connection, principal: Principal | null) {
+    this.room = room;
+    this.connection = connection;
+    this.principal = principal;
+    const { requestBytesMax, unauthenticatedRequestBytesMax } = room.options;
+    this.#framing = new Framing(
+      principal === null ? unauthenticatedRequestBytesMax : requestBytesMax,
+    );
+    this.#activeMs = room.host.clock.monotonicMs();
+    this.#watchIdle(room.options.idleTimeout);
+  }
+
+  get clientId(): string {
+    return this.#clientId;
+  }
+
+  get callsInFlight(): number {
+    return this.#openCalls;
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#gone || this.#ending) return;
+    this.#activeMs = this.room.host.clock.monotonicMs();
+    this.#framing.push(chunk);
+    this.#advance();
+  }
+
+  drain(): void {
+    this.#socketFull = false;
+    this.#advance();
+  }
+
+  closed(): void {
+    this.#gone = true;
+    this.#idleTimer?.cancel();
+    const calls = this.#calls;
+    this.#calls = [];
+    for (const call of calls) if (!call.settled) call.onClosed?.();
+    this.room.left(this);
+  }
+
+  authenticated(principal: Principal): void {
+    this.principal = principal;
+    this.#framing.limit = this.room.options.requestBytesMax;
+  }
+
+  /** A call has its answer: it goes out at the end of this turn, when its turn has come. */
+  settle(call: Call): void {
+    if (call.settled) return;
+    call.settled = true;
+    call.onClosed = null;
+    call.hurry = null;
+    this.#openCalls--;
+    if (call.api.pair.key === PRODUCE_KEY) this.#openProduces--;
+    if (!this.#gone) this.room.flushSoon(this);
+  }
+
+  /** Sends the answers that are due, then goes on with what waits. */
+  flush(): void {
+    if (this.#gone) return;
+    const { writer } = this.room;
+    let due = 0;
+    while (due < this.#calls.length && this.#calls[due]!.settled) {
+      this.#calls[due]!.write(writer);
+      due++;
+    }
+    if (due > 0) this.#calls.splice(0, due);
+    for (const chunk of writer.take()) {
+      if (!this.connection.write(chunk)) this.#socketFull = true;
+    }
+    if (this.#endAfterAnswers && this.#calls.length === 0) this.#end();
+    else this.#advance();
+  }
+
+  /** Answers what is in flight, then closes. */
+  endAfterAnswers(): void {
+    this.#endAfterAnswers = true;
+    if (this.#calls.length === 0) this.#end();
+  }
+
+  /** The server stops: waiting requests answer with what they have. */
+  stop(): void {
+    for (const call of this.#calls) if (!call.settled) call.hurry?.();
+    this.endAfterAnswers();
+  }
+
+  /** The client broke the protocol, or asked for what cannot be answered. */
+  refuse(reason: string): void {
+    if (this.#gone || this.#ending) return;
+    this.#ending = true;
+    this.room.refused.add();
+    this.room.host.log.info('connection refused', {
+      connection: this.connection.id,
+      peer: this.connection.peer.address,
+      reason,
+    });
+    this.connection.destroy(reason);
+  }
+
+  /** A handler failed: what the world can cause ends the connection, a mistake of ours says so. */
+  crash(error: unknown): void {
+    if (error instanceof BrokerError) {
+      this.refuse(error.message);
+      return;
+    }
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.room.host.log.error('request failed', { connection: this.connection.id, reason });
+    this.#ending = true;
+    this.connection.destroy('internal error');
+  }
+
+  #end(): void {
+    if (this.#gone || this.#ending) return;
+    this.#ending = true;
+    this.connection.end();
+  }
+
+  #advance(): void {
+    try {
+      while (!this.#gone && !this.#ending && !this.#endAfterAnswers) {
+        const frame = this.#held ?? this.#framing.next();
+        if (frame === null) break;
+        if (!this.#mayBegin(frame)) {
+          this.#held = frame;
+          this.#pause();
+          return;
+        }
+        this.#held = null;
+        this.#begin(frame);
+      }
+    } catch (error) {
+      this.crash(error);
+      return;
+    }
+    this.#unpause();
+  }
+
+  #mayBegin(frame: Buffer): boolean {
+    if (this.#socketFull || this.#calls.length >= PIPELINE_CALLS_MAX) return false;
+    const isProduce = frame.length >= 2 && frame.readInt16BE(0) === PRODUCE_KEY;
+    if (this.#openCalls > (isProduce ? this.#openProduces : 0)) return false;
+    if (isProduce && this.room.broker.busy) {
+      this.#awaitRoom();
+      return false;
+    }
+    return true;
+  }
+
+  #awaitRoom(): void {
+    if (this.#awaitsRoom) return;
+    this.#awaitsRoom = true;
+    this.room.broker.onRoom(() => {
+      this.#awaitsRoom = false;
+      this.#advance();
+    });
+  }
+
+  #begin(frame: Buffer): void {
+    if (this.sasl.rawTokens) {
+      this.#beginRawToken(frame);
+      return;
+    }
+    const reader = new Reader(frame);
+    const header = readHeaderStart(reader);
+    const api = apiByKey(header.apiKey);
+    const isApiVersions = header.apiKey === apiVersions.key;
+    if (api === undefined) {
+      this.refuse(`unknown API key ${header.apiKey}`);
+      return;
+    }
+    const supported = api.supports(header.apiVersion);
+    if (!supported && !isApiVersions) {
+      this.refuse(`${api.pair.name} version ${header.apiVersion} is not supported`);
+      return;
+    }
+    const flexible = header.apiVersion >= api.pair.flexible;
+    if (this.principal === null && !mayComeFirst(header.apiKey)) {
+      this.refuse(`${api.pair.name} before authentication`);
+      return;
+    }
+    // Of an ApiVersions of the future not even the header's form is known (KIP-511).
+    if (supported) readHeaderRest(reader, header, flexible);
+    const clientId = this.#readClientId(frame, header.clientIdAt, header.clientIdEnd);
+    const call = new Call(this, api, header.apiVersion, header.correlationId, clientId);
+    this.#calls.push(call);
+    this.#openCalls++;
+    if (header.apiKey === PRODUCE_KEY) this.#openProduces++;
+    this.room.serve(reader, call);
+  }
+
+  /** After SaslHandshake version 0 the tokens come as they are, with a size in front (KIP-43). */
+  #beginRawToken(token: Buffer): void {
+    this.#openCalls++;
+    this.sasl.rawToken(token, this).then(
+      (answer) => {
+        this.#openCalls--;
+        if (this.#gone) return;
+        if (answer === null) {
+          this.refuse('authentication failed');
+          return;
+        }
+        const frame = Buffer.alloc(4 + answer.length);
+        frame.writeInt32BE(answer.length);
+        frame.set(answer, 4);
+        this.connection.write(frame);
+        this.#advance();
+      },
+      (error: unknown) => this.crash(error),
+    );
+  }
+
+  /** Clients send the same id with each request: decode it when its bytes change only. */
+  #readClientId(frame: Buffer, at: number, end: number): string {
+    const known = this.#clientIdBytes;
+    const size = end - at;
+    if (known !== null && known.length === size && known.compare(frame, at, end) === 0) {
+      return this.#clientId;
+    }
+    this.#clientIdBytes = Buffer.from(frame.subarray(at, end));
+    this.#clientId = this.#clientIdBytes.toString('utf8');
+    return this.#clientId;
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.connection.pause();
+  }
+
+  #unpause(): void {
+    if (!this.#paused || this.#gone) return;
+    this.#paused = false;
+    this.connection.resume();
+  }
+
+  #watchIdle(delayMs: number): void {
+    this.#idleTimer = this.room.host.timers.after(delayMs, () => {
+      const limitMs = this.room.options.idleTimeout;
+      const idleMs = this.room.host.clock.monotonicMs() - this.#activeMs;
+      if (this.#calls.length > 0) this.#watchIdle(limitMs);
+      else if (idleMs < limitMs) this.#watchIdle(limitMs - idleMs);
+      else this.refuse('idle');
+    });
+  }
+}
+
+function mayComeFirst(apiKey: number): boolean {
+  return (
+    apiKey === apiVersions.key || apiKey === SASL_HANDSHAKE_KEY || apiKey === SASL_AUTHENTICATE_KEY
+  );
+}

@@ -1,0 +1,89 @@
+/**
+ * Kafka's view of the streams: names, ids, rights, and the making of topics. A topic is a stream
+ * under its safe spelling; its leader is always this server, in epoch 0.
+ */
+import {
+  type Action,
+  type Address,
+  type Broker,
+  flatAddress,
+  type Partition,
+  type Principal,
+  type Stream,
+  type StreamSettings,
+} from '#broker';
+import { BrokerError } from '#kit';
+
+export const NODE_ID = 0;
+export const LEADER_EPOCH = 0;
+
+const LEGAL_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
+/** Names whose owners are parts of the server (`docs/mapping.md`). */
+const RESERVED_NAME = /^(__|amq\.|mq9\.)/;
+
+export class Topics {
+  readonly #broker: Broker;
+  readonly #addresses = new WeakMap<Stream, Address>();
+
+  constructor(broker: Broker) {
+    this.#broker = broker;
+  }
+
+  byName(name: string): Stream | undefined {
+    return this.#broker.streams.bySpelling(name);
+  }
+
+  byId(id: string): Stream | undefined {
+    return this.#broker.streams.byId(id);
+  }
+
+  partition(stream: Stream, index: number): Partition | undefined {
+    return stream.partitions[index];
+  }
+
+  may(principal: Principal, action: Action, stream: Stream): boolean {
+    return this.#broker.authorize(principal, action, this.#addressOf(stream));
+  }
+
+  /** The same for a topic that may not exist. */
+  mayByName(principal: Principal, action: Action, name: string): boolean {
+    return this.#broker.authorize(principal, action, flatAddress(name));
+  }
+
+  /** What is listed without being asked for by name. */
+  *visible(principal: Principal): Iterable<Stream> {
+    for (const stream of this.#broker.streams.list()) {
+      if (!stream.hidden && this.may(principal, 'describe', stream)) yield stream;
+    }
+  }
+
+  /**
+   * Makes a topic; durable when `streams.durable()` resolves.
+   * @throws BrokerError `invalid-name`, `stream-exists`, `invalid-argument`
+   */
+  create(name: string, settings: Partial<StreamSettings> & { partitions?: number }): Stream {
+    const reason = nameFault(name);
+    if (reason !== null) throw new BrokerError('invalid-name', reason);
+    if (this.byName(name) !== undefined) throw new BrokerError('stream-exists', `'${name}'`);
+    return this.#broker.streams.create(name, settings);
+  }
+
+  #addressOf(stream: Stream): Address {
+    let address = this.#addresses.get(stream);
+    if (address === undefined) {
+      address = flatAddress(stream.name);
+      this.#addresses.set(stream, address);
+    }
+    return address;
+  }
+}
+
+export function isLegalName(name: string): boolean {
+  return LEGAL_NAME.test(name) && name !== '.' && name !== '..';
+}
+
+/** Why no topic of this name can be made, or null. */
+export function nameFault(name: string): string | null {
+  if (!isLegalName(name)) return 'a topic name has 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-".';
+  return RESERVED_NAME.test(name) ? `'${name}' is reserved for the server.` : null;
+}
