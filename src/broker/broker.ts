@@ -88,12 +88,19 @@ export class Broker {
   readonly #targets = new Map<string, Target>();
   readonly #healthListeners = new Set<(health: EngineHealth, reason: string) => void>();
   #closing = false;
+  readonly #timers: Timers;
+  /** 0 = not read in this turn. */
+  #nowMs = 0;
+  readonly #turnEnds = (): void => {
+    this.#nowMs = 0;
+  };
 
   private constructor(given: BrokerGiven, definitions: Definitions, state: StateTable) {
     const { engine, clock, timers, random, log } = given;
     this.options = { ...DEFAULT_OPTIONS, ...given.options };
     this.#engine = engine;
     this.#clock = clock;
+    this.#timers = timers;
     this.definitions = definitions;
     this.state = state;
     this.principals = new Principals(definitions);
@@ -200,7 +207,7 @@ export class Broker {
     token: number,
     queues: readonly Queue[] = NO_QUEUES,
   ): number {
-    message.appendTimeMs = this.#clock.nowMs();
+    message.appendTimeMs = this.#turnMs();
     const plan = this.#planOf(target);
     const home = this.#homeOf(target, message.principal);
     let partition = home === null ? null : this.#partitionFor(home, message, target);
@@ -237,7 +244,7 @@ export class Broker {
     const plan = this.#planOf(target);
     const captors = this.queues.captors.get(partition);
     if (appended.duplicate || (plan.interest === 0 && captors === undefined)) return appended;
-    const appendTimeMs = this.#clock.nowMs();
+    const appendTimeMs = this.#turnMs();
     const stored = { ...own, bytes, baseOffset: appended.baseOffset, appendTimeMs };
     for (const message of partition.decode(stored)) {
       const routes = this.#routesOf(message, plan, partition, NO_QUEUES);
@@ -257,6 +264,15 @@ export class Broker {
     this.queues.close();
     await this.definitions.durable();
     if (this.#engine.health === 'ok') await this.#engine.flushed();
+  }
+
+  /** The time, read once in a turn of the event loop: on some machines the clock is a slow call. */
+  #turnMs(): number {
+    if (this.#nowMs === 0) {
+      this.#nowMs = this.#clock.nowMs();
+      this.#timers.soon(this.#turnEnds);
+    }
+    return this.#nowMs;
   }
 
   #planOf(target: Target): Plan {
