@@ -116,7 +116,7 @@ test('a pattern of many # is answered in time and not by trying all ways A60', (
   const topic = world.exchange('t', 'topic');
   world.bind(topic, world.queue('q'), `${'#.a.'.repeat(40)}b`);
   const started = performance.now();
-  assert.deepEqual(world.route(topic, 'a.'.repeat(120) + 'c'), []);
+  assert.deepEqual(world.route(topic, `${'a.'.repeat(120)}c`), []);
   assert.ok(performance.now() - started < 500);
 });
 

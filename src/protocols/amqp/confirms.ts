@@ -1,0 +1,74 @@
+/**
+ * Publisher confirms of one channel: what the broker has committed since the last flush leaves as few
+ * acknowledgements as possible. Commits may come in any order; none is told twice as a failure.
+ */
+import type { PublishSink } from '#broker';
+import type { BrokerError } from '#kit';
+
+export type TellConfirm = (tag: number, multiple: boolean, acked: boolean) => void;
+
+export class ConfirmLedger implements PublishSink {
+  readonly #wake: () => void;
+  /** Tags below are settled. */
+  #floor = 1;
+  /** Tags below are settled and told. */
+  #toldTo = 1;
+  /** Settled tags above the floor. */
+  readonly #early = new Set<number>();
+  #earlyUntold: number[] = [];
+  #nacks: number[] = [];
+  #lastTag = 0;
+
+  /** @param wake asks for a call of `flush` at the end of this turn */
+  constructor(wake: () => void) {
+    this.#wake = wake;
+  }
+
+  /** The tag of the next publish. */
+  next(): number {
+    return ++this.#lastTag;
+  }
+
+  get unsettledCount(): number {
+    return this.#lastTag - this.#floor + 1 - this.#early.size;
+  }
+
+  published(tag: number, error: BrokerError | null): void {
+    if (error !== null) this.#nacks.push(tag);
+    if (tag === this.#floor) {
+      this.#floor++;
+      if (this.#early.size > 0) while (this.#early.delete(this.#floor)) this.#floor++;
+    } else {
+      this.#early.add(tag);
+      if (error === null) this.#earlyUntold.push(tag);
+    }
+    this.#wake();
+  }
+
+  /** Refused: nothing of it was stored. */
+  refused(tag: number, error: BrokerError): void {
+    this.published(tag, error);
+  }
+
+  flush(tell: TellConfirm): void {
+    // Failures first: an acknowledgement of several must not pass over a tag that is not told yet.
+    const nacks = this.#nacks;
+    this.#nacks = [];
+    for (const tag of nacks) tell(tag, false, false);
+    const count = this.#floor - this.#toldTo;
+    if (count > nacks.length || (count > 0 && !this.#allIn(nacks))) {
+      tell(this.#floor - 1, count > 1, true);
+    }
+    this.#toldTo = this.#floor;
+    const early = this.#earlyUntold;
+    if (early.length === 0) return;
+    this.#earlyUntold = [];
+    for (const tag of early) if (tag >= this.#floor) tell(tag, false, true);
+  }
+
+  /** True when every tag below the floor that is not told yet was a failure. */
+  #allIn(nacks: readonly number[]): boolean {
+    for (let tag = this.#toldTo; tag < this.#floor; tag++) if (!nacks.includes(tag)) return false;
+    return true;
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * From a publish to the broker: which exchange, which queues, which home. One object per channel; it
+ * keeps the last route and the last properties, because publishers repeat themselves, and compares
+ * bytes before it decodes anything (the hot path of this protocol).
+ */
+import {
+  type Address,
+  type Broker,
+  flatAddress,
+  Message,
+  type Principal,
+  type PublishSink,
+  plainDotSpelling,
+  type Queue,
+  type Target,
+} from '#broker';
+import type { AmqpQueue } from './amqp-queue.ts';
+import { type Content, DIRECT_REPLY_TO } from './content.ts';
+import { AmqpError, named, refusal } from './errors.ts';
+import { utf8Bytes } from './output.ts';
+import { packNative } from './shown-properties.ts';
+import {
+  type AmqpExchange,
+  brokerQueues,
+  DEFAULT_EXCHANGE,
+  exchangeStream,
+  TOPIC_EXCHANGE,
+  type VirtualHost,
+} from './virtual-host.ts';
+
+/** Routes kept per channel for publishers with many routing keys. */
+const ROUTES_MAX = 256;
+/**
+ * [A40] An expiration of 0 asks for delivery to whoever waits: it must outlive the way to the disk.
+ */
+const IMMEDIATE_MS = 50;
+
+export interface Route {
+  /** Exchange and routing key as two short strings, as they came. */
+  readonly names: Buffer;
+  readonly version: number;
+  readonly exchange: AmqpExchange;
+  readonly key: string;
+  readonly target: Target;
+  /** Queues that get the message by reference. */
+  readonly queues: readonly Queue[];
+  /** Found by the exchanges or captured by a stream: it is not to be returned. */
+  readonly routed: boolean;
+  /** No stream stores it. */
+  readonly memoryOnly: boolean;
+  /** Queues among them that reject publishes when they are full. */
+  readonly guarded: readonly AmqpQueue[];
+  /** False: headers decide, so the route is good for one message only. */
+  readonly lasting: boolean;
+}
+
+export type Outcome = 'routed' | 'unroutable' | 'rejected';
+
+/** What a publish tells about its sender. */
+export interface Sender {
+  readonly principal: Principal;
+  readonly producer: string;
+  readonly source: object;
+}
+
+export class Publisher {
+  readonly #host: VirtualHost;
+  readonly #broker: Broker;
+  readonly #sender: Sender;
+  #last: Route | null = null;
+  readonly #routes = new Map<string, Route>();
+  #native: Buffer | null = null;
+  #nativeRoute: Route | null = null;
+  #nativeContent: Content | null = null;
+
+  constructor(host: VirtualHost, sender: Sender) {
+    this.#host = host;
+    this.#broker = host.broker;
+    this.#sender = sender;
+  }
+
+  /**
+   * Checks exchange and rights before the content has come, as far as the names tell.
+   * @param at position of the exchange's length octet; the routing key follows
+   * @throws AmqpError 404, 403
+   */
+  open(buffer: Buffer, at: number, end: number): Route {
+    const last = this.#last;
+    if (
+      last !== null &&
+      last.version === this.#host.version &&
+      sameBytes(last.names, buffer, at, end)
+    ) {
+      return last;
+    }
+    const id = buffer.toString('latin1', at, end);
+    const known = this.#routes.get(id);
+    if (known !== undefined && known.version === this.#host.version) {
+      this.#last = known;
+      return known;
+    }
+    const route = this.#resolve(Buffer.from(buffer.subarray(at, end)), null);
+    if (this.#routes.size >= ROUTES_MAX) this.#routes.clear();
+    this.#routes.set(id, route);
+    this.#last = route;
+    return route;
+  }
+
+  /** @throws BrokerError when the broker cannot take it; nothing was published then. */
+  publish(
+    route: Route,
+    content: Content,
+    value: Buffer,
+    sink: PublishSink | null,
+    token: number,
+  ): Outcome {
+    if (!route.lasting || content.moreKeys.length > 0 || route.version !== this.#host.version) {
+      route = this.#resolve(route.names, content);
+    }
+    const message = this.#message(route, content, value);
+    for (const queue of route.guarded) if (queue.refusing) return 'rejected';
+    const own = route.guarded.length === 0 ? sink : new CountedSink(route.guarded, sink);
+    const filtered = this.#host.filteredCount;
+    const taken = this.#broker.publish(message, route.target, own, token, route.queues);
+    if (route.routed) return 'routed';
+    return taken - (this.#host.filteredCount - filtered) > 0 ? 'routed' : 'unroutable';
+  }
+
+  #message(route: Route, content: Content, value: Buffer): Message {
+    const { target, memoryOnly } = route;
+    // What is only in memory must not hold on to the whole chunk that it came in.
+    const message = new Message(
+      target.address,
+      memoryOnly ? Buffer.from(value) : value,
+      this.#host.origin,
+    );
+    const { properties } = content;
+    message.headers = content.headers;
+    message.key = content.key;
+    message.qos = content.persistent ? 1 : 0;
+    message.contentType = properties.contentType ?? '';
+    message.contentEncoding = properties.contentEncoding ?? '';
+    message.replyTo = content.replyTo;
+    message.correlation = content.correlation;
+    message.messageId = properties.messageId ?? '';
+    message.timestampMs = content.timestampMs;
+    message.priority = properties.priority ?? -1;
+    if (content.expirationMs >= 0) {
+      message.expiresAtMs = this.#host.clock.nowMs() + (content.expirationMs || IMMEDIATE_MS);
+    }
+    message.producer = this.#sender.producer;
+    message.principal = this.#sender.principal;
+    message.source = this.#sender.source;
+    message.native = this.#nativeOf(route, content);
+    return message;
+  }
+
+  /** The same names with the same properties share their bytes. */
+  #nativeOf(route: Route, content: Content): Buffer {
+    if (this.#native === null || this.#nativeRoute !== route || this.#nativeContent !== content) {
+      this.#native = packNative(route.names, content.bytes);
+      this.#nativeRoute = route;
+      this.#nativeContent = content;
+    }
+    return this.#native;
+  }
+
+  #resolve(names: Buffer, content: Content | null): Route {
+    const exchangeEnd = 1 + names[0]!;
+    const exchangeName = names.toString('utf8', 1, exchangeEnd);
+    const key = names.toString('utf8', exchangeEnd + 1);
+    const exchange = this.#host.exchanges.get(exchangeName);
+    if (exchange === undefined) throw refusal.noExchange(exchangeName);
+    if (exchange.facts.internal) {
+      throw new AmqpError(403, `cannot publish to internal ${named.exchange(exchangeName)}`);
+    }
+    const address = this.#addressOf(exchange, key);
+    this.#authorize(exchange, address, key);
+    const found = this.#found(exchange, key, content);
+    return this.#routeOf(names, exchange, key, address, found);
+  }
+
+  /** All queues that exchanges find, and whether headers had a say. */
+  #found(exchange: AmqpExchange, key: string, content: Content | null) {
+    const { router } = this.#host;
+    const queues = router.route(exchange, key, content?.table);
+    let lasting = !router.viaHeaders;
+    for (const more of content?.moreKeys ?? []) {
+      for (const queue of router.route(exchange, more, content?.table)) queues.add(queue);
+      lasting = false;
+    }
+    return { queues, lasting };
+  }
+
+  #routeOf(
+    names: Buffer,
+    exchange: AmqpExchange,
+    key: string,
+    address: Address,
+    { queues, lasting }: { queues: Set<AmqpQueue>; lasting: boolean },
+  ): Route {
+    const { version } = this.#host;
+    const guarded = [...queues].filter(
+      ({ limits }) => limits.overflow === 'reject-publish' && limits.lengthMax >= 0,
+    );
+    const stream = this.#homeStream(exchange, key, queues.size > 0);
+    const target = this.#broker.target(
+      address,
+      stream === null ? 'captured' : { stream, ...keyOf(exchange, key) },
+    );
+    return {
+      names,
+      version,
+      exchange,
+      key,
+      target,
+      queues: brokerQueues(queues),
+      routed: queues.size > 0 || stream !== null,
+      memoryOnly: stream === null,
+      guarded,
+      lasting,
+    };
+  }
+
+  /** Default exchange: the key's own stream. Others: the exchange's, if somebody gets the message. */
+  #homeStream(exchange: AmqpExchange, key: string, routed: boolean): string | null {
+    const { streams } = this.#broker;
+    if (exchange.name === TOPIC_EXCHANGE) return null;
+    if (exchange.name === DEFAULT_EXCHANGE) {
+      const stream = streams.get(key);
+      return stream === undefined || stream.hidden ? null : key;
+    }
+    const name = exchangeStream(exchange.name);
+    return routed && streams.get(name) !== undefined ? name : null;
+  }
+
+  #addressOf(exchange: AmqpExchange, key: string): Address {
+    if (exchange.name === TOPIC_EXCHANGE) return plainDotSpelling.parse(key);
+    if (exchange.name !== DEFAULT_EXCHANGE) {
+      const home = plainDotSpelling.parse(exchange.name.replaceAll('.', '%2E'));
+      return key === '' ? home : plainDotSpelling.parse(`${plainDotSpelling.show(home)}.${key}`);
+    }
+    const known = this.#host.queues.has(key) || this.#broker.streams.get(key) !== undefined;
+    // A key that is no queue may be where another protocol waits for an answer: `a.b` is its a/b.
+    return known || key.startsWith(DIRECT_REPLY_TO)
+      ? flatAddress(key)
+      : plainDotSpelling.parse(key);
+  }
+
+  #authorize(exchange: AmqpExchange, address: Address, key: string): void {
+    const { principal } = this.#sender;
+    if (this.#broker.authorize(principal, 'publish', address)) return;
+    const what =
+      exchange.name === TOPIC_EXCHANGE
+        ? `topic '${key}' in ${named.exchange(exchange.name)}`
+        : exchange.name === DEFAULT_EXCHANGE
+          ? named.queue(key)
+          : named.exchange(exchange.name);
+    throw refusal.access('write', what, principal.name);
+  }
+}
+
+function keyOf(exchange: AmqpExchange, key: string): { key?: Buffer } {
+  return exchange.name === DEFAULT_EXCHANGE ? {} : { key: utf8Bytes(key) };
+}
+
+function sameBytes(known: Buffer, buffer: Buffer, at: number, end: number): boolean {
+  if (known.length !== end - at) return false;
+  for (let index = 0; index < known.length; index++) {
+    if (known[index] !== buffer[at + index]) return false;
+  }
+  return true;
+}
+
+/** Counts what is on its way to queues that reject when they are full. */
+class CountedSink implements PublishSink {
+  readonly #queues: readonly AmqpQueue[];
+  readonly #sink: PublishSink | null;
+
+  constructor(queues: readonly AmqpQueue[], sink: PublishSink | null) {
+    this.#queues = queues;
+    this.#sink = sink;
+    for (const queue of queues) queue.incomingCount++;
+  }
+
+  published(token: number, error: Parameters<PublishSink['published']>[1]): void {
+    for (const queue of this.#queues) queue.incomingCount--;
+    this.#sink?.published(token, error);
+  }
+}
