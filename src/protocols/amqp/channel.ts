@@ -13,6 +13,7 @@ import type { DirectReply } from './direct-reply.ts';
 import { AmqpError } from './errors.ts';
 import { BASIC, type Fields, type MethodName } from './methods.ts';
 import type { Output } from './output.ts';
+import type { Outstanding } from './outstanding.ts';
 import { Publisher, type Route } from './publisher.ts';
 import { nativeNames, nativeProperties, shownNames, shownProperties } from './shown-properties.ts';
 import { type Unacked, UnackedDeliveries } from './unacked.ts';
@@ -27,6 +28,7 @@ export interface ChannelHost {
   readonly clientName: string;
   readonly cancelNotice: boolean;
   readonly output: Output;
+  readonly outstanding: Outstanding;
   readonly frameMax: number;
   readonly messageBytesMax: number;
   /** The client takes what it gets; false while its socket is full. */
@@ -263,12 +265,17 @@ export class Channel {
   /** Publishes and, with mandatory, returns what reached nobody, before its confirm [A27]. */
   publish({ route, content, value, mandatory }: Publication): void {
     const { confirms } = this;
+    const { outstanding } = this.connection;
     const tag = confirms === null ? 0 : confirms.next();
+    outstanding.begin();
     try {
-      const outcome = this.#publisher.publish(route, content, value, confirms, tag);
+      const outcome = this.#publisher.publish(route, content, value, confirms ?? outstanding, tag);
       if (outcome === 'unroutable' && mandatory) this.#return(route, content, value);
-      if (outcome === 'rejected') confirms?.refused(tag, new BrokerError('limit-reached'));
+      if (outcome !== 'rejected') return;
+      outstanding.end();
+      confirms?.refused(tag, new BrokerError('limit-reached'));
     } catch (error) {
+      outstanding.end();
       if (!(error instanceof BrokerError)) throw error;
       if (confirms === null || !FAILURES_OF_SERVER.has(error.code)) throw error;
       confirms.refused(tag, error);
@@ -333,7 +340,9 @@ export class Channel {
   // ---- settling and ending ------------------------------------------------------------------
 
   startConfirms(): void {
-    this.confirms ??= new ConfirmLedger(() => this.connection.confirmsDue(this));
+    this.confirms ??= new ConfirmLedger(this.connection.outstanding, () =>
+      this.connection.confirmsDue(this),
+    );
   }
 
   flushConfirms(): void {

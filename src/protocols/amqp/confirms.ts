@@ -4,11 +4,13 @@
  */
 import type { PublishSink } from '#broker';
 import type { BrokerError } from '#kit';
+import type { Outstanding } from './outstanding.ts';
 
 export type TellConfirm = (tag: number, multiple: boolean, acked: boolean) => void;
 
 export class ConfirmLedger implements PublishSink {
   readonly #wake: () => void;
+  readonly #outstanding: Outstanding;
   /** Tags below are settled. */
   #floor = 1;
   /** Tags below are settled and told. */
@@ -20,7 +22,8 @@ export class ConfirmLedger implements PublishSink {
   #lastTag = 0;
 
   /** @param wake asks for a call of `flush` at the end of this turn */
-  constructor(wake: () => void) {
+  constructor(outstanding: Outstanding, wake: () => void) {
+    this.#outstanding = outstanding;
     this.#wake = wake;
   }
 
@@ -34,6 +37,16 @@ export class ConfirmLedger implements PublishSink {
   }
 
   published(tag: number, error: BrokerError | null): void {
+    this.#outstanding.end();
+    this.#settle(tag, error);
+  }
+
+  /** Refused: nothing of it was published. */
+  refused(tag: number, error: BrokerError): void {
+    this.#settle(tag, error);
+  }
+
+  #settle(tag: number, error: BrokerError | null): void {
     if (error !== null) this.#nacks.push(tag);
     if (tag === this.#floor) {
       this.#floor++;
@@ -43,11 +56,6 @@ export class ConfirmLedger implements PublishSink {
       if (error === null) this.#earlyUntold.push(tag);
     }
     this.#wake();
-  }
-
-  /** Refused: nothing of it was stored. */
-  refused(tag: number, error: BrokerError): void {
-    this.published(tag, error);
   }
 
   flush(tell: TellConfirm): void {

@@ -36,6 +36,7 @@ import {
   tuned,
 } from './negotiation.ts';
 import { Output } from './output.ts';
+import { Outstanding } from './outstanding.ts';
 import type { AmqpServer } from './server.ts';
 import { WireReader } from './wire-reader.ts';
 
@@ -48,6 +49,16 @@ const ASSEMBLING_BYTES_MAX = 128 << 20;
 const HELD_BYTES_MAX = 256 << 10;
 const PUBLISH: MethodId = methodNamed('basic.publish').id;
 const EMPTY = Buffer.alloc(0);
+
+/** Methods that show a queue's messages or end the sight of it: publishes before them come first. */
+const AFTER_PUBLISHES: ReadonlySet<MethodName> = new Set<MethodName>([
+  'queue.declare',
+  'queue.purge',
+  'queue.delete',
+  'basic.get',
+  'tx.select',
+  'channel.close',
+]);
 
 type State = 'header' | 'start' | 'tune' | 'opening' | 'open' | 'closing' | 'closed';
 
@@ -62,6 +73,7 @@ const NOBODY: Offender = { classId: 0, methodId: 0 };
 export class AmqpConnection implements ConnectionHandler, ChannelHost {
   readonly socket: Connection;
   readonly output: Output;
+  readonly outstanding = new Outstanding();
   readonly channels = new Map<number, Channel>();
   principal!: Principal;
   userName = '';
@@ -270,6 +282,20 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
 
   #channelMethod(channel: Channel, method: Method): void {
     const { name } = method;
+    if (this.outstanding.count > 0 && AFTER_PUBLISHES.has(name)) {
+      this.#hold(
+        channel,
+        this.outstanding.settled().then(() => {
+          if (!channel.closing) return this.#callMethod(channel, method);
+        }),
+      );
+      return;
+    }
+    const done = this.#callMethod(channel, method);
+    if (done !== undefined) this.#hold(channel, done);
+  }
+
+  #callMethod(channel: Channel, { name, fields }: Method): void | Promise<void> {
     if (name === 'channel.close') {
       channel.end();
       this.channels.delete(channel.number);
@@ -285,8 +311,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
       if (name.endsWith('-ok')) return;
       throw new AmqpError(503, `unexpected method ${name}`);
     }
-    const done = handler(channel, method.fields);
-    if (done !== undefined) this.#hold(channel, done);
+    return handler(channel, fields);
   }
 
   /** Reads on when the work of a method is done, so that answers keep their order. */
@@ -569,6 +594,11 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   }
 
   #closedByClient(): void {
+    if (this.outstanding.count > 0) {
+      this.#reader.hold();
+      this.outstanding.settled().then(() => this.#closedByClient());
+      return;
+    }
     // Exclusive queues are gone when the client reads the answer [A72].
     this.#endChannels();
     this.send(0, 'connection.close-ok', {});
