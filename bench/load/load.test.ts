@@ -1,0 +1,32 @@
+/** Every load against the sink: the generators count, wait and end as they should. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runLoad, startSink } from './child.ts';
+import { LOADS, type LoadSpec, wireOf } from './spec.ts';
+
+for (const load of LOADS) {
+  test(`the load ${load} reaches its sink and counts what comes back`, async () => {
+    const sink = await startSink(wireOf(load));
+    try {
+      const spec: LoadSpec = {
+        load,
+        port: sink.port,
+        payloadBytes: 128,
+        window: load.startsWith('kafka') ? 5 : 100,
+        batch: load.startsWith('kafka') ? 100 : 1,
+        warmMs: 50,
+        runMs: 200,
+        records: 20_000,
+        verify: false,
+        audit: false,
+        name: `test-${load}`,
+      };
+      const result = await runLoad(spec);
+      assert.ok(result.messages > 1_000, `only ${result.messages} messages`);
+      assert.equal(result.lost, 0);
+    } finally {
+      await sink.stop();
+    }
+  });
+}

@@ -1,0 +1,25 @@
+/**
+ * The load process: runs one load against one port and prints its result as one JSON line. It
+ * stands alone, so that its event loop, heap and CPU time are its own.
+ */
+
+import { amqpConfirm } from './amqp.ts';
+import { kafkaFetch, kafkaProduce } from './kafka.ts';
+import { mqttConfirm, mqttFlow } from './mqtt.ts';
+import { natsFlow, natsPublish } from './nats.ts';
+import type { LoadName, LoadResult, LoadSpec } from './spec.ts';
+
+const RUN: Record<LoadName, (spec: LoadSpec) => Promise<LoadResult>> = {
+  'mqtt-flow': mqttFlow,
+  'mqtt-confirm': mqttConfirm,
+  'nats-flow': natsFlow,
+  'nats-publish': natsPublish,
+  'kafka-produce': kafkaProduce,
+  'kafka-fetch': kafkaFetch,
+  'amqp-confirm': amqpConfirm,
+};
+
+const spec = JSON.parse(process.argv[2] ?? '{}') as LoadSpec;
+const result = await RUN[spec.load](spec);
+process.stdout.write(`${JSON.stringify(result)}\n`);
+process.exit(0);

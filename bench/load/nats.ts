@@ -1,0 +1,174 @@
+/**
+ * NATS core loads: one publisher to one subscriber, and a publisher nobody listens to, whose
+ * progress PING and PONG show. Lines are found and counted in place.
+ */
+
+import { numbered } from './payload.ts';
+import { flowWindow, measure, Pump, ringOf, settle, sleep } from './pump.ts';
+import type { LoadResult, LoadSpec } from './spec.ts';
+import { type Scanner, Signal, Wire } from './wire.ts';
+
+const CONNECT = Buffer.from(
+  'CONNECT {"verbose":false,"pedantic":false,"tls_required":false,"lang":"bench","version":"1",' +
+    '"protocol":1,"echo":true,"headers":true,"no_responders":true}\r\n',
+);
+const PING = Buffer.from('PING\r\n');
+const PONG = Buffer.from('PONG\r\n');
+const LF = 10;
+const VERIFIED_MESSAGES = 1_000;
+
+/** First letters of what a server sends: MSG, PING, PONG, INFO, +OK, -ERR. */
+const M = 77;
+const P = 80;
+const I = 73;
+const O = 79;
+const MINUS = 45;
+
+class Client implements Scanner {
+  messages = 0;
+  pongs = 0;
+  readonly greeted = new Signal();
+  onPayload: ((bytes: Buffer, start: number, end: number) => void) | undefined;
+  onRead: (() => void) | undefined;
+  wire!: Wire;
+  /** Length of the last control line and whole frame: the next frame is likely the same. */
+  #lineBytes = 0;
+  #frameBytes = 0;
+
+  static async open(port: number): Promise<Client> {
+    const client = new Client();
+    client.wire = await Wire.open(port, client);
+    client.wire.send(CONNECT);
+    client.wire.send(PING);
+    await client.greeted.promise;
+    client.pongs = 0;
+    return client;
+  }
+
+  scan(bytes: Buffer, end: number): number {
+    let at = 0;
+    while (at < end) {
+      const frame = bytes[at] === M ? this.#message(bytes, at, end) : this.#control(bytes, at, end);
+      if (frame === 0) break;
+      at += frame;
+    }
+    this.onRead?.();
+    return at;
+  }
+
+  /** Answers the whole frame's length, 0 when it is not complete. */
+  #message(bytes: Buffer, at: number, end: number): number {
+    if (!this.#sameShape(bytes, at)) {
+      const lf = bytes.indexOf(LF, at);
+      if (lf < 0 || lf >= end) return 0;
+      let length = 0;
+      const space = bytes.lastIndexOf(32, lf);
+      for (let i = space + 1; i < lf - 1; i++) length = length * 10 + bytes[i]! - 48;
+      this.#lineBytes = lf + 1 - at;
+      this.#frameBytes = this.#lineBytes + length + 2;
+    }
+    if (at + this.#frameBytes > end) return 0;
+    this.messages++;
+    const start = at + this.#lineBytes;
+    this.onPayload?.(bytes, start, at + this.#frameBytes - 2);
+    return this.#frameBytes;
+  }
+
+  /** The same subject, sid and size as before give the same line length and a line feed there. */
+  #sameShape(bytes: Buffer, at: number): boolean {
+    const line = this.#lineBytes;
+    return line > 0 && bytes[at + line - 1] === LF && bytes[at + this.#frameBytes - 1] === LF;
+  }
+
+  #control(bytes: Buffer, at: number, end: number): number {
+    const lf = bytes.indexOf(LF, at);
+    if (lf < 0 || lf >= end) return 0;
+    const first = bytes[at];
+    if (first === P && bytes[at + 1] === O) {
+      this.pongs++;
+      this.greeted.fire();
+    } else if (first === P) {
+      this.wire.send(PONG);
+    } else if (first === MINUS) {
+      throw new Error(bytes.toString('latin1', at, lf));
+    } else if (first !== I && first !== 43) {
+      throw new Error(`unknown line: ${bytes.toString('latin1', at, Math.min(lf, at + 80))}`);
+    }
+    return lf + 1 - at;
+  }
+}
+
+function publishFrame(subject: string, payload: Buffer): Buffer {
+  return Buffer.concat([
+    Buffer.from(`PUB ${subject} ${payload.length}\r\n`),
+    payload,
+    Buffer.from('\r\n'),
+  ]);
+}
+
+export async function natsFlow(spec: LoadSpec): Promise<LoadResult> {
+  const subject = `bench.${spec.name}`;
+  const subscriber = await Client.open(spec.port);
+  subscriber.wire.send(Buffer.from(`SUB ${subject} 1\r\n`));
+  subscriber.wire.send(PING);
+  while (subscriber.pongs === 0) await sleep(1);
+  const publisher = await Client.open(spec.port);
+  if (spec.verify) await verifyFlow(spec, subject, publisher, subscriber);
+
+  const ring = ringOf(1_024, () => publishFrame(subject, Buffer.alloc(spec.payloadBytes, 120)));
+  const pump = new Pump(publisher.wire, ring, flowWindow(ring.frameBytes));
+  subscriber.messages = 0;
+  subscriber.onRead = () => {
+    const messages = subscriber.messages;
+    subscriber.messages = 0;
+    pump.completed(messages);
+  };
+  const result = await measure(spec, pump);
+  await settle(pump);
+  await Promise.all([publisher.wire.close(), subscriber.wire.close()]);
+  return spec.verify ? { ...result, verified: `${VERIFIED_MESSAGES} payloads in order` } : result;
+}
+
+async function verifyFlow(
+  spec: LoadSpec,
+  subject: string,
+  from: Client,
+  to: Client,
+): Promise<void> {
+  const all = new Signal();
+  let next = 0;
+  to.onPayload = (bytes, start, end) => {
+    if (!bytes.subarray(start, end).equals(numbered(next, spec.payloadBytes))) {
+      throw new Error(`payload ${next} differs from what was published`);
+    }
+    if (++next === VERIFIED_MESSAGES) all.fire();
+  };
+  for (let i = 0; i < VERIFIED_MESSAGES; i++) {
+    from.wire.send(publishFrame(subject, numbered(i, spec.payloadBytes)));
+  }
+  await all.promise;
+  to.onPayload = undefined;
+}
+
+/** Messages between two PINGs of the publish-only load. */
+const STRIDE = 256;
+
+/** Publish only: a ring frame is a stride of messages and a PING; its PONG completes them all. */
+export async function natsPublish(spec: LoadSpec): Promise<LoadResult> {
+  const subject = `bench.${spec.name}`;
+  const publisher = await Client.open(spec.port);
+  const one = publishFrame(subject, Buffer.alloc(spec.payloadBytes, 120));
+  const stride = Buffer.concat([...Array.from({ length: STRIDE }, () => one), PING]);
+  const ring = ringOf(8, () => stride);
+  const window = Math.max(4, Math.floor((1 << 20) / stride.length));
+  const pump = new Pump(publisher.wire, ring, window);
+  publisher.onRead = () => {
+    const pongs = publisher.pongs;
+    publisher.pongs = 0;
+    pump.completed(pongs);
+  };
+  const result = await measure(spec, pump, STRIDE);
+  await settle(pump);
+  await publisher.wire.close();
+  return result;
+}

@@ -1,0 +1,135 @@
+/**
+ * Keeps a window of pre-encoded frames in flight and measures what completes. The frames of a ring
+ * have one length and lie back to back, so any run of them is one write without a copy.
+ */
+
+import type { LoadResult, LoadSpec } from './spec.ts';
+import type { Wire } from './wire.ts';
+
+export interface Ring {
+  readonly bytes: Buffer;
+  readonly frameBytes: number;
+  readonly frames: number;
+}
+
+/** Builds a ring by asking for each frame once. All frames must have the same length. */
+export function ringOf(frames: number, frameAt: (index: number) => Buffer): Ring {
+  const first = frameAt(0);
+  const bytes = Buffer.allocUnsafeSlow(first.length * frames);
+  for (let i = 0; i < frames; i++) {
+    const frame = frameAt(i);
+    if (frame.length !== first.length) throw new Error('frames of a ring differ in length');
+    frame.copy(bytes, i * first.length);
+  }
+  return { bytes, frameBytes: first.length, frames };
+}
+
+/** About 1 MiB in flight: enough to hide a turn of the event loop, below every broker's limit. */
+export function flowWindow(frameBytes: number): number {
+  return Math.max(2_048, Math.min(32_768, Math.floor((1 << 20) / frameBytes)));
+}
+
+/** Frames of one write at most: a broker reads about 64 KiB at a time. */
+const WRITE_BYTES = 1 << 16;
+
+export class Pump {
+  sent = 0;
+  done = 0;
+  lost = 0;
+  #next = 0;
+  #running = false;
+  readonly #wire: Wire;
+  readonly #ring: Ring;
+  readonly #window: number;
+  readonly #framesPerWrite: number;
+
+  constructor(wire: Wire, ring: Ring, window: number) {
+    this.#wire = wire;
+    this.#ring = ring;
+    this.#window = window;
+    this.#framesPerWrite = Math.max(1, Math.floor(WRITE_BYTES / ring.frameBytes));
+  }
+
+  start(): void {
+    this.#running = true;
+    this.fill();
+  }
+
+  stop(): void {
+    this.#running = false;
+  }
+
+  /** A scanner calls this once per chunk that it read. */
+  completed(messages: number): void {
+    this.done += messages;
+    this.fill();
+  }
+
+  fill(): void {
+    let room = this.#window - (this.sent - this.done - this.lost);
+    while (room > 0 && this.#running) {
+      const count = Math.min(room, this.#framesPerWrite, this.#ring.frames - this.#next);
+      const from = this.#next * this.#ring.frameBytes;
+      this.#wire.send(this.#ring.bytes.subarray(from, from + count * this.#ring.frameBytes));
+      this.#next += count;
+      if (this.#next === this.#ring.frames) this.#next = 0;
+      this.sent += count;
+      room -= count;
+    }
+  }
+
+  /** Gives up on what is in flight, so that a broker that drops does not end the run. */
+  writeOff(): void {
+    this.lost = this.sent - this.done;
+    this.fill();
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+const STALL_MS = 1_500;
+
+/** Warms up, then measures completions between two instants of the monotonic clock. */
+export async function measure(spec: LoadSpec, pump: Pump, scale = 1): Promise<LoadResult> {
+  pump.start();
+  const watch = watchStall(pump);
+  await sleep(spec.warmMs);
+  const before = { at: performance.now(), done: pump.done, cpu: process.cpuUsage() };
+  await sleep(spec.runMs);
+  const seconds = (performance.now() - before.at) / 1000;
+  const messages = (pump.done - before.done) * scale;
+  const cpu = process.cpuUsage(before.cpu);
+  pump.stop();
+  clearInterval(watch);
+  return resultOf(spec, messages, seconds, (cpu.user + cpu.system) / 1e6 / seconds, pump.lost);
+}
+
+export function resultOf(
+  spec: LoadSpec,
+  messages: number,
+  seconds: number,
+  loadCpu: number,
+  lost: number,
+): LoadResult {
+  const perSecond = messages / seconds;
+  const megabytesPerSecond = (perSecond * spec.payloadBytes) / 1e6;
+  return { messages, seconds, perSecond, megabytesPerSecond, lost, loadCpu };
+}
+
+/** Waits until everything that was sent is answered, or nothing more comes. */
+export async function settle(pump: Pump): Promise<void> {
+  for (let last = -1; pump.sent - pump.done - pump.lost > 0 && last !== pump.done; ) {
+    last = pump.done;
+    await sleep(300);
+  }
+}
+
+function watchStall(pump: Pump): NodeJS.Timeout {
+  let seen = -1;
+  return setInterval(() => {
+    if (pump.done === seen) pump.writeOff();
+    seen = pump.done;
+  }, STALL_MS);
+}

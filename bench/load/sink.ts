@@ -1,0 +1,45 @@
+/**
+ * The sink: a process that answers a load with the least work that its frames allow. What a load
+ * reaches against it is that load's ceiling; a figure near its ceiling measures the generator.
+ * It stores nothing, checks nothing and is no broker.
+ */
+
+import { createServer, type Socket } from 'node:net';
+import { AmqpSink } from './sink-amqp.ts';
+import { KafkaSink } from './sink-kafka.ts';
+import { MqttSink } from './sink-mqtt.ts';
+import { NatsSink } from './sink-nats.ts';
+import type { WireName } from './spec.ts';
+import type { Scanner } from './wire.ts';
+
+/** What the connections of one sink share, for loads that go from one to another. */
+export interface Peers {
+  subscriber: Socket | undefined;
+  /** The last Kafka batch that was produced: what a fetch is answered with. */
+  batch: Buffer;
+}
+
+const OPEN: Record<WireName, (socket: Socket, peers: Peers) => Scanner> = {
+  mqtt: (socket, peers) => new MqttSink(socket, peers),
+  nats: (socket, peers) => new NatsSink(socket, peers),
+  kafka: (socket, peers) => new KafkaSink(socket, peers),
+  amqp: (socket) => new AmqpSink(socket),
+};
+
+const open = OPEN[process.argv[2] as WireName];
+const peers: Peers = { subscriber: undefined, batch: Buffer.alloc(0) };
+const server = createServer({ noDelay: true }, (socket) => {
+  const scanner = open(socket, peers);
+  let kept: Buffer | undefined;
+  socket.on('data', (chunk: Buffer) => {
+    const bytes = kept === undefined ? chunk : Buffer.concat([kept, chunk]);
+    const taken = scanner.scan(bytes, bytes.length);
+    kept = taken === bytes.length ? undefined : bytes.subarray(taken);
+  });
+  socket.on('error', () => socket.destroy());
+});
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  process.stdout.write(`listening on 127.0.0.1:${address.port}\n`);
+});

@@ -1,0 +1,66 @@
+/**
+ * What a load process is told and what it answers: one JSON object as its argument, one JSON line
+ * on its standard output. No protocol knowledge lives here.
+ */
+
+export const LOADS = [
+  'mqtt-flow',
+  'mqtt-confirm',
+  'nats-flow',
+  'nats-publish',
+  'kafka-produce',
+  'kafka-fetch',
+  'amqp-confirm',
+] as const;
+
+export type LoadName = (typeof LOADS)[number];
+
+/** The protocol whose frames a load speaks: what stands before the dash. */
+export type WireName = 'mqtt' | 'nats' | 'kafka' | 'amqp';
+
+export interface LoadSpec {
+  readonly load: LoadName;
+  /** Port on 127.0.0.1. */
+  readonly port: number;
+  /** Payload of one message in bytes. */
+  readonly payloadBytes: number;
+  /** Messages (Kafka: batches) that may be unanswered at one time. */
+  readonly window: number;
+  /** Records in one Kafka batch; 1 elsewhere. */
+  readonly batch: number;
+  readonly warmMs: number;
+  readonly runMs: number;
+  /** Records to store before a Kafka fetch from the start; unused elsewhere. */
+  readonly records: number;
+  /** True: before the figure, send numbered payloads and compare what comes back. */
+  readonly verify: boolean;
+  /** True: after the figure, count what the broker kept and compare with what it acknowledged. */
+  readonly audit: boolean;
+  /** Distinguishes the names of topics, queues and clients of one run. */
+  readonly name: string;
+}
+
+export interface LatencyUs {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+export interface LoadResult {
+  readonly messages: number;
+  readonly seconds: number;
+  readonly perSecond: number;
+  readonly megabytesPerSecond: number;
+  /** Messages that never came back although the broker took them (at most once paths). */
+  readonly lost: number;
+  /** CPU time of the load process itself during the run, as a share of one core. */
+  readonly loadCpu: number;
+  readonly latency?: LatencyUs;
+  /** What was compared, in words; absent when nothing was. */
+  readonly verified?: string;
+}
+
+export function wireOf(load: LoadName): WireName {
+  return load.slice(0, load.indexOf('-')) as WireName;
+}

@@ -1,0 +1,17 @@
+/** How many NATS core messages each second pass from one publisher to one subscriber? */
+
+import { natsServer } from '../peers/nats-server.ts';
+import type { Question, Row } from '../question.ts';
+
+const row = (label: string, payloadBytes: number): Row => ({
+  label,
+  load: { load: 'nats-flow', payloadBytes, window: 0 },
+});
+
+export const question: Question = {
+  name: 'nats-1to1',
+  title: 'NATS core, one publisher to one subscriber',
+  measures: 'rate',
+  rows: [row('16 B', 16), row('128 B', 128)],
+  peers: [natsServer],
+};
