@@ -21,7 +21,7 @@ export const options = {
   advertised: {
     type: 'list',
     default: [],
-    help: 'host[:port] that clients are told to connect to, or listener=host[:port] for one listener (kafka, kafka-tls). Default: the address that the client came to.',
+    help: 'host[:port] that clients are told to connect to, or listener=host[:port] for one listener (kafka, kafka-tls). Without it, the address that the client came to.',
   },
   'auto-create': {
     type: 'boolean',

@@ -138,6 +138,9 @@ function partitionMetadata(partitionIndex: number) {
     leaderEpoch: LEADER_EPOCH,
     replicaNodes: NODES,
     isrNodes: NODES,
+    // Null is legal here, but the Java admin client of 4.3 cannot read it.
+    eligibleLeaderReplicas: NONE,
+    lastKnownElr: NONE,
     offlineReplicas: NONE,
   };
 }

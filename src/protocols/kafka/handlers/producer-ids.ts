@@ -9,7 +9,8 @@ const NO_PRODUCER = { producerId: -1, producerEpoch: -1 };
 
 export const initProducerIdOperation = answers(initProducerId, async (request, _call, room) => {
   if (request.transactionalId !== null) {
-    return { errorCode: KAFKA.UNSUPPORTED_VERSION, ...NO_PRODUCER };
+    // The one refusal that clients take as final; on most others they try for minutes.
+    return { errorCode: KAFKA.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ...NO_PRODUCER };
   }
   try {
     // An idempotent producer that lost track raises its epoch itself (KIP-360): it asks for a new
