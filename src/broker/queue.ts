@@ -291,6 +291,8 @@ export class Queue implements Follower {
     }
     if (this.#discardExpired(item)) return true;
     this.#take(item);
+    // Only a delivery passes the turn on, not a look that found nothing.
+    this.#turn = this.#consumers.indexOf(consumer) + 1;
     consumer.consumer.deliver(this.#delivery(item, consumer));
     return true;
   }
@@ -300,9 +302,7 @@ export class Queue implements Follower {
     for (let step = 0; step < count; step++) {
       const index = (this.#turn + step) % count;
       const consumer = this.#consumers[index]!;
-      if (!consumer.consumer.ready()) continue;
-      this.#turn = index + 1;
-      return consumer;
+      if (consumer.consumer.ready()) return consumer;
     }
     return null;
   }
