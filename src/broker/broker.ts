@@ -115,6 +115,8 @@ export class Broker {
     this.retention = new Retention(this.streams, this.queues, clock, timers, log);
     engine.beforeSeal(() => this.#seal());
     engine.onHealth((health, reason) => {
+      // No entry will be sealed any more: what waits for the next one is refused here and now.
+      if (health === 'failed') this.#seal();
       for (const listener of [...this.#healthListeners]) listener(health, reason);
     });
   }

@@ -92,8 +92,12 @@ export class StateTable {
     this.#record({ kind, key, value: null });
   }
 
-  /** Calls when all changes made so far are on disk, at once when they are. */
+  /** Calls when all changes made so far are on disk, at once when they are or never will be. */
   committed(done: Done): void {
+    if (this.#engine.health === 'failed') {
+      done(new BrokerError('storage-failed'));
+      return;
+    }
     if (this.#open.size === 0 && this.#inFlight === 0) done(null);
     else this.#waiting.push(done);
   }

@@ -16,7 +16,7 @@ import { type RunningServer, startServer } from '#server';
 import { VirtualFiles } from '#storage';
 
 const TOPIC = 'faults';
-const WAL_BYTES = 1 << 20;
+const WAL_BYTES = 4 << 20;
 
 let files: VirtualFiles;
 let server: RunningServer;
@@ -32,7 +32,6 @@ beforeEach(async () => {
     set: {
       'server.data-dir': directory,
       'storage.wal-file-size': WAL_BYTES,
-      'storage.reserve': 0,
     },
   });
   ends = [];
@@ -156,7 +155,7 @@ describe('a full disk', () => {
     const committed = await commitByAll();
     const client = await mqttClient();
     files.capacityBytes = 0;
-    const filler = Buffer.alloc(100_000, 'x');
+    const filler = Buffer.alloc(500_000, 'x');
     let stored = 0;
     await assert.rejects(async () => {
       for (; stored < 100; stored++) await client.publishAsync('filler', filler, { qos: 1 });

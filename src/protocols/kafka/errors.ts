@@ -26,7 +26,8 @@ export const WIRE_CODES: Readonly<Record<ErrorCode, number>> = {
   busy: KAFKA.REQUEST_TIMED_OUT,
   'storage-full': KAFKA.KAFKA_STORAGE_ERROR,
   'storage-failed': KAFKA.KAFKA_STORAGE_ERROR,
-  damaged: KAFKA.KAFKA_STORAGE_ERROR,
+  // Clients retry a storage error for ever; this one reaches the reader, with the offset.
+  damaged: KAFKA.CORRUPT_MESSAGE,
   closing: KAFKA.NOT_LEADER_OR_FOLLOWER,
   timeout: KAFKA.REQUEST_TIMED_OUT,
   'bad-configuration': KAFKA.INVALID_CONFIG,
