@@ -101,18 +101,18 @@ export class Link implements ConnectionHandler {
   /** Handles all whole packets that may be handled now. */
   #read(): void {
     const { reader, options } = this.room;
+    let framed = false;
     try {
-      while (
-        (this.state === 'open' || this.state === 'waiting') &&
-        !this.#stalled &&
-        this.#framer.next(reader, options.packetBytesMax)
-      ) {
+      while ((this.state === 'open' || this.state === 'waiting') && !this.#stalled) {
+        framed = false;
+        if (!this.#framer.next(reader, options.packetBytesMax)) break;
+        framed = true;
         if (!this.#handle(reader)) break;
         this.#framer.consume();
         this.#lastPacketMs = this.room.monotonicMs();
       }
     } catch (error) {
-      this.#failed(error);
+      this.#failed(error, framed);
       return;
     }
     if (this.progressed) {
@@ -191,7 +191,8 @@ export class Link implements ConnectionHandler {
     this.session?.runReplays();
   }
 
-  #failed(error: unknown): void {
+  /** @param framed the fault is in a whole packet, which the reader holds */
+  #failed(error: unknown, framed: boolean): void {
     if (!(error instanceof BrokerError)) {
       this.room.log.error('a connection ended by a fault of ours', {
         client: this.clientId,
@@ -206,13 +207,16 @@ export class Link implements ConnectionHandler {
       peer: this.connection.peer.address,
       reason: error.message,
     });
-    if (this.state === 'waiting') this.#refuseBroken(error);
+    if (this.state === 'waiting' && !framed) this.cut(error.message);
+    else if (this.state === 'waiting') this.#refuseBroken(error);
     else this.leave(reasonOf(error), error.message);
   }
 
-  /** A CONNECT that cannot be read is answered when it looks like one of ours (M23). */
+  /** A CONNECT that breaks a rule is answered (M14, M23); one whose fields are cut off is not. */
   #refuseBroken(error: BrokerError): void {
-    const version = error instanceof ProtocolError ? sniffVersion(this.room.reader) : null;
+    const { reader } = this.room;
+    const answer = error instanceof ProtocolError && !reader.truncated;
+    const version = answer ? sniffVersion(reader) : null;
     if (version === null) {
       this.cut(error.message);
       return;

@@ -83,6 +83,7 @@ export class Framer {
       return false;
     }
     reader.bytes = bytes;
+    reader.truncated = false;
     reader.header = bytes[start]!;
     reader.start = at;
     reader.at = at;

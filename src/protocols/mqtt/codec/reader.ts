@@ -28,6 +28,8 @@ export class PacketReader {
   end = 0;
   /** The remaining length was written with more bytes than it needs. */
   padded = false;
+  /** Set when a field was cut off by the end of the packet: its length was no truth. */
+  truncated = false;
 
   get type(): number {
     return this.header >> 4;
@@ -37,21 +39,26 @@ export class PacketReader {
     return this.end - this.at;
   }
 
+  cutOff(field: string, at: number): ProtocolError {
+    this.truncated = true;
+    return malformed(field, at, 'packet ends inside it');
+  }
+
   byte(field: string): number {
-    if (this.at >= this.end) throw malformed(field, this.at, 'packet ends before it');
+    if (this.at >= this.end) throw this.cutOff(field, this.at);
     return this.bytes[this.at++]!;
   }
 
   u16(field: string): number {
     const at = this.at;
-    if (at + 2 > this.end) throw malformed(field, at, 'packet ends inside it');
+    if (at + 2 > this.end) throw this.cutOff(field, at);
     this.at = at + 2;
     return (this.bytes[at]! << 8) | this.bytes[at + 1]!;
   }
 
   u32(field: string): number {
     const at = this.at;
-    if (at + 4 > this.end) throw malformed(field, at, 'packet ends inside it');
+    if (at + 4 > this.end) throw this.cutOff(field, at);
     this.at = at + 4;
     return this.bytes.readUInt32BE(at);
   }
@@ -82,7 +89,7 @@ export class PacketReader {
   binary(field: string): Buffer {
     const length = this.u16(field);
     const start = this.at;
-    if (start + length > this.end) throw malformed(field, start, 'packet ends inside it');
+    if (start + length > this.end) throw this.cutOff(field, start);
     this.at = start + length;
     return this.bytes.subarray(start, this.at);
   }
