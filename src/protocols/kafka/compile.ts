@@ -254,7 +254,10 @@ class WriterSource {
 function isGiven(row: Row): string {
   const value = `m.${row.name}`;
   const there = `${value} !== undefined`;
-  if (row.type === 'struct') return there;
+  if (row.type === 'struct') {
+    const differs = row.of.map((inner) => `${value}.${inner.name} !== ${defaultSource(inner)}`);
+    return `${there} && (${differs.join(' || ')})`;
+  }
   if (row.type === 'array' && row.default === undefined) {
     return `${there} && ${value}.length > 0`;
   }
