@@ -1,5 +1,6 @@
 /** `robust-server start`: runs the server until a signal ends it. */
 import { writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import type { Command } from 'commander';
 import { realClock } from '#kit';
 import { showAddress } from '#net';
@@ -34,6 +35,8 @@ async function run(settings: Settings): Promise<void> {
   const signals = stopSignals();
   const server = await startServer({ settings, log });
   announce(server);
+  // Now, because a server that is killed would not write it at its end.
+  flushCompileCache();
   const signal = await signals.first;
   log.info('stopping', { signal });
   const clean = await server.close();
