@@ -11,7 +11,10 @@ export interface ListenerPlan {
    * (the same for both). Empty: not opened. TLS transports open only when a certificate is configured.
    */
   readonly listen: readonly string[];
-  /** For ws and wss: the path, and the subprotocols that are accepted (first match is answered). */
+  /**
+   * For ws and wss: the path (`*` is any, default `/`), and the subprotocols that are accepted
+   * (first match is answered).
+   */
   readonly path?: string;
   readonly subprotocols?: readonly string[];
   /** For ws and wss: close when a client sends a text frame. Default true. */

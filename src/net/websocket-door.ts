@@ -37,7 +37,7 @@ export class WebSocketDoor {
       handleProtocols: (offered) => this.#choose(offered) ?? false,
     });
     this.#http = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
-      const notFound = pathOf(request) !== this.#path;
+      const notFound = !this.#serves(request);
       this.#refused(request.socket, notFound ? 'unknown path' : 'no WebSocket upgrade');
       response.writeHead(notFound ? 404 : 426, { connection: 'close', upgrade: 'websocket' });
       response.end();
@@ -55,8 +55,9 @@ export class WebSocketDoor {
     socket.resume();
   }
 
-  get #path(): string {
-    return this.#plan.path ?? '/';
+  #serves(request: IncomingMessage): boolean {
+    const path = this.#plan.path ?? '/';
+    return path === '*' || pathOf(request) === path;
   }
 
   /** The first of ours that the client offers. */
@@ -85,7 +86,7 @@ export class WebSocketDoor {
   }
 
   #refusalOf(request: IncomingMessage): { status: number; reason: string } | null {
-    if (pathOf(request) !== this.#path) return { status: 404, reason: 'unknown path' };
+    if (!this.#serves(request)) return { status: 404, reason: 'unknown path' };
     const reason = hostRefusal(request.headers, this.#allowedHosts);
     if (reason !== null) return { status: 403, reason };
     const wanted = this.#plan.subprotocols ?? [];

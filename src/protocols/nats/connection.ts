@@ -51,6 +51,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
   #stallTimer: Timer | null = null;
   #deadline: Timer | null = null;
   #spoken = false;
+  #upgrading = false;
 
   constructor(shared: Shared, wire: Connection, gone: (connection: NatsConnection) => void) {
     const { host, options } = shared;
@@ -98,6 +99,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     if (!this.#spoken) {
       this.#spoken = true;
       if (this.#upgradable && chunk[0] === TLS_HANDSHAKE) {
+        this.#upgrading = true;
         this.#expectConnect();
         this.wire.startTls(chunk);
         return;
@@ -275,10 +277,13 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     this.wire.destroy(`${SAYS.slowConsumer}: ${why}`);
   }
 
+  /** CONNECT, and before it the TLS handshake, has its time [N14]. */
   #expectConnect(): void {
-    this.#deadline ??= this.shared.host.timers.after(this.shared.options.authTimeout, () =>
-      this.fail(SAYS.authenticationTimeout),
-    );
+    this.#deadline ??= this.shared.host.timers.after(this.shared.options.authTimeout, () => {
+      const inHandshake = this.#upgrading && !this.wire.encrypted;
+      if (inHandshake) this.wire.destroy('TLS handshake timeout');
+      else this.fail(SAYS.authenticationTimeout);
+    });
   }
 
   #end(): void {

@@ -13,8 +13,8 @@ export const nats: Protocol<typeof OPTIONS> = {
   options: OPTIONS,
   listeners: (options) => [
     { name: 'nats', transport: 'tcp', listen: options.listen, upgradable: true },
-    { name: 'nats-ws', transport: 'ws', listen: options.wsListen },
-    { name: 'nats-wss', transport: 'wss', listen: options.wssListen },
+    { name: 'nats-ws', transport: 'ws', listen: options.wsListen, path: '*' },
+    { name: 'nats-wss', transport: 'wss', listen: options.wssListen, path: '*' },
   ],
   resources: [
     {
