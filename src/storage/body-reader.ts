@@ -2,7 +2,7 @@
  * Reads bodies from a file and checks them against their rows. Bodies that lie close together are
  * read with one call. Used for write-ahead files and segments alike.
  */
-import type { OpenFile } from './files.ts';
+import { isSystemError, type OpenFile } from './files.ts';
 import type { StoredBatch } from './log-engine.ts';
 import { baseOf, bodyBytesOf, endOf, isIntact, ROW_BYTES, readBatch } from './row-codec.ts';
 
@@ -32,7 +32,7 @@ export async function readBodies(
     const start = positions[first]!;
     const end = positions[last]! + bodyBytesOf(rows, last * ROW_BYTES);
     const bytes = Buffer.allocUnsafeSlow(end - start);
-    const count = await file.read(bytes, start);
+    const count = await readOrNothing(file, bytes, start);
     for (let index = first; index <= last; index++) {
       const at = index * ROW_BYTES;
       const from = positions[index]! - start;
@@ -45,6 +45,16 @@ export async function readBodies(
     first = last + 1;
   }
   return { batches, damaged: null };
+}
+
+/** A place that the disk cannot read counts as damaged: other places may be fine. */
+async function readOrNothing(file: OpenFile, bytes: Buffer, position: number): Promise<number> {
+  try {
+    return await file.read(bytes, position);
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'EIO') return 0;
+    throw error;
+  }
 }
 
 /** Index of the last body that is read together with `first`. */

@@ -412,7 +412,7 @@ export class Committer {
       const log = entry.logs[index]!;
       if (log === null) continue;
       const end = rows.end(entry.firstRow + index);
-      if (this.#unmarked.size < MARKED_LOGS_MAX) this.#unmarked.add(log);
+      if (!log.removed && this.#unmarked.size < MARKED_LOGS_MAX) this.#unmarked.add(log);
       if (end <= log.highWatermark) continue;
       log.highWatermark = end;
       if (log.mark === delivery) continue;

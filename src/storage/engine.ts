@@ -23,6 +23,7 @@ import type {
 import { Reader } from './reader.ts';
 import { RecentRows } from './recent-rows.ts';
 import { recover } from './recovery.ts';
+import { SegmentStore } from './segment-store.ts';
 import { Shard, type ShardHome } from './shard.ts';
 import { Wal } from './wal.ts';
 
@@ -67,6 +68,7 @@ export interface EngineCore {
   readonly rows: RecentRows;
   readonly wal: Wal;
   readonly committer: Committer;
+  readonly store: SegmentStore;
   readonly makeLog: (id: number) => Shard;
 }
 
@@ -95,7 +97,7 @@ class Engine implements LogEngine, ShardHome {
       rows,
       log,
       nowMs: () => clock.nowMs(),
-      onFinished: () => this.#housekeeping.walFinished(),
+      onFinished: () => this.#housekeeping.kick(),
       onSpace: (full) => this.#spaceChanged(full),
       onFailed: (error) => this.#core.committer.fail(error),
     });
@@ -110,11 +112,13 @@ class Engine implements LogEngine, ShardHome {
       logs.set(id, shard);
       return shard;
     };
+    const { openSegmentsMax: openMax, rowBlocksMax: blocksMax } = limits;
+    const store = new SegmentStore({ files, damage, openMax, blocksMax });
     this.#core = {
-      ...{ options, limits, instruments, damage, logs, rows, wal, committer, makeLog },
+      ...{ options, limits, instruments, damage, logs, rows, wal, committer, store, makeLog },
     };
     this.#housekeeping = new Housekeeping(this.#core);
-    this.#reader = new Reader(rows, wal, damage, instruments);
+    this.#reader = new Reader(this.#core);
   }
 
   async start(): Promise<void> {
@@ -133,7 +137,7 @@ class Engine implements LogEngine, ShardHome {
       tornBytes: found.tornBytes,
       damaged: found.damaged,
     };
-    if (found.finished.length > 0) this.#housekeeping.walFinished();
+    this.#housekeeping.kick();
   }
 
   get busy(): boolean {
@@ -254,6 +258,8 @@ class Engine implements LogEngine, ShardHome {
   }
 
   #spaceChanged(full: boolean): void {
+    // Full files that wait may hold dead bytes; reorganised, they are files to write into again.
+    if (full) this.#housekeeping.kick();
     if (this.#core.committer.failure !== null) return;
     this.#setHealth(
       full ? 'full' : 'ok',
@@ -289,7 +295,7 @@ class Engine implements LogEngine, ShardHome {
     } finally {
       committer.closed = true;
       committer.stopTimers();
-      await this.#housekeeping.closeFiles();
+      await this.#core.store.close();
       await wal.close();
       await this.#unlock();
     }

@@ -7,10 +7,14 @@
  * Failures are rejections with the system's error, whose `code` says what happened (`ENOSPC`, `EIO`).
  */
 
+/** True for what the file system rejects with; anything else that is thrown is a mistake of ours. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string';
+}
+
 /** True when a failed call met a full disk (or a quota), which may pass; all else is final. */
 export function isDiskFull(error: unknown): boolean {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  return code === 'ENOSPC' || code === 'EDQUOT';
+  return isSystemError(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 export interface OpenFile {

@@ -8,24 +8,37 @@ import type { DamageReports } from './damage.ts';
 import type { Instruments } from './instruments.ts';
 import type { StoredBatch } from './log-engine.ts';
 import type { RecentRows } from './recent-rows.ts';
-import { baseOf, maxTimeOf, ROW_BYTES } from './row-codec.ts';
+import { maxTimeOf, ROW_BYTES } from './row-codec.ts';
+import { lastAtOrBefore } from './search.ts';
+import { runBodyBytes, runFirst, runMaxTime } from './segment-codec.ts';
+import type { SegmentStore } from './segment-store.ts';
 import type { Shard } from './shard.ts';
 import type { Wal } from './wal.ts';
 
 /** Batches that one read gives at most, however small they are. */
 const BATCHES_MAX = 4096;
 
+export interface ReaderParts {
+  readonly rows: RecentRows;
+  readonly wal: Wal;
+  readonly store: SegmentStore;
+  readonly damage: DamageReports;
+  readonly instruments: Instruments;
+}
+
 export class Reader {
   readonly #rows: RecentRows;
   readonly #wal: Wal;
+  readonly #store: SegmentStore;
   readonly #damage: DamageReports;
   readonly #instruments: Instruments;
 
-  constructor(rows: RecentRows, wal: Wal, damage: DamageReports, instruments: Instruments) {
-    this.#rows = rows;
-    this.#wal = wal;
-    this.#damage = damage;
-    this.#instruments = instruments;
+  constructor(parts: ReaderParts) {
+    this.#rows = parts.rows;
+    this.#wal = parts.wal;
+    this.#store = parts.store;
+    this.#damage = parts.damage;
+    this.#instruments = parts.instruments;
   }
 
   read(log: Shard, offset: number, bytesMax: number): StoredBatch[] | Promise<StoredBatch[]> {
@@ -51,21 +64,38 @@ export class Reader {
   }
 
   async findByTime(log: Shard, timestampMs: number): Promise<StoredBatch | null> {
+    const offset = await this.#offsetByTime(log, timestampMs);
+    if (offset < 0 || log.removed) return null;
+    const [batch] = await this.read(log, Math.max(log.startOffset, offset), 1);
+    return batch ?? null;
+  }
+
+  async #offsetByTime(log: Shard, timestampMs: number): Promise<number> {
     for (const batch of log.ram) {
-      if (batch.baseOffset >= log.highWatermark) return null;
-      if (batch.maxTimestampMs >= timestampMs) return batch;
+      if (batch.baseOffset >= log.highWatermark) return -1;
+      if (batch.maxTimestampMs >= timestampMs) return batch.baseOffset;
     }
-    for (const row of [...log.places]) {
-      if (this.#rows.base(row) >= log.highWatermark) return null;
-      if (maxTimeOf(this.#rows.rowsOf(row), this.#rows.at(row)) < timestampMs) continue;
-      const [batch] = await this.read(log, Math.max(log.startOffset, this.#rows.base(row)), 1);
-      return batch ?? null;
+    // What is reorganised while we look moves from the places into segments: the places are older.
+    const places = [...log.places];
+    for (const segment of [...log.segments]) {
+      const run = segment.runOf(log.id);
+      if (runMaxTime(segment.directory, run) < timestampMs) continue;
+      const offset = await this.#store.findByTime(segment, run, timestampMs, log.startOffset);
+      if (offset >= 0) return offset;
     }
-    return null;
+    for (const row of places) {
+      // Reorganised in the meantime: it lies in the newest segments now.
+      if (row < this.#rows.start) return this.#offsetByTime(log, timestampMs);
+      if (this.#rows.base(row) >= log.highWatermark) return -1;
+      if (maxTimeOf(this.#rows.rowsOf(row), this.#rows.at(row)) >= timestampMs) {
+        return this.#rows.base(row);
+      }
+    }
+    return -1;
   }
 
   offsetForBytes(log: Shard, bytes: number): number | Promise<number> {
-    let { highWatermark: from } = log;
+    let from = log.highWatermark;
     for (let index = log.ram.length - 1; index >= 0; index--) {
       const batch = log.ram[index]!;
       if (batch.baseOffset >= log.highWatermark) continue;
@@ -79,6 +109,18 @@ export class Reader {
       bytes -= this.#rows.bodyBytes(row);
       if (bytes < 0) return from;
       from = this.#rows.base(row);
+    }
+    for (let index = log.segments.length - 1; index >= 0; index--) {
+      const segment = log.segments[index]!;
+      const run = segment.runOf(log.id);
+      bytes -= runBodyBytes(segment.directory, run);
+      if (bytes < 0) {
+        const left = bytes + runBodyBytes(segment.directory, run);
+        return this.#store
+          .offsetForBytes(segment, run, left)
+          .then((offset) => Math.max(log.startOffset, offset));
+      }
+      from = runFirst(segment.directory, run);
     }
     return Math.max(log.startOffset, from);
   }
@@ -152,9 +194,23 @@ export class Reader {
     }
   }
 
-  #fromSegments(log: Shard, offset: number, _bytesMax: number): StoredBatch[] {
-    const first = log.places[0];
-    throw this.#missing(log, offset, first === undefined ? Infinity : this.#rows.base(first));
+  #fromSegments(
+    log: Shard,
+    offset: number,
+    bytesMax: number,
+  ): StoredBatch[] | Promise<StoredBatch[]> {
+    const { segments } = log;
+    const index = lastAtOrBefore(segments.length, (at) => segments[at]!.firstOf(log.id), offset);
+    const segment = segments[index];
+    if (segment === undefined || segment.endOf(log.id) <= offset) {
+      const place = log.places[0];
+      const after = segments[index + 1]?.firstOf(log.id);
+      const base = place === undefined ? Number.POSITIVE_INFINITY : this.#rows.base(place);
+      throw this.#missing(log, offset, after ?? base);
+    }
+    this.#instruments.diskReads.value++;
+    const run = segment.runOf(log.id);
+    return this.#store.read(segment, run, offset, bytesMax, log.highWatermark);
   }
 
   /** Index of the place that holds `offset` or ends before it; -1 when it lies before all places. */
@@ -178,21 +234,4 @@ export class Reader {
       reason: 'no index row covers it',
     });
   }
-}
-
-/** Index of the last of `count` ascending values that is at most `limit`; -1 when none is. */
-export function lastAtOrBefore(count: number, value: (at: number) => number, limit: number) {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (value(middle) <= limit) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
-
-/** Base offsets of encoded rows, for a search among them. */
-export function rowBase(rows: Buffer): (at: number) => number {
-  return (at) => baseOf(rows, at * ROW_BYTES);
 }

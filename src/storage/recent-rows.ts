@@ -24,9 +24,9 @@ export class RecentRows {
   heldBytes = 0;
 
   readonly #cacheBytes: number;
-  #chunks: Chunk[] = [];
   /** Rows before this one are forgotten; a multiple of the chunk size. */
-  #start = 0;
+  start = 0;
+  #chunks: Chunk[] = [];
   /** Rows before this one are not in the cache. */
   #evicted = 0;
 
@@ -37,7 +37,7 @@ export class RecentRows {
   /** Makes room for one more row and returns its number. The caller fills it with `rowsOf`, `at`. */
   add(): number {
     const row = this.next++;
-    if (row - this.#start >= this.#chunks.length * CHUNK_ROWS) this.#chunks.push(new Chunk());
+    if (row - this.start >= this.#chunks.length * CHUNK_ROWS) this.#chunks.push(new Chunk());
     return row;
   }
 
@@ -107,9 +107,9 @@ export class RecentRows {
   /** Forgets the rows before `row`: they were reorganised into segments. */
   forget(row: number): void {
     while (this.#evicted < row) this.#letGo(this.#evicted++);
-    while (this.#chunks.length > 0 && this.#start + CHUNK_ROWS <= row) {
+    while (this.#chunks.length > 0 && this.start + CHUNK_ROWS <= row) {
       this.#chunks.shift();
-      this.#start += CHUNK_ROWS;
+      this.start += CHUNK_ROWS;
     }
   }
 
@@ -122,6 +122,6 @@ export class RecentRows {
   }
 
   #chunk(row: number): Chunk {
-    return this.#chunks[(row - this.#start - (row % CHUNK_ROWS)) / CHUNK_ROWS]!;
+    return this.#chunks[(row - this.start - (row % CHUNK_ROWS)) / CHUNK_ROWS]!;
   }
 }

@@ -4,9 +4,14 @@
 import type { Checkpoint } from './checkpoint-codec.ts';
 import { CHECKPOINT_NAMES, loadCheckpoint, takeCleanMark } from './checkpoint-files.ts';
 import type { EngineCore } from './engine.ts';
+import { findGaps } from './gaps.ts';
 import type { DamagedRange } from './log-engine.ts';
 import { ProducerTable } from './producers.ts';
 import { Replay } from './replay.ts';
+import { appendTimeOf, baseOf, ROW_BYTES, readFacts } from './row-codec.ts';
+import type { Segment } from './segment.ts';
+import { runEnd, runIsRemoved, runLog, runLogStart, runRowCount } from './segment-codec.ts';
+import { loadSegments } from './segment-load.ts';
 import { generationOf, WalFile } from './wal-file.ts';
 
 export interface Recovered {
@@ -16,6 +21,7 @@ export interface Recovered {
   readonly nextGeneration: number;
   readonly reorganisedThrough: number;
   readonly replayFrom: number;
+  readonly segments: Segment[];
   /** Write-ahead files with live entries, oldest first. */
   readonly finished: WalFile[];
   /** Whole write-ahead files without any. */
@@ -36,21 +42,36 @@ export async function recover(core: EngineCore): Promise<Recovered> {
     damaged.push(damagedCheckpoint(directory, CHECKPOINT_NAMES[0]));
   }
   for (const range of damaged) core.damage.report(range);
+  const wanted = checkpoint?.segments ?? null;
+  const loaded = await loadSegments(files, directory, wanted, core.damage);
+  damaged.push(...loaded.damaged);
+  const { segments } = loaded;
   if (checkpoint !== null) restore(core, checkpoint);
-  const through = checkpoint?.reorganisedThrough ?? 0;
+  else await rebuild(core, segments);
+  attach(core, segments);
+  const lastSegment = segments.at(-1);
+  const through = checkpoint?.reorganisedThrough ?? lastSegment?.name.to ?? 0;
+  const replayFrom = checkpoint?.replayFrom ?? (lastSegment?.lastSequence ?? 0) + 1;
   const opened = await openWals(core, generations);
   const live = opened.filter((wal) => wal.generation > through);
   const replay = new Replay(
     {
       ...core,
       checkpointed: checkpoint?.sequence ?? 0,
-      blind: checkpoint === null && !fresh,
+      blind: checkpoint === null && !fresh && lastSegment === undefined,
+      headless: checkpoint === null && !fresh,
       cleanAfter,
     },
-    checkpoint?.replayFrom ?? 1,
+    replayFrom,
   );
   await replay.run(live);
   if (replay.tornBytes > 0) log.warn('a torn tail was cut', { bytes: replay.tornBytes });
+  damaged.push(...replay.damaged);
+  // Looking at every log costs time: only when something is known to be missing.
+  if (damaged.length > 0) damaged.push(...findGaps(core));
+  // A killed process leaves writes in the system's cache. What is served from now on must survive
+  // a loss of power as well.
+  for (const wal of live) await wal.file.sync();
   const { finished, reusable } = await sortWals(core, opened, live);
   return {
     fresh,
@@ -58,12 +79,13 @@ export async function recover(core: EngineCore): Promise<Recovered> {
     nextSequence: replay.expected,
     nextGeneration: Math.max(through, 0, ...generations) + 1,
     reorganisedThrough: through,
-    replayFrom: checkpoint?.replayFrom ?? 1,
+    replayFrom,
+    segments,
     finished,
     reusable,
     entriesReplayed: replay.entries,
     tornBytes: replay.tornBytes,
-    damaged: [...damaged, ...replay.damaged],
+    damaged,
   };
 }
 
@@ -80,6 +102,42 @@ function restore(core: EngineCore, checkpoint: Checkpoint): void {
     if (log === undefined) continue;
     log.idempotence ??= new ProducerTable();
     log.idempotence.byId.set(producerId, { epoch, lastTimeMs, batches: [...batches] });
+  }
+}
+
+/** Without a checkpoint the segments tell what they can: heads, and all producers they saw. */
+async function rebuild(core: EngineCore, segments: readonly Segment[]): Promise<void> {
+  for (const segment of segments) {
+    const { directory } = segment;
+    for (let run = 0; run < segment.runCount; run++) {
+      const id = runLog(directory, run);
+      if (runIsRemoved(directory, run)) {
+        core.logs.delete(id);
+        continue;
+      }
+      const log = core.logs.get(id) ?? core.makeLog(id);
+      log.startOffset = Math.max(log.startOffset, runLogStart(directory, run));
+      log.endOffset = Math.max(log.endOffset, runEnd(directory, run), log.startOffset);
+      log.highWatermark = log.endOffset;
+      for await (const rows of core.store.blocks(segment, run)) {
+        for (let at = 0; at < rows.length; at += ROW_BYTES) {
+          log.remember(readFacts(rows, at), baseOf(rows, at), appendTimeOf(rows, at));
+        }
+      }
+    }
+  }
+}
+
+/** Tells each log which segments hold its batches. */
+function attach(core: EngineCore, segments: readonly Segment[]): void {
+  for (const segment of segments) {
+    const { directory } = segment;
+    for (let run = 0; run < segment.runCount; run++) {
+      // Logs that are not known were removed.
+      const log = core.logs.get(runLog(directory, run));
+      if (log === undefined || runRowCount(directory, run) === 0) continue;
+      if (runEnd(directory, run) > log.startOffset) log.addSegment(segment);
+    }
   }
 }
 

@@ -40,6 +40,8 @@ export interface ReplayParts {
   readonly checkpointed: number;
   /** True when nothing is known of what came before: the first entry may have any sequence. */
   readonly blind: boolean;
+  /** True without a checkpoint: a log begins where it is first seen. */
+  readonly headless: boolean;
   /** The entry after which the engine stopped in order; -1 when it did not. */
   readonly cleanAfter: number;
 }
@@ -214,9 +216,8 @@ export class Replay {
     }
     if (log === undefined) {
       log = makeLog(id);
-      // Without a checkpoint the beginning of a log is where it is first seen.
-      if (this.#parts.blind) log.startOffset = base;
-      if (this.#parts.blind) log.endOffset = base;
+      if (this.#parts.headless) log.startOffset = base;
+      if (this.#parts.headless) log.endOffset = base;
     }
     if (base < log.endOffset) {
       this.#damage(id, base, endOf(rows, at), path, 'two batches claim these offsets');

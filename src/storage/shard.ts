@@ -115,7 +115,8 @@ export class Shard implements ShardLog {
   }
 
   addSegment(segment: Segment): void {
-    this.segments = [...this.segments, segment];
+    if (this.segments.length === 0) this.segments = [segment];
+    else this.segments.push(segment);
   }
 
   addRam(batch: StoredBatch): void {

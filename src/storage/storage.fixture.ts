@@ -2,13 +2,25 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crc32c, type Log, Metrics, type Random, realClock, realTimers, silentLog } from '#kit';
+import {
+  type Clock,
+  crc32c,
+  type Log,
+  Metrics,
+  type Random,
+  realClock,
+  realTimers,
+  silentLog,
+  type Timer,
+  type Timers,
+} from '#kit';
 import { openEngine } from './engine.ts';
 import type { Files } from './files.ts';
 import { writeInt64 } from './int64.ts';
 import type { EngineLimits } from './limits.ts';
 import type { BatchFacts, LogEngine, ShardLog, StoredBatch } from './log-engine.ts';
 import { BATCH } from './row-codec.ts';
+import { VirtualFiles } from './virtual-files.ts';
 
 export function factsOf(over: Partial<BatchFacts> = {}): BatchFacts {
   return {
@@ -58,6 +70,82 @@ export function seededRandom(seed: number): Random {
   };
 }
 
+/** Time that passes only when a test says so. */
+export class VirtualTime implements Clock, Timers {
+  #nowMs = 1_000_000;
+  #soon: (() => void)[] = [];
+  #pending: { atMs: number; call: () => void }[] = [];
+
+  nowMs(): number {
+    return Math.floor(this.#nowMs);
+  }
+
+  nowNs(): bigint {
+    return BigInt(this.nowMs()) * 1_000_000n;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, call: () => void): Timer {
+    const entry = { atMs: this.#nowMs + delayMs, call };
+    this.#pending.push(entry);
+    return {
+      cancel: () => {
+        this.#pending = this.#pending.filter((other) => other !== entry);
+      },
+    };
+  }
+
+  soon(call: () => void): void {
+    this.#soon.push(call);
+  }
+
+  /** Ends turns of the loop until nothing more happens at this time. */
+  async settle(): Promise<void> {
+    do {
+      const calls = this.#soon.splice(0);
+      for (const call of calls) call();
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (this.#soon.length > 0);
+  }
+
+  async advance(ms: number): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    await this.settle();
+    for (;;) {
+      const due = this.#pending.filter((entry) => entry.atMs <= untilMs);
+      if (due.length === 0) break;
+      this.#nowMs = Math.max(this.#nowMs, Math.min(...due.map((entry) => entry.atMs)));
+      const now = due.filter((entry) => entry.atMs <= this.#nowMs);
+      this.#pending = this.#pending.filter((entry) => !now.includes(entry));
+      for (const { call } of now) call();
+      await this.settle();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  /** Lets time pass until the promise is settled; at most `limitMs`. */
+  async until<T>(promise: Promise<T>, limitMs = 3_000): Promise<T> {
+    let done = false;
+    const watched = promise.finally(() => {
+      done = true;
+    });
+    watched.catch(() => {});
+    await this.settle();
+    for (let passed = 0; !done && passed < limitMs; passed++) await this.advance(1);
+    if (!done) throw new Error(`not settled within ${limitMs} ms of virtual time`);
+    return watched;
+  }
+
+  /** Forgets everything that waits: the process is dead. */
+  kill(): void {
+    this.#soon = [];
+    this.#pending = [];
+  }
+}
+
 /** Small files and short pauses, so that tests reach every state quickly. */
 export const SMALL_LIMITS: Partial<EngineLimits> = {
   walFileBytes: 65_536,
@@ -80,14 +168,15 @@ export interface EngineSetup {
   readonly limits?: Partial<EngineLimits>;
   readonly log?: Log;
   readonly metrics?: Metrics;
+  readonly time?: VirtualTime;
 }
 
 export function openTestEngine(setup: EngineSetup): Promise<LogEngine> {
   return openEngine({
     directory: setup.directory ?? 'data',
-    files: setup.files,
-    clock: realClock,
-    timers: realTimers,
+    files: setup.files instanceof VirtualFiles ? setup.files.mount() : setup.files,
+    clock: setup.time ?? realClock,
+    timers: setup.time ?? realTimers,
     random: seededRandom(1),
     log: setup.log ?? silentLog,
     metrics: setup.metrics ?? new Metrics(),

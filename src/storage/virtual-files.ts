@@ -9,6 +9,9 @@ import type { Files, OpenFile } from './files.ts';
 /** A crash persists or loses whole sectors: what real disks promise. */
 export const SECTOR_BYTES = 512;
 
+/** The answer that a dead process gets. */
+const NEVER = new Promise<never>(() => {});
+
 interface PendingWrite {
   readonly position: number;
   readonly bytes: Buffer;
@@ -52,7 +55,13 @@ export class VirtualFiles implements Files {
     this.#options = options;
   }
 
+  /** The disk as one process sees it. It dies with the next `crash` or `kill`. */
+  mount(): Files {
+    return new Mount(this);
+  }
+
   async open(path: string, create: boolean): Promise<OpenFile> {
+    const { epoch } = this;
     await this.turn();
     let content = this.#contents.get(path);
     if (content === undefined) {
@@ -60,7 +69,7 @@ export class VirtualFiles implements Files {
       content = new Content();
       this.#contents.set(path, content);
     }
-    return new VirtualFile(this, path, content);
+    return new VirtualFile(this, path, content, epoch);
   }
 
   async list(directory: string): Promise<string[]> {
@@ -197,6 +206,32 @@ export class VirtualFiles implements Files {
   }
 }
 
+/** What one process sees of a virtual disk; after a crash or kill it sees nothing any more. */
+class Mount implements Files {
+  readonly #disk: VirtualFiles;
+  readonly #epoch: number;
+
+  constructor(disk: VirtualFiles) {
+    this.#disk = disk;
+    this.#epoch = disk.epoch;
+  }
+
+  open = (path: string, create: boolean) => this.#call(() => this.#disk.open(path, create));
+  list = (directory: string) => this.#call(() => this.#disk.list(directory));
+  ensureDirectory = () => this.#call(() => this.#disk.ensureDirectory());
+  rename = (from: string, to: string) => this.#call(() => this.#disk.rename(from, to));
+  remove = (path: string) => this.#call(() => this.#disk.remove(path));
+  lock = (path: string) => this.#call(() => this.#disk.lock(path));
+  space = () => this.#call(() => this.#disk.space());
+
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#epoch !== this.#disk.epoch) await NEVER;
+    const result = await work();
+    if (this.#epoch !== this.#disk.epoch) await NEVER;
+    return result;
+  }
+}
+
 class VirtualFile implements OpenFile {
   readonly #disk: VirtualFiles;
   readonly #path: string;
@@ -204,14 +239,15 @@ class VirtualFile implements OpenFile {
   readonly #epoch: number;
   #closed = false;
 
-  constructor(disk: VirtualFiles, path: string, content: Content) {
+  constructor(disk: VirtualFiles, path: string, content: Content, epoch: number) {
     this.#disk = disk;
     this.#path = path;
     this.#content = content;
-    this.#epoch = disk.epoch;
+    this.#epoch = epoch;
   }
 
   async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    await this.#alive();
     this.#check();
     this.#disk.calls.write++;
     this.#disk.fault?.('write', this.#path);
@@ -222,17 +258,16 @@ class VirtualFile implements OpenFile {
     bytes.copy(content.current, position);
     content.size = Math.max(content.size, position + bytes.length);
     content.pending.push({ position, bytes });
-    await this.#disk.turn();
-    this.#check();
+    await this.#turn();
   }
 
   async sync(): Promise<void> {
+    await this.#alive();
     this.#check();
     this.#disk.calls.sync++;
     this.#disk.fault?.('sync', this.#path);
     const covered = this.#content.pending.length;
-    await this.#disk.turn();
-    this.#check();
+    await this.#turn();
     for (const write of this.#content.pending.splice(0, covered)) {
       putDurable(this.#content, write.position, write.bytes);
     }
@@ -244,7 +279,7 @@ class VirtualFile implements OpenFile {
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
-    await this.#disk.turn();
+    await this.#turn();
     return this.readSync(target, position);
   }
 
@@ -261,11 +296,12 @@ class VirtualFile implements OpenFile {
   }
 
   async size(): Promise<number> {
-    await this.#disk.turn();
+    await this.#turn();
     return this.#content.size;
   }
 
   async truncate(size: number): Promise<void> {
+    await this.#alive();
     this.#check();
     const content = this.#content;
     this.#disk.demand(size - content.size, this.#path);
@@ -275,16 +311,26 @@ class VirtualFile implements OpenFile {
     content.durable.fill(0, size);
     content.size = size;
     content.durableSize = size;
-    await this.#disk.turn();
+    await this.#turn();
   }
 
   async close(): Promise<void> {
+    await this.#alive();
     this.#closed = true;
-    await this.#disk.turn();
+    await this.#turn();
   }
 
   #check(): void {
     if (this.#closed || this.#epoch !== this.#disk.epoch) throw systemError('EBADF', this.#path);
+  }
+
+  async #turn(): Promise<void> {
+    await this.#disk.turn();
+    await this.#alive();
+  }
+
+  #alive(): Promise<void> | undefined {
+    return this.#epoch === this.#disk.epoch ? undefined : NEVER;
   }
 }
 
