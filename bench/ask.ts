@@ -6,8 +6,9 @@
 import { median } from './facts.ts';
 import { runLoad, startSink } from './load/child.ts';
 import { type LoadResult, type LoadSpec, wireOf } from './load/spec.ts';
-import { ours } from './peers/ours.ts';
-import type { Side } from './peers/peer.ts';
+import { ours, oursWith } from './peers/ours.ts';
+import { freshFolder, type Running, type Side } from './peers/peer.ts';
+import { profileIn } from './profile.ts';
 import type { Question, Row } from './question.ts';
 
 export interface Effort {
@@ -22,6 +23,8 @@ export interface Effort {
 export interface Sample extends LoadResult {
   /** CPU time of the server during the whole load, in microseconds for each message. */
   readonly serverCpuUs: number;
+  /** Resident memory of the server after the run, in bytes. */
+  readonly resident: number;
 }
 
 export interface SideFigures {
@@ -29,6 +32,8 @@ export interface SideFigures {
   readonly version: string;
   readonly setting: string;
   readonly durability: string;
+  /** What the check before the rounds compared, or why it failed. */
+  readonly check: string;
   readonly samples: readonly Sample[];
   readonly median: number;
 }
@@ -61,16 +66,44 @@ export async function ask(question: Question, effort: Effort): Promise<RowFigure
     const ceiling = await ceilingOf(question, row, effort);
     const sides = [ours, ...peers];
     const samples = new Map<Side, Sample[]>(sides.map((side) => [side, []]));
+    const checks = new Map<Side, string>();
+    for (const side of sides) {
+      const verified = await check(question, row, side, effort);
+      checks.set(side, verified);
+      effort.report(`  ${side.name} (${side.setting}): ${verified}`);
+    }
     for (let round = 0; round < effort.rounds; round++) {
       for (const side of sides) {
-        const sample = await sampleOf(question, row, side, round, effort);
+        const sample = await sampleOf(question, row, side, effort);
         samples.get(side)?.push(sample);
         effort.report(`  ${side.name} (${side.setting}): ${describe(question, sample)}`);
       }
     }
-    rows.push(figuresOf(question, row, ceiling, peers, samples, skipped));
+    rows.push(figuresOf(question, row, { ceiling, peers, samples, checks, skipped }));
   }
   return rows;
+}
+
+const SPOTS_SHOWN = 12;
+
+/** Runs ours alone with V8's profiler and reports the functions that took the most time themselves. */
+export async function profile(question: Question, effort: Effort): Promise<void> {
+  for (const row of question.rows) {
+    const folder = freshFolder(`profile-${question.name}-${row.load.payloadBytes}`);
+    const nodeFlags = ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+    const side = oursWith('profiled', ours.durability, { nodeFlags });
+    const sample = await sampleOf(question, row, side, effort);
+    const { busy, spots } = profileIn(folder);
+    const load = describe(question, sample);
+    effort.report(`${question.name} ${row.label}: ${load}; busy ${percent(busy)}`);
+    for (const { where, share } of spots.slice(0, SPOTS_SHOWN)) {
+      effort.report(`  ${percent(share).padStart(6)} ${where}`);
+    }
+  }
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)}%`;
 }
 
 function installs(peer: Side, skipped: string[]): boolean {
@@ -99,27 +132,49 @@ async function ceilingOf(question: Question, row: Row, effort: Effort): Promise<
   }
 }
 
-async function sampleOf(
+/** How a check begins that found something wrong; the figure is taken all the same, and marked. */
+export const CHECK_FAILED = 'CHECK FAILED';
+
+/** A short run that compares payloads and counts what the broker kept; its rate means nothing. */
+async function check(question: Question, row: Row, side: Side, effort: Effort): Promise<string> {
+  const shorter = { ...effort, warmMs: 0, runMs: 500, recordShare: effort.recordShare / 10 };
+  try {
+    const result = await loadOn(question, row, side, async (running, name) => {
+      const spec = specOf(row, shorter, running.port, name);
+      return runLoad({ ...spec, verify: true, audit: true });
+    });
+    return result.verified ?? 'nothing to compare';
+  } catch (error) {
+    return `${CHECK_FAILED}: ${(error as Error).message}`;
+  }
+}
+
+async function sampleOf(question: Question, row: Row, side: Side, effort: Effort): Promise<Sample> {
+  return loadOn(question, row, side, async (running, name) => {
+    const spec = specOf(row, effort, running.port, name);
+    const before = running.process.cpuSeconds();
+    const result = await runLoad(spec);
+    const cpu = running.process.cpuSeconds() - before;
+    const share = result.seconds / (result.seconds + spec.warmMs / 1000);
+    const resident = running.process.residentBytes();
+    return { ...result, serverCpuUs: (cpu * 1e6 * share) / result.messages, resident };
+  });
+}
+
+/** Starts a side on an empty folder, loads it, stops it; an error names who and what. */
+async function loadOn<T>(
   question: Question,
   row: Row,
   side: Side,
-  round: number,
-  effort: Effort,
-): Promise<Sample> {
+  load: (running: Running, name: string) => Promise<T>,
+): Promise<T> {
   const running = await side.start(wireOf(row.load.load));
   try {
     const quorum = question.quorumByPeer === true && side.setting.startsWith('quorum');
-    const name = `${question.name}${quorum ? '-quorum' : ''}`;
-    const spec = specOf(row, effort, running.port, name);
-    const before = running.process.cpuSeconds();
-    const result = await runLoad({ ...spec, verify: round === 0, audit: round === 0 });
-    const cpu = running.process.cpuSeconds() - before;
-    const share = result.seconds / (result.seconds + spec.warmMs / 1000);
-    return { ...result, serverCpuUs: (cpu * 1e6 * share) / result.messages };
+    return await load(running, `${question.name}${quorum ? '-quorum' : ''}`);
   } catch (error) {
-    throw new Error(
-      `${question.name}, ${side.name} (${side.setting}): ${(error as Error).message}`,
-    );
+    const reason = (error as Error).message;
+    throw new Error(`${question.name}, ${side.name} (${side.setting}): ${reason}`);
   } finally {
     await running.stop();
   }
@@ -132,30 +187,34 @@ export function figureOf(question: Pick<Question, 'measures'>, result: LoadResul
 function describe(question: Question, sample: Sample): string {
   const value = Math.round(figureOf(question, sample)).toLocaleString('en');
   const unit = question.measures === 'latency' ? 'us' : '/s';
-  const notes = sample.verified === undefined ? '' : `; verified: ${sample.verified}`;
   const lost = sample.lost > 0 ? `; ${sample.lost} lost` : '';
-  return `${value} ${unit}, server ${sample.serverCpuUs.toFixed(2)} us CPU each${lost}${notes}`;
+  const cpu = `server ${sample.serverCpuUs.toFixed(2)} us CPU each`;
+  return `${value} ${unit}, ${cpu}, ${Math.round(sample.resident / 1e6)} MB${lost}`;
 }
 
-function figuresOf(
-  question: Question,
-  row: Row,
-  ceiling: number,
-  peers: readonly Side[],
-  samples: ReadonlyMap<Side, readonly Sample[]>,
-  skipped: readonly string[],
-): RowFigures {
+interface Measured {
+  readonly ceiling: number;
+  readonly peers: readonly Side[];
+  readonly samples: ReadonlyMap<Side, readonly Sample[]>;
+  readonly checks: ReadonlyMap<Side, string>;
+  readonly skipped: readonly string[];
+}
+
+function figuresOf(question: Question, row: Row, measured: Measured): RowFigures {
+  const { ceiling, samples, checks, skipped } = measured;
   const sideOf = (side: Side): SideFigures => {
     const own = samples.get(side) ?? [];
     const { name, setting, durability } = side;
     const middle = median(own.map((sample) => figureOf(question, sample)));
-    return { name, setting, durability, version: side.version(), samples: own, median: middle };
+    const check = checks.get(side) ?? '';
+    const version = side.version();
+    return { name, setting, durability, version, check, samples: own, median: middle };
   };
   const mine = sideOf(ours);
   const { name, title, measures } = question;
   return {
     ...{ question: name, title, measures, label: row.label, ceiling, ours: mine, skipped },
-    comparisons: peers.map((peer) => compare(question, mine, sideOf(peer))),
+    comparisons: measured.peers.map((peer) => compare(question, mine, sideOf(peer))),
   };
 }
 

@@ -1,13 +1,14 @@
 /** `npm run bench -- [question…] [--quick] [--rounds N] [--save]`: asks, prints, writes. */
 
-import { ask, type Effort, type RowFigures } from './ask.ts';
+import { ask, type Effort, profile, type RowFigures } from './ask.ts';
 import { factsOfMachine } from './facts.ts';
 import { questions } from './questions/index.ts';
 import { lineOf, mergeResults, writeResults } from './report.ts';
 
-const USAGE = `usage: node bench/run.mjs [question…] [--quick] [--rounds N] [--dry]
+const USAGE = `usage: node bench/run.mjs [question…] [--quick] [--rounds N] [--dry] [--profile]
   --quick     one short round: shows that the harness works, writes nothing
   --rounds N  rounds in which ours and the peers take turns (default 3)
+  --profile   run ours alone under V8's profiler and print where its time goes
   --dry       measure, but do not write results.json and README.md
 questions: ${questions.map((question) => question.name).join(', ')}
 `;
@@ -35,6 +36,10 @@ let failed = false;
 for (const question of questions) {
   if (names.length > 0 && !names.includes(question.name)) continue;
   try {
+    if (args.includes('--profile')) {
+      await profile(question, effort);
+      continue;
+    }
     const found = await ask(question, effort);
     for (const row of found) report(lineOf(row));
     rows.push(...found);

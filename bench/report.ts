@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Comparison, RowFigures, SideFigures } from './ask.ts';
+import { CHECK_FAILED, type Comparison, type RowFigures, type SideFigures } from './ask.ts';
 import type { Facts } from './facts.ts';
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -86,6 +86,11 @@ function tableRow(row: RowFigures, c: Comparison): string {
 }
 
 function figure(row: RowFigures, side: SideFigures): string {
+  const value = plainFigure(row, side);
+  return side.check.startsWith(CHECK_FAILED) ? `${value} (its check failed)` : value;
+}
+
+function plainFigure(row: RowFigures, side: SideFigures): string {
   return row.measures === 'latency' ? `${number(side.median)} us` : `${number(side.median)}/s`;
 }
 
