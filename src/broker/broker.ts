@@ -173,6 +173,8 @@ export class Broker {
 
   /** What is known of an address; keep it, it stays good. */
   target(address: Address, rule: HomeRule): Target {
+    // Reply addresses, mostly: used once, and as many as there are requests.
+    if (address.reserved) return new Target(address, rule);
     const way = typeof rule === 'string' ? rule : `=${rule.stream}\0${rule.key ?? ''}`;
     const key = `${address.dotted ? '.' : '/'}${way}\0${address.text}`;
     let target = this.#targets.get(key);
