@@ -35,7 +35,8 @@ export class Session implements ConnectionHandler {
   readonly #framing: Framing;
   #calls: Call[] = [];
   #openCalls = 0;
-  #openProduces = 0;
+  /** A token of SASL without Kafka headers is being checked. */
+  #authenticating = false;
   /** A whole frame that cannot begin yet. While there is one, the socket is not read. */
   #held: Buffer | null = null;
   #paused = false;
@@ -103,7 +104,6 @@ export class Session implements ConnectionHandler {
     call.onClosed = null;
     call.hurry = null;
     this.#openCalls--;
-    if (call.api.pair.key === PRODUCE_KEY) this.#openProduces--;
     if (!this.#gone) this.room.flushSoon(this);
   }
 
@@ -188,9 +188,14 @@ export class Session implements ConnectionHandler {
   }
 
   #mayBegin(frame: Buffer): boolean {
-    if (this.#socketFull || this.#calls.length >= PIPELINE_CALLS_MAX) return false;
+    if (this.#socketFull || this.#authenticating) return false;
     const isProduce = frame.length >= 2 && frame.readInt16BE(0) === PRODUCE_KEY;
-    if (this.#openCalls > (isProduce ? this.#openProduces : 0)) return false;
+    const first = this.#calls[0];
+    if (first !== undefined) {
+      // Answers can be large, so they leave before the next question is looked at.
+      const overlaps = isProduce && first.api.pair.key === PRODUCE_KEY;
+      if (!overlaps || this.#calls.length >= PIPELINE_CALLS_MAX) return false;
+    }
     if (isProduce && this.room.broker.busy) {
       this.#awaitRoom();
       return false;
@@ -236,16 +241,15 @@ export class Session implements ConnectionHandler {
     const call = new Call(this, api, header.apiVersion, header.correlationId, clientId);
     this.#calls.push(call);
     this.#openCalls++;
-    if (header.apiKey === PRODUCE_KEY) this.#openProduces++;
     this.room.serve(reader, call);
   }
 
   /** After SaslHandshake version 0 the tokens come as they are, with a size in front (KIP-43). */
   #beginRawToken(token: Buffer): void {
-    this.#openCalls++;
+    this.#authenticating = true;
     this.sasl.rawToken(token, this).then(
       (answer) => {
-        this.#openCalls--;
+        this.#authenticating = false;
         if (this.#gone) return;
         if (answer === null) {
           this.refuse('authentication failed');

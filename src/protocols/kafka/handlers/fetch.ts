@@ -185,7 +185,9 @@ class FetchCall {
       if (this.#order.some((part) => part.stale)) this.#wake();
       return;
     }
-    this.#timer = this.#room.host.timers.after(this.#request.maxWaitMs, () => this.#expire());
+    // No longer than an idle connection may last: behind a waiting request a hang-up can go unseen.
+    const waitMs = Math.min(this.#request.maxWaitMs, this.#room.options.idleTimeout);
+    this.#timer = this.#room.host.timers.after(waitMs, () => this.#expire());
     this.#call.hurry = () => this.#expire();
     this.#call.onClosed = () => this.#stopWaiting();
     for (const part of this.#order) {

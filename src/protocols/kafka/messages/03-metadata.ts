@@ -1,5 +1,5 @@
 /** Metadata (key 3). */
-import type { MessagePair } from '../rows.ts';
+import { type MessagePair, ZERO_UUID } from '../rows.ts';
 
 export const metadata = {
   key: 3,
@@ -12,13 +12,19 @@ export const metadata = {
       type: 'array',
       nullable: 1,
       of: [
-        { name: 'topicId', type: 'uuid', since: 10 },
+        { name: 'topicId', type: 'uuid', since: 10, default: ZERO_UUID },
         { name: 'name', type: 'string', nullable: 10 },
       ],
     },
     { name: 'allowAutoTopicCreation', type: 'bool', since: 4, default: true },
-    { name: 'includeClusterAuthorizedOperations', type: 'bool', since: 8, until: 10 },
-    { name: 'includeTopicAuthorizedOperations', type: 'bool', since: 8 },
+    {
+      name: 'includeClusterAuthorizedOperations',
+      type: 'bool',
+      since: 8,
+      until: 10,
+      default: false,
+    },
+    { name: 'includeTopicAuthorizedOperations', type: 'bool', since: 8, default: false },
   ],
   response: [
     { name: 'throttleTimeMs', type: 'int32', since: 3, default: 0 },
