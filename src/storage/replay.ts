@@ -4,7 +4,7 @@
  * valid later one is damage, which is reported and stepped over. Nothing is skipped silently.
  */
 import type { DamageReports } from './damage.ts';
-import { bodiesAt, ENTRY_ALIGN } from './entry-codec.ts';
+import { bodiesAt, decodeHeader, ENTRY_ALIGN, HEADER_BYTES } from './entry-codec.ts';
 import type { DamagedRange } from './log-engine.ts';
 import type { RecentRows } from './recent-rows.ts';
 import {
@@ -49,7 +49,7 @@ export interface ReplayParts {
 export class Replay {
   entries = 0;
   tornBytes = 0;
-  readonly damaged: DamagedRange[] = [];
+  damaged: DamagedRange[] = [];
   /** The sequence that the next entry must have. */
   expected: number;
 
@@ -78,6 +78,11 @@ export class Replay {
       this.#lost(this.expected, this.#parts.checkpointed, wals.at(-1)?.path ?? '', 'missing');
       this.expected = this.#parts.checkpointed + 1;
     }
+    // A log that the checkpoint left out because it was removed may seem to have a gap until its
+    // removal is replayed.
+    const { logs, damage } = this.#parts;
+    this.damaged = this.damaged.filter(({ logId }) => logId < 0 || logs.has(logId));
+    for (const range of this.damaged) damage.report(range);
   }
 
   async #runFile(files: readonly ScannedFile[], index: number): Promise<void> {
@@ -89,7 +94,7 @@ export class Replay {
         this.#advance(file, entry);
       } else {
         const next = await this.#later(files, index, position);
-        if (next === 'end') return this.#torn(entry);
+        if (next === 'end') return this.#torn(file, position, entry);
         if (next === 'next file') return;
         const salvaged = await salvageAt(file, position);
         if (salvaged === null || salvaged.header.sequence !== this.expected) {
@@ -158,10 +163,17 @@ export class Replay {
   }
 
   /** Everything ends here. Bytes of an entry that was being written are cut. */
-  #torn(entry: FoundEntry | null): void {
-    if (entry !== null && entry.header.sequence === this.expected) {
-      this.tornBytes += entry.header.entryBytes;
-    }
+  async #torn(file: ScannedFile, position: number, entry: FoundEntry | null): Promise<void> {
+    const header = entry?.header ?? decodeHeader(await file.view(position, HEADER_BYTES));
+    if (header === null || header.generation !== file.wal.generation) return;
+    if (header.sequence !== this.expected || header.sequence <= this.#parts.checkpointed) return;
+    await this.#cut(file, position, header.entryBytes);
+  }
+
+  /** Takes a torn entry away for good: a later start must not judge it anew. */
+  async #cut(file: ScannedFile, position: number, bytes: number): Promise<void> {
+    this.tornBytes += bytes;
+    await file.wal.file.writeThrough([Buffer.alloc(ENTRY_ALIGN)], position);
   }
 
   /** The last entry of all has nothing after it that proves it whole: its bodies are read. */
@@ -171,10 +183,9 @@ export class Replay {
     const known = entry.header.sequence <= this.#parts.checkpointed;
     file.forget();
     if (!known && (await faultOf(file, entry)) !== null) {
-      this.tornBytes += entry.header.entryBytes;
-      this.expected = entry.header.sequence;
       this.#pending = null;
-      return;
+      this.expected = entry.header.sequence;
+      return this.#cut(file, entry.position, entry.header.entryBytes);
     }
     this.#applyPending();
   }
@@ -261,9 +272,7 @@ export class Replay {
   }
 
   #damage(logId: number, from: number, to: number, file: string, reason: string): void {
-    const range = { logId, from, to, file, reason };
-    this.damaged.push(range);
-    this.#parts.damage.report(range);
+    this.damaged.push({ logId, from, to, file, reason });
   }
 }
 
