@@ -1,4 +1,6 @@
-/** The rules of the house that no other tool checks. Each rule is a row: what it looks at, and how. */
+/**
+ * The rules of the house that no other tool checks. Each rule is a row: what it looks at, and how.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { idsOf, readChecklist, titlesOf } from '../scripts/conformance.ts';

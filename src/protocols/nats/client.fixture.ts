@@ -1,4 +1,6 @@
-/** What this room's tests share: instances on a real broker, and clients over memory connections. */
+/**
+ * What this room's tests share: instances on a real broker, and clients over memory connections.
+ */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Instance } from '#contract';
 import { defaults } from '#kit';

@@ -7,7 +7,9 @@ import { OK, PING, PONG } from './frames.ts';
 import { Outbox } from './outbox.ts';
 import { FAULT, Parser } from './parser.ts';
 
-/** The contract of house.md section 4 for this codec: split points, truncations, corruption, fuzz. */
+/**
+ * The contract of house.md section 4 for this codec: split points, truncations, corruption, fuzz.
+ */
 
 const LIMITS = { controlLineBytesMax: 4096, payloadBytesMax: 1 << 20 };
 const GOLDEN = new URL('../../../test/golden/nats/', import.meta.url);

@@ -1,7 +1,7 @@
 /**
  * One connection's life: greeted (INFO is sent) -> checking (CONNECT is being verified) -> ready ->
- * leaving -> gone. Reads frames, hands them to the handlers, and delivers messages. What a verb does
- * is in `handlers/`.
+ * leaving -> gone. Reads frames, hands them to the handlers, and delivers messages. What a verb
+ * does is in `handlers/`.
  */
 import type { Match, Message, Principal, Subscriber } from '#broker';
 import type { Connection, ConnectionHandler } from '#contract';
@@ -211,7 +211,10 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     return this.wire.listener === 'nats' && !this.wire.encrypted && this.shared.host.tlsAvailable();
   }
 
-  /** Reads frames until there are no more, or a handler wants to wait. `again`: the current one first. */
+  /**
+   * Reads frames until there are no more, or a handler wants to wait. `again`: the current one
+   * first.
+   */
   #read(again = false): void {
     const { parser } = this;
     try {

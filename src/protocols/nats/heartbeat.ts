@@ -1,4 +1,6 @@
-/** Finds out whether a client is still there (N13): PING into its silence, and the round trip time. */
+/**
+ * Finds out whether a client is still there (N13): PING into its silence, and the round trip time.
+ */
 import type { Clock, Timer, Timers } from '#kit';
 
 /** The first PING comes soon after CONNECT, to measure the round trip. */

@@ -93,7 +93,10 @@ const ROWS: readonly FieldRow[] = [
 ];
 
 const ROW_BY_NAME: ReadonlyMap<string, FieldRow> = new Map(ROWS.map((row) => [row.name, row]));
-/** The type of the header before it, as `shownHeaders` writes it: `base64`, `null`, or a type's name. */
+/**
+ * The type of the header before it, as `shownHeaders` writes it: `base64`, `null`, or a type's
+ * name.
+ */
 const TYPE_PREFIX = '_b.t.';
 const NULL_VALUE = '_b.null';
 const TTL_MS_MAX = 100 * 366 * 86_400_000;

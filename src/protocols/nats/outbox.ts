@@ -1,7 +1,8 @@
 /**
  * Frames -> bytes: the output of one connection. All frames of a turn of the event loop are written
- * into one chunk, which leaves once; a large body leaves as a chunk of its own, uncopied. No message
- * costs an allocation. Knows no meaning: the caller says what to write and when the turn ends.
+ * into one chunk, which leaves once; a large body leaves as a chunk of its own, uncopied. No
+ * message costs an allocation. Knows no meaning: the caller says what to write and when the turn
+ * ends.
  */
 import { CHUNK_BYTES_MAX, type ChunkPool } from './chunk-pool.ts';
 
@@ -35,7 +36,9 @@ export class Outbox {
   #asked = false;
   /** What this connection needed in its last turn: the size to begin the next one with. */
   #usual = 0;
-  /** Full-sized chunks that left in this turn, until `reclaim` knows whether the kernel has them. */
+  /**
+   * Full-sized chunks that left in this turn, until `reclaim` knows whether the kernel has them.
+   */
   #left: Buffer[] = NOTHING;
   /** All bytes that were ever handed over, for the write deadline. */
   written = 0;

@@ -1,11 +1,11 @@
 /**
  * Bytes -> whole frames of the NATS protocol, for either direction. No I/O, no clock, no meaning.
  *
- * The parser is its own frame: after `next()` answered true, the fields describe the frame, and they
- * stay valid until the next call of `next()`. Nothing is allocated per frame but the view on its
- * body, and bodies are cut out of the chunk that was read; only what a chunk boundary cut in two is
- * joined by copying. `push()` takes bytes at any time, also while a frame is still in use, so a
- * reader may stop after any frame and go on later.
+ * The parser is its own frame: after `next()` answered true, the fields describe the frame, and
+ * they stay valid until the next call of `next()`. Nothing is allocated per frame but the view on
+ * its body, and bodies are cut out of the chunk that was read; only what a chunk boundary cut in
+ * two is joined by copying. `push()` takes bytes at any time, also while a frame is still in use,
+ * so a reader may stop after any frame and go on later.
  */
 import { ProtocolError } from '#kit';
 import { isVerb, VERBS, type Verb, verbKey, verbsBy, WORDS_MAX } from './verbs.ts';
@@ -105,7 +105,10 @@ export class Parser {
     return value;
   }
 
-  /** True: a frame is there. False: more bytes are needed. Throws `ProtocolError`; do not go on then. */
+  /**
+   * True: a frame is there. False: more bytes are needed. Throws `ProtocolError`; do not go on
+   * then.
+   */
   next(): boolean {
     for (;;) {
       if (this.#at === this.#chunk.length && !this.#advance()) return false;
@@ -119,7 +122,9 @@ export class Parser {
     }
   }
 
-  /** Moves on to the next waiting chunk; lets go of the last one, so that an idle parser is small. */
+  /**
+   * Moves on to the next waiting chunk; lets go of the last one, so that an idle parser is small.
+   */
   #advance(): boolean {
     const chunk = this.#waiting.shift();
     this.#at = 0;

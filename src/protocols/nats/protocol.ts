@@ -75,7 +75,9 @@ class NatsInstance implements Instance {
     }
   }
 
-  /** Lame duck: every client is told to look for another server, gets what is queued, and is closed. */
+  /**
+   * Lame duck: every client is told to look for another server, gets what is queued, and is closed.
+   */
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#closing = resolve;

@@ -1,6 +1,6 @@
 /**
- * Contains a client that reads too slowly (N15): bounds the bytes that wait for it, gives what waits
- * a deadline, and holds up its publishers for a moment while it is far behind.
+ * Contains a client that reads too slowly (N15): bounds the bytes that wait for it, gives what
+ * waits a deadline, and holds up its publishers for a moment while it is far behind.
  */
 import type { Timer, Timers } from '#kit';
 import type { Outbox, Pipe } from './outbox.ts';

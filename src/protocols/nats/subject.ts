@@ -40,7 +40,9 @@ export function subjectKind(bytes: Uint8Array, from: number, to: number): Subjec
   return ascii || isUtf8(bytes.subarray(from, to)) ? kind : SUBJECT.invalid;
 }
 
-/** Replies under these names are made by servers among themselves; clients may not use them (N22). */
+/**
+ * Replies under these names are made by servers among themselves; clients may not use them (N22).
+ */
 const RESERVED_REPLIES = ['_R_.', '_GR_.'] as const;
 const UNDERSCORE = 95;
 
