@@ -99,6 +99,8 @@ export class Queue implements Follower {
    * Without it 0 is stored.
    */
   meta: ((message: Message, matches: readonly Match[]) => number | null) | null = null;
+  /** Expired messages are delivered like others, for consumers that do something with them. */
+  deliverExpired = false;
   readonly cursor: CursorLane | null;
   readonly references: ReferenceLane;
   readonly #host: QueueHost;
@@ -337,7 +339,7 @@ export class Queue implements Follower {
   }
 
   #discardExpired(item: Item): boolean {
-    if (!item.message.expired(this.#host.nowMs())) return false;
+    if (this.deliverExpired || !item.message.expired(this.#host.nowMs())) return false;
     this.#take(item);
     this.#finish(item.position);
     this.#host.expired(this);

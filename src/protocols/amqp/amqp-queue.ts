@@ -65,6 +65,8 @@ export class AmqpQueue {
       watched: limits.messageTtlMs >= 0 || limits.deadLetterExchange !== null,
       expired: (delivery: Delivery) => this.#giveUp(delivery, 'expired'),
     };
+    // What expires is handed on, so it has to pass through here.
+    queue.deliverExpired = limits.deadLetterExchange !== null;
     this.readers = new QueueReaders(queue, ages, home, limits.singleActive);
     this.used();
   }

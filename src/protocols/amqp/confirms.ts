@@ -18,6 +18,8 @@ export class ConfirmLedger implements PublishSink {
   /** Settled tags above the floor. */
   readonly #early = new Set<number>();
   #earlyUntold: number[] = [];
+  /** Failures, and tags told before those below them. */
+  readonly #toldAlone = new Set<number>();
   #nacks: number[] = [];
   #lastTag = 0;
 
@@ -62,21 +64,35 @@ export class ConfirmLedger implements PublishSink {
     // Failures first: an acknowledgement of several must not pass over a tag that is not told yet.
     const nacks = this.#nacks;
     this.#nacks = [];
-    for (const tag of nacks) tell(tag, false, false);
-    const count = this.#floor - this.#toldTo;
-    if (count > nacks.length || (count > 0 && !this.#allIn(nacks))) {
-      tell(this.#floor - 1, count > 1, true);
+    for (const tag of nacks) {
+      this.#toldAlone.add(tag);
+      tell(tag, false, false);
     }
-    this.#toldTo = this.#floor;
+    this.#tellRange(tell);
     const early = this.#earlyUntold;
     if (early.length === 0) return;
     this.#earlyUntold = [];
-    for (const tag of early) if (tag >= this.#floor) tell(tag, false, true);
+    for (const tag of early) {
+      if (tag < this.#floor) continue;
+      this.#toldAlone.add(tag);
+      tell(tag, false, true);
+    }
   }
 
-  /** True when every tag below the floor that is not told yet was a failure. */
-  #allIn(nacks: readonly number[]): boolean {
-    for (let tag = this.#toldTo; tag < this.#floor; tag++) if (!nacks.includes(tag)) return false;
-    return true;
+  /** Everything below the floor that was not told by itself, in one frame. */
+  #tellRange(tell: TellConfirm): void {
+    let last = this.#floor - 1;
+    let count = this.#floor - this.#toldTo;
+    if (this.#toldAlone.size > 0) {
+      last = 0;
+      count = 0;
+      for (let tag = this.#toldTo; tag < this.#floor; tag++) {
+        if (this.#toldAlone.delete(tag)) continue;
+        last = tag;
+        count++;
+      }
+    }
+    this.#toldTo = this.#floor;
+    if (count > 0) tell(last, count > 1, true);
   }
 }

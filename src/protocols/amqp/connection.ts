@@ -213,10 +213,11 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
     }
     this.#greeting = EMPTY;
     this.#state = 'start';
+    const { product, version, clusterName } = this.#server;
     this.send(0, 'connection.start', {
       versionMajor: 0,
       versionMinor: 9,
-      serverProperties: serverProperties(this.#server.version, this.#server.clusterName),
+      serverProperties: serverProperties(product, version, clusterName),
       mechanisms: Buffer.from(MECHANISMS.join(' ')),
       locales: Buffer.from('en_US'),
     });

@@ -42,7 +42,7 @@ export function foreignGreeting(bytes: Buffer): string {
 export const MECHANISMS = ['PLAIN', 'AMQPLAIN'] as const;
 
 /** [A4] */
-export function serverProperties(version: string, clusterName: string): Table {
+export function serverProperties(product: string, version: string, clusterName: string): Table {
   const capabilities = [
     'publisher_confirms',
     'exchange_exchange_bindings',
@@ -60,7 +60,7 @@ export function serverProperties(version: string, clusterName: string): Table {
     textEntry('copyright', 'Licensed under the Apache License 2.0'),
     textEntry('information', 'One log, many protocols'),
     textEntry('platform', `Node.js ${process.versions.node}`),
-    textEntry('product', 'RobustMQ'),
+    textEntry('product', product),
     textEntry('version', version),
   ];
 }

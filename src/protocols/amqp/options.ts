@@ -36,6 +36,11 @@ export const options = {
     max: 65_535_000,
     help: 'Heartbeat that is offered to clients, in whole seconds; 0 offers none.',
   },
+  product: {
+    type: 'text',
+    default: 'RobustMQ',
+    help: 'Product name in the server properties, for clients that ask for a certain one.',
+  },
   'max-message': {
     type: 'bytes',
     default: 16 << 20,

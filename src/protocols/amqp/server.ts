@@ -15,6 +15,7 @@ export class AmqpServer implements Instance {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
+  readonly product: string;
   readonly version: string;
   readonly clusterName: string;
   readonly tuning: Tuning;
@@ -30,6 +31,7 @@ export class AmqpServer implements Instance {
     this.timers = timers;
     this.random = random;
     this.log = log;
+    this.product = values.product;
     this.version = given.version;
     this.clusterName = CLUSTER_PREFIX + given.serverId;
     this.tuning = {

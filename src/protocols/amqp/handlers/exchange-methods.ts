@@ -75,7 +75,7 @@ export const exchangeMethods: Handlers = {
 
 function exchangeType(text: string): ExchangeType {
   if (isExchangeType(text)) return text;
-  throw new AmqpError(503, `unknown exchange type '${text}'`);
+  throw new AmqpError(406, `unknown exchange type '${text}'`);
 }
 
 function declare(channel: Channel, fields: Fields<'exchange.declare'>, type: ExchangeType): void {
