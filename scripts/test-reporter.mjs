@@ -1,6 +1,6 @@
 /**
  * A reporter for node:test: prints failures and skips as they come, one line per file, and writes
- * the counts to the file named by ROBUSTMQ_TALLY, so that several runs can be added up. It prints
+ * the counts to the file named by TEST_TALLY, so that several runs can be added up. It prints
  * no summary of its own.
  */
 import { writeFileSync } from 'node:fs';
@@ -18,10 +18,10 @@ export default async function* report(source) {
       const line = count(tally, type, data);
       if (line !== '') yield line;
     } else if (type === 'test:stderr' || type === 'test:stdout') {
-      if (process.env.ROBUSTMQ_TEST_OUTPUT === '1') yield data.message;
+      if (process.env.TEST_OUTPUT === '1') yield data.message;
     }
   }
-  writeFileSync(process.env.ROBUSTMQ_TALLY, JSON.stringify(tally));
+  writeFileSync(process.env.TEST_TALLY, JSON.stringify(tally));
 }
 
 function count(tally, type, data) {
@@ -44,6 +44,8 @@ function count(tally, type, data) {
   if (isFile(data) && kind === 'subtestsFailed') return '';
   tally.failed++;
   tally.failures.push(`${where}: ${data.name}`);
+  // Its suite could not begin or went on without it; the suite says why.
+  if (kind === 'cancelledByParent') return '';
   const cause = data.details?.error?.cause ?? data.details?.error;
   const text = typeof cause === 'string' ? cause : inspect(cause, { depth: 4 });
   const indented = text.split('\n').slice(0, 60).join('\n    ');

@@ -61,14 +61,14 @@ function reexecute() {
   const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
   const binary = process.platform === 'win32' ? 'node.exe' : 'node';
   const pinned = path.join(ROOT, 'node_modules', name, 'bin', binary);
-  if (process.env.ROBUSTMQ_PINNED_NODE !== undefined || !existsSync(pinned)) {
+  if (process.env.TEST_PINNED_NODE !== undefined || !existsSync(pinned)) {
     if (Number(process.versions.node.split('.')[0]) >= 24) return;
     console.error(
       `Node ${process.version} is too old to run the tests and ${name} is not installed.`,
     );
     process.exit(1);
   }
-  const environment = { ...process.env, ROBUSTMQ_PINNED_NODE: pinned };
+  const environment = { ...process.env, TEST_PINNED_NODE: pinned };
   const { status } = spawnSync(pinned, process.argv.slice(1), {
     stdio: 'inherit',
     env: environment,
@@ -104,7 +104,7 @@ async function runTests(group) {
   if (group.isolation === undefined) args.push(`--test-concurrency=${group.alone ? 1 : 2}`);
   const { code, seconds } = await execute(process.execPath, [...args, ...files], {
     show: true,
-    env: { ROBUSTMQ_TALLY: tally, ROBUSTMQ_TEST_TIER: full ? 'full' : 'fast' },
+    env: { TEST_TALLY: tally, TEST_TIER: full ? 'full' : 'fast' },
   });
   const counts = existsSync(tally)
     ? JSON.parse(readFileSync(tally, 'utf8'))

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import mqtt from 'mqtt';
-import { Program, run } from './program.ts';
+import { mosquittoSub, Program, run } from './program.ts';
 import { ADMIN, HOST, type Server, startServer } from './server.ts';
 import { debian, ready } from './toolchains/index.ts';
 
@@ -20,7 +20,7 @@ describe('mosquitto-clients', { skip: missing ?? false }, () => {
 
   /** A mosquitto_sub whose subscription the server has confirmed. */
   async function subscriber(args: readonly string[]): Promise<Program> {
-    const program = new Program('mosquitto_sub', [...to(), '-d', ...args]);
+    const program = mosquittoSub([...to(), '-d', ...args]);
     await program.line((line) => line.includes('received SUBACK'));
     return program;
   }
@@ -143,7 +143,7 @@ describe('mosquitto-clients', { skip: missing ?? false }, () => {
     const file = path.join(server.dataDir, '..', `${path.basename(server.dataDir)}.bin`);
     await writeFile(file, bytes);
     const reading = ['-t', 'mosquitto/large', '-q', '2', '-C', '1', '-F', '%x'];
-    const program = new Program('mosquitto_sub', [...to(), ...reading, '-d']);
+    const program = mosquittoSub([...to(), ...reading, '-d']);
     await program.line((line) => line.includes('received SUBACK'));
     await publish(['-t', 'mosquitto/large', '-q', '2', '-f', file]);
     const { text } = await program.end();

@@ -261,15 +261,21 @@ describe('MQTT.js', () => {
     await assert.rejects(connect({ username: ADMIN.user, password: 'wrong' }), { code: 0x86 });
   });
 
-  it('20 000 messages with many in flight arrive complete and in order [MQTT-4.6.0-6] M80 M83', async () => {
+  it('20 000 messages with up to 500 in flight arrive complete and in order [MQTT-4.6.0-6] M80 M83', async () => {
     const { client, inbox } = await connect();
     const writer = await connect();
     await client.subscribeAsync('js/many', { qos: 1 });
-    const acknowledged = Array.from({ length: 20_000 }, (_, n) =>
-      writer.client.publishAsync('js/many', String(n), { qos: 1 }),
-    );
+    // MQTT.js does not count what it has in flight against the server's receive maximum.
+    const publishing = (async () => {
+      for (let first = 0; first < 20_000; first += 500) {
+        const batch = Array.from({ length: 500 }, (_, n) =>
+          writer.client.publishAsync('js/many', String(first + n), { qos: 1 }),
+        );
+        await Promise.all(batch);
+      }
+    })();
     const packets = await inbox.take(20_000);
-    await Promise.all(acknowledged);
+    await publishing;
     assert.deepEqual(
       packets.map((packet) => Number(packet.payload)),
       packets.map((_, n) => n),

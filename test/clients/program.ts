@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 20_000;
 
 export interface ProgramOptions {
   readonly cwd?: string;
@@ -109,6 +109,11 @@ export class Program {
     const said = this.lines.slice(-20).join('\n');
     return new Error(`${this.#title} ${what} the expected within its time. It said:\n${said}`);
   }
+}
+
+/** mosquitto_sub with its output by lines: into a pipe it would keep it back until it ends. */
+export function mosquittoSub(args: readonly string[]): Program {
+  return new Program('stdbuf', ['-oL', 'mosquitto_sub', ...args]);
 }
 
 /** Runs a program to its end and expects exit code 0. */

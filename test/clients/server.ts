@@ -17,7 +17,7 @@ const STOP_TIMEOUT_MS = 30_000;
  * The official servers in place of ours, as `kafka=29092,nats=24222`: shows that a test asks for what
  * the peer of its protocol does. Tests that restart or kill the server are not for that.
  */
-const PEERS = process.env['ROBUSTMQ_TEST_PEERS'] ?? '';
+const PEERS = process.env['TEST_PEERS'] ?? '';
 const LISTENERS = ['mqtt', 'mqtt-ws', 'kafka', 'nats', 'nats-ws', 'amqp', 'admin'] as const;
 
 export type ListenerName = (typeof LISTENERS)[number];
@@ -135,7 +135,7 @@ export class Server {
   async #awaitReady(child: ChildProcess): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const early = () => reject(new Error(`ended before ready:\n${this.output.join('\n')}`));
-    child.once('exit', early);
+    child.once('close', early);
     for (const stream of [child.stdout, child.stderr]) {
       if (stream !== null) {
         createInterface({ input: stream }).on('line', (line) => {
@@ -152,7 +152,7 @@ export class Server {
       }
     }
     await promise;
-    child.off('exit', early);
+    child.off('close', early);
   }
 }
 

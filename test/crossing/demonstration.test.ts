@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
 import { Inbox } from '../clients/inbox.ts';
-import { Program, run } from '../clients/program.ts';
+import { mosquittoSub, Program, run } from '../clients/program.ts';
 import { pythonArguments, pythonEnvironment, runPython } from '../clients/python-scenarios.ts';
 import { ADMIN, HOST, type Server, startServer } from '../clients/server.ts';
 import {
@@ -63,7 +63,7 @@ describe('the demonstration', { skip: missing.length > 0 && missing.join('; ') }
   async function startConsumers(): Promise<void> {
     consumers = {
       'kafka-console-consumer': consoleConsumer(),
-      mosquitto_sub: new Program('mosquitto_sub', mqttArguments('-q', '2', '-d')),
+      mosquitto_sub: mosquittoSub(mqttArguments('-q', '2', '-d')),
       'nats-sub': natsSub(),
       pika: pikaConsumer(),
     };
