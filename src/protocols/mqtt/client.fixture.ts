@@ -75,6 +75,9 @@ export interface Message {
   readonly properties?: Properties;
 }
 
+/** How long a test waits for a packet that does not come. */
+const PATIENCE_MS = 5000;
+
 /** Write-ahead files of the virtual disk that take no time to make. */
 const SMALL = { walFileBytes: 4 << 20, entryBytesMax: 2 << 20, entryBytesSoft: 1 << 20 };
 
@@ -153,6 +156,7 @@ export class TestClient {
   readonly #framer = new Framer();
   readonly #reader = new PacketReader();
   readonly #packets: Shown[] = [];
+  #arrived: () => void = () => {};
 
   constructor(wire: MemoryClient) {
     this.wire = wire;
@@ -236,12 +240,19 @@ export class TestClient {
 
   /** The next packet; waits for it. */
   async next(): Promise<Shown> {
-    for (let turns = 0; this.#packets.length === 0; turns++) {
-      if (this.wire.isClosed) throw new Error('closed, and no packet is left');
-      if (turns > 10_000) throw new Error('no packet came');
-      await turn();
+    if (this.#packets.length === 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#arrived = resolve;
+      await Promise.race([promise, this.wire.closed, this.#patience()]);
     }
-    return this.#packets.shift()!;
+    const packet = this.#packets.shift();
+    if (packet === undefined) throw new Error('no packet came');
+    return packet;
+  }
+
+  /** Real time, because passwords are checked in a thread; only a failing test waits it out. */
+  #patience(): Promise<void> {
+    return new Promise((resolve) => void setTimeout(resolve, PATIENCE_MS).unref());
   }
 
   async expect(type: string): Promise<Shown> {
@@ -271,6 +282,7 @@ export class TestClient {
       this.#packets.push(show(this.#reader, this.version));
       this.#framer.consume();
     }
+    this.#arrived();
   }
 }
 

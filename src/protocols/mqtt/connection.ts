@@ -95,6 +95,11 @@ export class Link implements ConnectionHandler {
   data(chunk: Buffer): void {
     if (this.state === 'leaving' || this.state === 'closed') return;
     this.#framer.push(chunk);
+    // [MQTT-3.1.0-1]: no answer to who does not begin with CONNECT, and no waiting for the rest.
+    if (this.state === 'waiting' && this.#framer.firstByte !== CONNECT << 4) {
+      if (this.#framer.firstByte >= 0) this.cut('the first packet is not CONNECT');
+      return;
+    }
     this.#read();
   }
 
@@ -125,18 +130,12 @@ export class Link implements ConnectionHandler {
 
   /** @returns false when the packet must wait: it is met again when reading goes on */
   #handle(reader: PacketReader): boolean {
-    const { type } = reader;
     if (this.state === 'waiting') {
-      // [MQTT-3.1.0-1]: no answer to who does not speak MQTT.
-      if (type !== CONNECT || (reader.header & 15) !== 0) {
-        this.cut('the first packet is not CONNECT');
-        return true;
-      }
       connect(this, reader);
       return true;
     }
     checkHeader(reader, this.version);
-    return HANDLERS[type]!(this, reader);
+    return HANDLERS[reader.type]!(this, reader);
   }
 
   /** Reading waits until the broker has room. */

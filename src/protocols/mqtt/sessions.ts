@@ -99,6 +99,8 @@ export class Sessions {
   restore(): void {
     const nowMs = this.#room.nowMs();
     for (const stored of this.#room.store.load()) this.#restore(stored, nowMs);
+    // Only now: a will that is due must find all subscriptions.
+    for (const session of [...this.#byClient.values()]) this.#restored(session);
     this.#room.groups.sweep();
     for (const queue of [...this.#room.broker.queues.list()]) {
       if (!queue.name.startsWith(SESSION_QUEUE_PREFIX)) continue;
@@ -136,6 +138,9 @@ export class Sessions {
       session.outboundMade().restore(stored.released, stored.identifiers);
     }
     for (const { packetId, packet } of stored.held) restoreHeld(session, packetId, packet, nowMs);
+  }
+
+  #restored(session: Session): void {
     if (session.disconnectedAtMs === 0) this.disconnected(session, true);
     else if (session.expirySec === 0) this.end(session);
     else this.#armTimers(session);

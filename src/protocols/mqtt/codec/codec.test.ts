@@ -160,7 +160,7 @@ const FIXTURES: readonly Fixture[] = [
     name: 'CONNECT 5 with everything',
     version: 5,
     hex:
-      '10 38 0004 4d515454 05 ee 003c 08 11 0000000a 21 0014 0002 6331 ' +
+      '10 39 0004 4d515454 05 ee 003c 08 11 0000000a 21 0014 0002 6331 ' +
       '13 18 00000005 26 0001 61 0001 62 26 0001 61 0001 63 0001 77 0003 627965 0001 75 0001 70',
     value: will,
     encode: () => encodeConnect(will),

@@ -26,6 +26,11 @@ export class Framer {
     return this.#end - this.#at;
   }
 
+  /** First byte of the next packet, -1 while there is none: whoever is not wanted is known by it. */
+  get firstByte(): number {
+    return this.#bytes === null || this.waiting === 0 ? -1 : this.#bytes[this.#at]!;
+  }
+
   push(chunk: Buffer): void {
     const unread = this.#end - this.#at;
     if (this.#bytes === null || unread === 0) {
