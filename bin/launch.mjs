@@ -22,7 +22,7 @@ const FATAL_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 /**
  * @param {string} program path below the root, such as `src/server/main.ts`
- * @param {{ countsSignals?: boolean }} [options] the program listens for `{ signals }` messages
+ * @param {{ countsSignals?: boolean }} [options] the program listens for `{ signal, signals }` messages
  */
 export async function launch(program, { countsSignals = false } = {}) {
   const problem = ensureInstalled({ withDev: false });
@@ -74,7 +74,7 @@ function runBeside(node, args, countsSignals) {
   let signals = 0;
   for (const signal of FATAL_SIGNALS) {
     process.on(signal, () => {
-      if (countsSignals && child.connected) child.send({ signals: ++signals }, () => {});
+      if (countsSignals && child.connected) child.send({ signal, signals: ++signals }, () => {});
       else child.kill(signal);
     });
   }

@@ -32,9 +32,9 @@ export function stopSignals(): StopSignals {
     if (process.stdout.isTTY) onSignal(name);
   });
   if (process.channel !== undefined) {
-    process.on('message', (message: { signals?: number }) => {
+    process.on('message', (message: { signal?: string; signals?: number }) => {
       passedOn = message.signals ?? passedOn;
-      asked('a signal to the launcher');
+      asked(message.signal ?? 'message');
     });
     process.on('disconnect', () => process.exit(EXIT_KILLED));
   }
