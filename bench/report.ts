@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CHECK_FAILED, type Comparison, type RowFigures, type SideFigures } from './ask.ts';
+import type { CostFigure } from './cost.ts';
 import type { Facts } from './facts.ts';
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -16,6 +17,13 @@ export interface Results {
   readonly effort: string;
   readonly facts: Facts;
   readonly rows: readonly RowFigures[];
+  readonly costs: readonly CostFigures[];
+}
+
+export interface CostFigures {
+  readonly name: string;
+  readonly title: string;
+  readonly figures: readonly CostFigure[];
 }
 
 export function lineOf(row: RowFigures): string {
@@ -26,6 +34,14 @@ export function lineOf(row: RowFigures): string {
   return `${row.question} ${row.label}: ${[...all, ...row.skipped.map(skip)].join('; ')}`;
 }
 
+export function costLineOf({ name, figures }: CostFigures): string {
+  return `${name}: ${figures.map(costOf).join('; ')}`;
+}
+
+function costOf({ what, value, unit }: CostFigure): string {
+  return `${what} ${number(value)} ${unit}`;
+}
+
 const skip = (reason: string) => `skipped ${reason}`;
 
 /** Rows of earlier runs stay unless they were measured again. */
@@ -34,11 +50,17 @@ export function mergeResults(results: Results): Results {
   const key = (row: RowFigures) => `${row.question} ${row.label}`;
   const fresh = new Set(results.rows.map(key));
   const kept = (earlier?.rows ?? []).filter((row) => !fresh.has(key(row)));
-  return { ...results, rows: [...kept, ...results.rows].sort((a, b) => compareRows(a, b)) };
+  const paid = new Set(results.costs.map((cost) => cost.name));
+  const keptCosts = (earlier?.costs ?? []).filter((cost) => !paid.has(cost.name));
+  return {
+    ...results,
+    rows: [...kept, ...results.rows].sort((a, b) => inOrder(key(a), key(b))),
+    costs: [...keptCosts, ...results.costs].sort((a, b) => inOrder(a.name, b.name)),
+  };
 }
 
-function compareRows(a: RowFigures, b: RowFigures): number {
-  return a.question < b.question ? -1 : a.question > b.question ? 1 : 0;
+function inOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function readResults(): Results | undefined {
@@ -68,7 +90,12 @@ function tableOf(results: Results): string {
   const head =
     '| question | ours | peer | its acknowledgement waits for | theirs | ratio | ceiling |';
   const lines = results.rows.flatMap((row) => row.comparisons.map((c) => tableRow(row, c)));
-  return [machine, '', head, '|---|---|---|---|---|---|---|', ...lines].join('\n');
+  const rows = [head, '|---|---|---|---|---|---|---|', ...lines];
+  const paid = results.costs.map(
+    (cost) => `| ${cost.title} (\`${cost.name}\`) | ${cost.figures.map(costOf).join('; ')} |`,
+  );
+  const costs = paid.length === 0 ? [] : ['', '| cost of ours | |', '|---|---|', ...paid];
+  return [machine, '', ...rows, ...costs].join('\n');
 }
 
 function tableRow(row: RowFigures, c: Comparison): string {

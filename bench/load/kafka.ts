@@ -22,6 +22,7 @@ const PARTITION_BYTES = 1 << 20;
 const RESPONSE_BYTES = 50 << 20;
 const READ_BUFFER_BYTES = 8 << 20;
 const READY_TRIES = 100;
+const CREATED_AT_ONCE = 1_000;
 
 /** A RecordBatch v2 without keys, headers, compression and producer id. */
 export function recordBatch(records: number, payload: (index: number) => Buffer): Buffer {
@@ -71,8 +72,9 @@ function fetchRequest(topic: string): Buffer {
   return request(FETCH, FETCH_VERSION, body.i32(0).text16('').done());
 }
 
-function createRequest(topic: string): Buffer {
-  const body = new ByteWriter().i32(1).text16(topic).i32(1).i16(1).i32(0).i32(0);
+function createRequest(...topics: string[]): Buffer {
+  const body = new ByteWriter().i32(topics.length);
+  for (const topic of topics) body.text16(topic).i32(1).i16(1).i32(0).i32(0);
   return request(CREATE_TOPICS, CREATE_TOPICS_VERSION, body.i32(15_000).u8(0).done());
 }
 
@@ -117,6 +119,17 @@ class Client implements Scanner {
     this.onAnswer = undefined;
     return error;
   }
+}
+
+/** Creates many topics of one partition; the first refusal ends it. */
+export async function createTopics(port: number, topics: readonly string[]): Promise<void> {
+  const client = await Client.open(port);
+  for (let i = 0; i < topics.length; i += CREATED_AT_ONCE) {
+    const some = topics.slice(i, i + CREATED_AT_ONCE);
+    const error = await client.ask(createRequest(...some), errorInCreate(some[0]!));
+    if (error !== 0) throw new Error(`CreateTopics answered error ${error}`);
+  }
+  await client.wire.close();
 }
 
 /** Creates a topic with one partition and waits until it takes records. */
@@ -176,9 +189,7 @@ export async function kafkaFetch(spec: LoadSpec): Promise<LoadResult> {
   await prepareTopic(client, topic);
   const batch = recordBatch(spec.batch, (i) => numbered(i, spec.payloadBytes));
   const pump = producePump(client, spec, topic, batch);
-  pump.start();
-  while (pump.sent * spec.batch < spec.records) await sleep(1);
-  pump.stop();
+  pump.start(Math.ceil(spec.records / spec.batch));
   await settle(pump);
   await client.wire.close();
 

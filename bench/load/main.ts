@@ -5,13 +5,14 @@
 
 import { amqpConfirm } from './amqp.ts';
 import { kafkaFetch, kafkaProduce } from './kafka.ts';
-import { mqttConfirm, mqttFlow } from './mqtt.ts';
+import { mqttConfirm, mqttFlow, mqttStore } from './mqtt.ts';
 import { natsFlow, natsPublish } from './nats.ts';
 import type { LoadName, LoadResult, LoadSpec } from './spec.ts';
 
 const RUN: Record<LoadName, (spec: LoadSpec) => Promise<LoadResult>> = {
   'mqtt-flow': mqttFlow,
   'mqtt-confirm': mqttConfirm,
+  'mqtt-store': mqttStore,
   'nats-flow': natsFlow,
   'nats-publish': natsPublish,
   'kafka-produce': kafkaProduce,

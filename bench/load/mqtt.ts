@@ -6,7 +6,7 @@
 
 import { createHistogram } from 'node:perf_hooks';
 import { numbered } from './payload.ts';
-import { flowWindow, measure, Pump, ringOf, settle, sleep } from './pump.ts';
+import { flowWindow, measure, Pump, resultOf, ringOf, settle, sleep } from './pump.ts';
 import type { LoadResult, LoadSpec } from './spec.ts';
 import { type Scanner, Signal, Wire } from './wire.ts';
 
@@ -18,6 +18,7 @@ const DISCONNECT = Buffer.from([0xe0, 0]);
 /** Packet identifiers used by a QoS 1 ring; a window never comes near this. */
 const IDENTIFIERS = 60_000;
 const VERIFIED_MESSAGES = 1_000;
+const IDLE_BUFFER_BYTES = 512;
 
 export interface PacketSink {
   /** A whole packet: its first byte, and where the variable header starts and the packet ends. */
@@ -224,6 +225,36 @@ export async function mqttConfirm(spec: LoadSpec): Promise<LoadResult> {
       : {}),
     ...(notes === '' ? {} : { verified: notes }),
   };
+}
+
+/** Stores `records` messages by QoS 1 publishes, as fast as they are acknowledged. */
+export async function mqttStore(spec: LoadSpec): Promise<LoadResult> {
+  const publisher = await Client.open(spec.port, `${spec.name}-pub`, true);
+  const topic = `bench/${spec.name}`;
+  const frame = (i: number) => publishPacket(topic, numbered(i, spec.payloadBytes), i + 1);
+  const pump = new Pump(publisher.wire, ringOf(IDENTIFIERS, frame), spec.window);
+  const all = new Signal();
+  publisher.onDrained = () => {
+    const acknowledged = publisher.pubacks;
+    publisher.pubacks = 0;
+    if (acknowledged > 0) pump.completed(acknowledged);
+    if (pump.done >= spec.records) all.fire();
+  };
+  const started = performance.now();
+  pump.start(spec.records);
+  await all.promise;
+  const seconds = (performance.now() - started) / 1000;
+  await publisher.leave();
+  return resultOf(spec, pump.done, seconds, 0, 0);
+}
+
+/** A connection that says nothing until it is closed. */
+export async function openIdle(port: number, clientId: string): Promise<Wire> {
+  const client = new Client();
+  client.wire = await Wire.open(port, new PacketScanner(client), IDLE_BUFFER_BYTES);
+  client.wire.send(connectPacket(clientId, true));
+  await client.connected.promise;
+  return client.wire;
 }
 
 async function subscribeAndLeave(port: number, session: string, topic: string): Promise<void> {

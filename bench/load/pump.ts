@@ -38,6 +38,7 @@ export class Pump {
   lost = 0;
   #next = 0;
   #running = false;
+  #limit = Number.POSITIVE_INFINITY;
   readonly #wire: Wire;
   readonly #ring: Ring;
   readonly #window: number;
@@ -50,8 +51,10 @@ export class Pump {
     this.#framesPerWrite = Math.max(1, Math.floor(WRITE_BYTES / ring.frameBytes));
   }
 
-  start(): void {
+  /** @param limit frames to send in all; without it the pump runs until `stop` */
+  start(limit = Number.POSITIVE_INFINITY): void {
     this.#running = true;
+    this.#limit = limit;
     this.fill();
   }
 
@@ -66,7 +69,8 @@ export class Pump {
   }
 
   fill(): void {
-    let room = this.#window - (this.sent - this.done - this.lost);
+    const free = this.#window - (this.sent - this.done - this.lost);
+    let room = Math.min(free, this.#limit - this.sent);
     while (room > 0 && this.#running) {
       const count = Math.min(room, this.#framesPerWrite, this.#ring.frames - this.#next);
       const from = this.#next * this.#ring.frameBytes;

@@ -6,6 +6,7 @@
 export const LOADS = [
   'mqtt-flow',
   'mqtt-confirm',
+  'mqtt-store',
   'nats-flow',
   'nats-publish',
   'kafka-produce',

@@ -1,0 +1,48 @@
+/** What do ten million stored messages cost in memory, and how long does a start with them take? */
+
+import { join } from 'node:path';
+import { type Cost, type CostFigure, megabytes, settledBytes } from '../cost.ts';
+import { runLoad } from '../load/child.ts';
+import { startOurs } from '../peers/ours.ts';
+import { freshFolder, outputOf } from '../peers/peer.ts';
+
+const MESSAGES = 10_000_000;
+const PAYLOAD_BYTES = 128;
+
+export const cost: Cost = {
+  name: 'memory-messages',
+  title: 'Ten million stored messages of 128 B',
+
+  async measure(share) {
+    const folder = freshFolder('memory-messages');
+    const records = Math.round(MESSAGES * share);
+    const first = await startOurs('mqtt', { folder });
+    const idle = await settledBytes(first);
+    const stored = await store(first.port, records);
+    const after = await settledBytes(first);
+    await first.stop();
+    const disk = Number(outputOf('du', ['-sb', join(folder, 'data')]).split('\t')[0]);
+
+    const started = performance.now();
+    const second = await startOurs('mqtt', { folder });
+    const startMs = performance.now() - started;
+    const again = await settledBytes(second);
+    await second.stop();
+    const seconds: CostFigure = { what: 'second start', value: startMs, unit: 'ms' };
+    return [
+      megabytes('idle', idle),
+      megabytes(`after ${stored} messages`, after),
+      megabytes('on disk', disk),
+      { what: 'on disk for each message', value: disk / stored, unit: 'bytes' },
+      seconds,
+      megabytes('after the second start', again),
+    ];
+  },
+};
+
+async function store(port: number, records: number): Promise<number> {
+  const spec = { load: 'mqtt-store', port, payloadBytes: PAYLOAD_BYTES, window: 1_000 } as const;
+  const none = { batch: 1, warmMs: 0, runMs: 0, verify: false, audit: false };
+  const result = await runLoad({ ...spec, ...none, records, name: 'store' });
+  return result.messages;
+}
