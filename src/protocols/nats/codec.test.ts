@@ -252,6 +252,23 @@ test('each kind of unreadable stream is told apart N11', () => {
   assert.equal(faultOf('CONNECT\r\n'), FAULT.parser);
 });
 
+test('a stream of another protocol is told at its first bytes, without a line end N8 O31', () => {
+  for (const bytes of [
+    '\x10\x0e\0\x04MQTT',
+    'AMQP\0\0\x09\x01',
+    '\0\0\0\x10',
+    '\x16\x03\x01',
+    ' ',
+    'GE',
+    'PUBX',
+  ]) {
+    assert.equal(faultOf(bytes), FAULT.operation, JSON.stringify(bytes));
+  }
+  for (const bytes of ['P', 'hp', 'PUB', 'PUB ', 'CONNECT {', '+O', '-ERR ']) {
+    assert.equal(faultOf(bytes), undefined, bytes);
+  }
+});
+
 test('a payload above max_payload is refused by its size alone, headers included N12', () => {
   const limits = { ...LIMITS, payloadBytesMax: 16 };
   assert.equal(faultOf('PUB a 16\r\n0123456789abcdef\r\n', limits), undefined);

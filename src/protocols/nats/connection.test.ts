@@ -134,6 +134,17 @@ test('a request that nobody serves is answered with 503 on its reply subject N20
   assert.equal(await said(old), '');
 });
 
+test('a reply subject may be any UTF-8, for answers and for 503 N16 N20', async () => {
+  const client = await ready(rig.open());
+  client.send(
+    Buffer.from('SUB grün.* 1\r\nSUB svc 2\r\nPUB nobody grün.ö 0\r\n\r\nPUB svc grün.ß 0\r\n\r\n'),
+  );
+  assert.equal(
+    await said(client),
+    'HMSG grün.ö 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\nMSG svc 2 grün.ß 0\r\n\r\n',
+  );
+});
+
 test('messages of one publisher on one subject arrive in order N21', async () => {
   const instance = rig.open();
   const [reader, writer] = [await ready(instance), await ready(instance)];

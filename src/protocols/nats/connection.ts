@@ -38,6 +38,8 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
   /** Who acts here; null until credentials are given where they are needed. */
   principal: Principal | null;
   lastSubject: Subject | null = null;
+  /** The own subscription that covered a reply last: most likely it covers the next one. */
+  lastReplySubscription: ClientSubscription | null = null;
   messagesIn = 0;
   messagesOut = 0;
   /** Own messages that were not given back because of echo=false; the publish handler resets it. */
@@ -227,6 +229,8 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
       this.fail(faultText(error.wireCode));
       return;
     }
+    // Answers wait as well: a client may ask much and never read.
+    if (this.outbox.full) this.#guard.check();
     if (this.#overrun !== null) this.#stall(this.#overrun);
   }
 
@@ -267,7 +271,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
   #stall(subscriber: NatsConnection): void {
     this.#overrun = null;
     const stallMs = this.shared.options.stallTime;
-    if (stallMs === 0 || subscriber.state === 'gone') return;
+    if (stallMs === 0 || subscriber.state === 'gone' || this.state === 'leaving') return;
     this.hold('stall');
     subscriber.#guard.wait(this);
     this.#stallTimer = this.shared.host.timers.after(stallMs, () => this.caughtUp());

@@ -8,7 +8,7 @@
  * so a reader may stop after any frame and go on later.
  */
 import { ProtocolError } from '#kit';
-import { isVerb, VERBS, type Verb, verbKey, verbsBy, WORDS_MAX } from './verbs.ts';
+import { isVerb, mayBecomeVerb, VERBS, type Verb, verbKey, verbsBy, WORDS_MAX } from './verbs.ts';
 
 /** Which sentence of the protocol an unreadable stream deserves; `ProtocolError.wireCode`. */
 export const FAULT = { parser: 0, operation: 1, controlLine: 2, payload: 3 } as const;
@@ -180,6 +180,9 @@ export class Parser {
       }
     }
     this.#lineLimit(start, verbEnd, end);
+    if (!mayBecomeVerb(this.#table, bytes, start, verbEnd, verbEnd < end)) {
+      throw new ProtocolError('verb', 0, 'unknown operation', FAULT.operation);
+    }
     this.#partial = Buffer.from(bytes.subarray(start));
     if (bytes === this.#chunk) this.#at = end;
     return false;

@@ -192,6 +192,17 @@ test('a publisher pauses while its subscriber is far behind, and only for a mome
   await rig.close(host2);
 });
 
+test('a client that asks and never reads the answers is closed at its bound N15', async () => {
+  const client = await ready(rig.open({ pendingBytesMax: 200_000 }));
+  client.hold();
+  for (let index = 0; index < 20; index++) {
+    client.send('PING\r\n'.repeat(5000));
+    await turn();
+  }
+  await client.closed;
+  assert.match(client.connection.destroyReason ?? '', /^Slow Consumer/);
+});
+
 test('subscriptions of one client are bounded N12', async () => {
   const client = await ready(rig.open({ subscriptionsMax: 2 }));
   client.send('SUB a 1\r\nSUB b 2\r\nSUB c 3\r\nUNSUB 1\r\nSUB d 4\r\nPING\r\n');

@@ -82,6 +82,24 @@ export function isVerb(verb: Verb, bytes: Uint8Array, from: number, to: number):
   return true;
 }
 
+/**
+ * Can a line that begins like this become one of these verbs? `whole`: the word has ended already.
+ * Tells a client that speaks another protocol at its first bytes.
+ */
+export function mayBecomeVerb(
+  table: ReadonlyMap<number, Verb>,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  whole: boolean,
+): boolean {
+  const start = Buffer.from(bytes.subarray(from, to)).toString('latin1').toUpperCase();
+  for (const { name } of table.values()) {
+    if (whole ? name === start : name.startsWith(start)) return true;
+  }
+  return false;
+}
+
 /** The verbs that one side may say, by `verbKey`. No two of them share a key. */
 export function verbsBy(speaker: 'client' | 'server'): ReadonlyMap<number, Verb> {
   const table = new Map<number, Verb>();

@@ -1,6 +1,7 @@
 /** PUB and HPUB: one message to the broker, fire and forget. The hottest path of the room. */
 import { Message } from '#broker';
 import { BrokerError } from '#kit';
+import type { ClientSubscription } from '../client-subscription.ts';
 import type { NatsConnection } from '../connection.ts';
 import { publishRefused, replyRefused, SAYS } from '../errors.ts';
 import { NO_RESPONDERS } from '../header-block.ts';
@@ -96,11 +97,20 @@ function noResponders(connection: NatsConnection): void {
   const { options, parser } = connection;
   if (!options.noResponders || !options.headers) return;
   const reply = parser.text(1);
+  const subscription = subscriptionFor(connection, reply);
+  if (subscription === null) return;
+  const head = Buffer.from(`MSG ${parser.opaque(1)} ${subscription.sid} `, 'latin1');
+  connection.outbox.message(head, NO_BYTES, NO_RESPONDERS, NO_BYTES);
+  connection.countDelivery(subscription);
+}
+
+function subscriptionFor(connection: NatsConnection, reply: string): ClientSubscription | null {
+  const last = connection.lastReplySubscription;
+  if (last !== null && last.handle !== null && covers(last.subject, reply)) return last;
   for (const subscription of connection.subscriptions.values()) {
     if (!covers(subscription.subject, reply)) continue;
-    const head = Buffer.from(`MSG ${reply} ${subscription.sid} `, 'latin1');
-    connection.outbox.message(head, NO_BYTES, NO_RESPONDERS, NO_BYTES);
-    connection.countDelivery(subscription);
-    return;
+    connection.lastReplySubscription = subscription;
+    return subscription;
   }
+  return null;
 }
