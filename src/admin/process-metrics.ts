@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, type Family, Gauge } from '#kit';
 
 const NS_PER_SECOND = 1e9;
+const NS_PER_MS = 1e6;
 const US_PER_SECOND = 1e6;
 const DELAY_RESOLUTION_MS = 20;
 
@@ -40,7 +41,9 @@ function delayFamilies(histogram: DelayHistogram): Family[] {
   const help = 'Delay of the event loop since the last scrape.';
   const series = (['0.5', '0.99', '1'] as const).map((quantile) => {
     const ns = histogram.count === 0 ? 0 : histogram.percentile(Number(quantile) * 100);
-    return { labels: { quantile }, instrument: gaugeOf(ns / NS_PER_SECOND) };
+    // What is recorded is the time from one tick of its timer to the next.
+    const delayNs = Math.max(0, ns - DELAY_RESOLUTION_MS * NS_PER_MS);
+    return { labels: { quantile }, instrument: gaugeOf(delayNs / NS_PER_SECOND) };
   });
   histogram.reset();
   return [{ name, help, kind: 'gauge', series }];
