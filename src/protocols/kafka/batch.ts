@@ -20,6 +20,7 @@ const BASE_SEQUENCE_AT = 53;
 const COUNT_AT = 57;
 
 const COMPRESSION_MASK = 0x07;
+/** Highest compression codec: none, gzip, snappy, lz4, zstd. */
 const COMPRESSION_MAX = 4;
 const ZSTD = 4;
 const LOG_APPEND_TIME = 0x08;

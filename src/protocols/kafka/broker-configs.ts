@@ -10,7 +10,7 @@ export interface BrokerConfig {
   readonly value: string;
 }
 
-const MINUTE_MS = 60_000;
+const MS_PER_MINUTE = 60_000;
 
 export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
   const { options } = room;
@@ -43,7 +43,7 @@ export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
     row('node.id', 'int', NODE_ID),
     row('num.partitions', 'int', options.defaultPartitions),
     row('offset.metadata.max.bytes', 'int', options.offsetMetadataBytesMax),
-    row('offsets.retention.minutes', 'int', Math.floor(options.offsetsRetention / MINUTE_MS)),
+    row('offsets.retention.minutes', 'int', Math.floor(options.offsetsRetention / MS_PER_MINUTE)),
     row('process.roles', 'list', 'broker,controller'),
     row('sasl.enabled.mechanisms', 'list', 'PLAIN'),
     row('socket.request.max.bytes', 'int', options.requestBytesMax),

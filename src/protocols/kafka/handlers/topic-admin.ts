@@ -1,5 +1,5 @@
 /** CreateTopics, DeleteTopics, CreatePartitions, DescribeLogDirs. */
-import type { Stream } from '#broker';
+import { PARTITIONS_MAX, type Stream } from '#broker';
 import { BrokerError } from '#kit';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
@@ -16,7 +16,6 @@ import { NODE_ID, nameFault } from '../topics.ts';
 
 const DEFAULT = -1;
 const REPLICAS = 1;
-const PARTITIONS_MAX = 10_000;
 
 type WantedTopic = RequestOf<typeof createTopics>['topics'][number];
 type CreatedTopic = ResponseOf<typeof createTopics>['topics'][number];
