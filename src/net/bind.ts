@@ -23,6 +23,22 @@ export async function bind(
   onSocket: (socket: Socket) => void,
   log: Log,
 ): Promise<Server[]> {
+  const servers = await bindAll(name, listen, onSocket, log);
+  for (const server of servers) {
+    // Such as no file descriptor left for the next connection; those that are open go on.
+    server.on('error', (error) => {
+      log.error('connections cannot be accepted', { listener: name, reason: error.message });
+    });
+  }
+  return servers;
+}
+
+async function bindAll(
+  name: string,
+  listen: ListenAddress,
+  onSocket: (socket: Socket) => void,
+  log: Log,
+): Promise<Server[]> {
   if (listen.host === '*') return [await bindAnywhere(name, listen.port, onSocket)];
   if (listen.host !== 'localhost') {
     return [await explained(name, listen.host, listen.port, onSocket)];

@@ -5,7 +5,7 @@ import { ADMIN_OPTIONS, Admin } from '#admin';
 import { Broker } from '#broker';
 import type { Host, Instance, ListenerPlan, Protocol } from '#contract';
 import { type Log, Metrics, realClock, realRandom, realTimers, silentLog, type Timers } from '#kit';
-import { openSqliteStore } from '#meta';
+import { type MetaStore, openSqliteStore } from '#meta';
 import {
   type Certificate,
   hostRefusal,
@@ -19,6 +19,7 @@ import { protocols as allProtocols } from '#protocols';
 import { type Files, type LogEngine, openEngine, realFiles } from '#storage';
 import { checkExposure, ensureConfiguredUser } from './authentication.ts';
 import { Closing } from './closing.ts';
+import { connectionsWithin, openFilesMax } from './open-files.ts';
 import { loadSettings } from './options/load-settings.ts';
 import type { Settings } from './options/settings.ts';
 import { leaveClients, type RunningServer, runningServer } from './running-server.ts';
@@ -71,6 +72,7 @@ class Start {
   readonly #turn = new Turn(realTimers);
   readonly #version = programVersion();
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
+  #meta: MetaStore | null = null;
 
   constructor(
     settings: Settings,
@@ -88,6 +90,9 @@ class Start {
 
   async run(): Promise<RunningServer> {
     const certificate = await loadCertificate(this.#settings.section('tls', TLS_OPTIONS));
+    // Opened after the engine, whose lock says that the folder is ours, but closed after it as well:
+    // the engine's last checkpoint moves state into the catalogue.
+    this.#closing.add('catalogue', async () => this.#meta?.close());
     const engine = await this.#openEngine();
     const broker = await this.#openBroker(engine);
     await ensureConfiguredUser(broker, this.#settings.section('auth', AUTH_OPTIONS));
@@ -138,9 +143,8 @@ class Start {
   }
 
   async #openBroker(engine: LogEngine): Promise<Broker> {
-    // After the engine: its lock says that the folder is ours, and that it exists.
     const meta = openSqliteStore(path.join(this.#dataDir(), META_FILE));
-    this.#closing.add('catalogue', () => meta.close());
+    this.#meta = meta;
     const options = this.#settings.section('server', SERVER_OPTIONS);
     const broker = await Broker.open({
       engine,
@@ -157,8 +161,10 @@ class Start {
   }
 
   #makeListeners(certificate: Certificate | null): Listeners {
+    const options = this.#settings.section('server', SERVER_OPTIONS);
+    const connectionsMax = connectionsWithin(options.connectionsMax, openFilesMax(), this.#log);
     const listeners = new Listeners({
-      options: this.#settings.section('server', SERVER_OPTIONS),
+      options: { ...options, connectionsMax },
       certificate,
       clock: realClock,
       turn: this.#turn,

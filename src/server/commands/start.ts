@@ -20,7 +20,11 @@ export function addStart(program: Command): void {
   command.action(() => run(settings()));
 }
 
+/** What the server writes is for its own user and group: there are password hashes in it. */
+const UMASK = 0o027;
+
 async function run(settings: Settings): Promise<void> {
+  process.umask(UMASK);
   const { logLevel, logFormat } = settings.section('server', SERVER_OPTIONS);
   const log = openLog({
     level: logLevel as 'info',
