@@ -7,7 +7,7 @@ import { BrokerError } from '#kit';
 import type { ShardLog } from '#storage';
 import type { AckState } from './ack-state.ts';
 import type { Message } from './message.ts';
-import type { Partition } from './partition.ts';
+import type { Partition, Run } from './partition.ts';
 
 /** Positions of reference lanes begin here, so that both lanes of a queue share one number line. */
 export const REFERENCE_BASE = 2 ** 51;
@@ -150,6 +150,8 @@ const CHUNK = 1024;
 const DEAD = 0xffffffff;
 /** Messages kept in memory beside their references; later ones are read again when their turn comes. */
 const HELD_MESSAGES_MAX = 1000;
+/** How far ahead one read looks for references into it. */
+const NEAR_REFERENCES = 4 * HELD_MESSAGES_MAX;
 
 class Chunk {
   readonly partitions = new Uint32Array(CHUNK);
@@ -346,13 +348,9 @@ export class ReferenceLane implements Lane {
   #load(chunk: Chunk, slot: number): Promise<void> | null {
     const partition = this.#partitions[chunk.partitions[slot]!]!;
     const offset = chunk.offsets[slot]!;
-    const take = (run: { messages: readonly Message[] }): void => {
-      const message = run.messages[0];
-      if (message === undefined || message.offset !== offset) chunk.partitions[slot] = DEAD;
-      else {
-        chunk.messages[slot] = message;
-        this.#held++;
-      }
+    const take = (run: Run): void => {
+      if (run.messages[0]?.offset === offset) this.#hold(chunk.partitions[slot]!, run.messages);
+      else chunk.partitions[slot] = DEAD;
     };
     const gone = (error: unknown): void => {
       resumeAfter(error, partition);
@@ -366,6 +364,24 @@ export class ReferenceLane implements Lane {
       gone(error);
     }
     return null;
+  }
+
+  /** One read serves all references into it that are near: those of a partition are in order. */
+  #hold(known: number, messages: readonly Message[]): void {
+    let at = 0;
+    const end = Math.min(this.#visible, this.#next + NEAR_REFERENCES);
+    for (let index = this.#next; index < end; index++) {
+      const chunk = this.#chunkOf(index);
+      const slot = (index - this.#chunksFrom) % CHUNK;
+      if (chunk.partitions[slot] !== known) continue;
+      const offset = chunk.offsets[slot]!;
+      while (at < messages.length && messages[at]!.offset < offset) at++;
+      const message = messages[at];
+      if (message === undefined || this.#held > HELD_MESSAGES_MAX) return;
+      if (message.offset !== offset || chunk.messages[slot]) continue;
+      chunk.messages[slot] = message;
+      this.#held++;
+    }
   }
 
   shift(): void {

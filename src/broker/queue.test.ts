@@ -143,6 +143,18 @@ describe('a queue that holds references', () => {
     assert.deepEqual(consumer.values, ['1', '2']);
   });
 
+  it('reads a long backlog of several streams again, complete and in order', async () => {
+    const queue = rig.broker.queues.declare('s', { durable: true });
+    rig.broker.subscribe({ pattern: plainDotPattern('#'), queue });
+    const expected = Array.from({ length: 5000 }, (_, n) => String(n));
+    await Promise.all(expected.map((value, n) => rig.publish(`t${n % 3}`, value)));
+    await rig.crash();
+    const consumer = new Collector();
+    rig.broker.queues.get('s')!.attach(consumer);
+    await consumer.count(expected.length);
+    assert.deepEqual(consumer.values, expected);
+  });
+
   it('the meta of a message is stored with its reference; null keeps it out', async () => {
     const queue = rig.broker.queues.declare('s', { durable: true });
     queue.meta = (message) => (message.qos === 0 ? null : message.qos);
