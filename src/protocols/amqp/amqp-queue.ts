@@ -1,6 +1,6 @@
 /**
- * A queue as AMQP knows it: who may use it, when it goes, what its arguments demand. The messages are
- * in the broker's queue of the same name.
+ * A queue as AMQP knows it: who may use it, when it goes, what its arguments demand. The messages
+ * are in the broker's queue of the same name.
  */
 import type { Delivery, Queue } from '#broker';
 import type { Clock, Timer, Timers } from '#kit';

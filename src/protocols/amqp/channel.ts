@@ -1,10 +1,10 @@
 /**
- * One channel: what it has open (consumers, unacknowledged deliveries, confirms, a transaction), and
- * the assembly of published content out of its three kinds of frames. Methods are in `handlers/`.
+ * One channel: what it has open (consumers, unacknowledged deliveries, confirms, a transaction),
+ * and the assembly of published content out of its three kinds of frames. Methods are in
+ * `handlers/`.
  */
 import type { Delivery, Message, Principal, PublishSink } from '#broker';
 import { BrokerError } from '#kit';
-import type { AmqpQueue } from './amqp-queue.ts';
 import type { ChannelReader } from './channel-reader.ts';
 import { ConfirmLedger } from './confirms.ts';
 import { type Content, readContent, withReplyTo } from './content.ts';
@@ -12,7 +12,7 @@ import { type Written, writeDeliver, writeGetOk, writeReturn } from './content-f
 import type { DirectReply } from './direct-reply.ts';
 import { AmqpError } from './errors.ts';
 import { BASIC, type Fields, type MethodName } from './methods.ts';
-import type { Output } from './output.ts';
+import type { Outbound } from './outbound.ts';
 import type { Outstanding } from './outstanding.ts';
 import { Publisher, type Route } from './publisher.ts';
 import { nativeNames, nativeProperties, shownNames, shownProperties } from './shown-properties.ts';
@@ -27,7 +27,7 @@ export interface ChannelHost {
   readonly userName: string;
   readonly clientName: string;
   readonly cancelNotice: boolean;
-  readonly output: Output;
+  readonly outbound: Outbound;
   readonly outstanding: Outstanding;
   readonly frameMax: number;
   readonly messageBytesMax: number;
@@ -35,14 +35,6 @@ export interface ChannelHost {
   readonly writable: boolean;
   randomBytes(count: number): Buffer;
   send<Name extends MethodName>(channel: number, name: Name, fields: Fields<Name>): void;
-  /** Something was written or settled outside of reading: flush at the end of this turn. */
-  wake(): void;
-  /** This channel has confirms to tell: asked at the end of this turn. */
-  confirmsDue(channel: Channel): void;
-  /** This queue may deliver again: asked once, at the end of the chunk that is being read. */
-  wakeQueue(queue: AmqpQueue): void;
-  /** Ends the channel or the connection for something that happened outside of a method. */
-  fail(channel: Channel, error: unknown): void;
   /** Counts bodies that are being received; refuses more than a connection may hold. */
   assembling(bytes: number): void;
 }
@@ -291,8 +283,8 @@ export class Channel {
   }
 
   #return(route: Route, content: Content, value: Buffer): void {
-    const { output, frameMax } = this.connection;
-    writeReturn(output, this.number, frameMax, 312, 'NO_ROUTE', {
+    const { outbound, frameMax } = this.connection;
+    writeReturn(outbound.output, this.number, frameMax, 312, 'NO_ROUTE', {
       names: route.names,
       properties: content.bytes,
       value,
@@ -302,25 +294,49 @@ export class Channel {
   // ---- delivering ---------------------------------------------------------------------------
 
   writeDelivery(tagBytes: Buffer, tag: number, delivery: Delivery, queueName: string): void {
-    const { output, frameMax } = this.connection;
+    const { outbound, frameMax } = this.connection;
     const written = this.#written(delivery.message, queueName);
-    writeDeliver(output, this.number, frameMax, tagBytes, tag, delivery.redelivered, written);
-    this.connection.wake();
+    writeDeliver(
+      outbound.output,
+      this.number,
+      frameMax,
+      tagBytes,
+      tag,
+      delivery.redelivered,
+      written,
+    );
+    this.connection.outbound.wake();
   }
 
   writeGot(tag: number, delivery: Delivery, queueName: string, messageCount: number): void {
-    const { output, frameMax } = this.connection;
+    const { outbound, frameMax } = this.connection;
     const written = this.#written(delivery.message, queueName);
-    writeGetOk(output, this.number, frameMax, tag, delivery.redelivered, messageCount, written);
-    this.connection.wake();
+    writeGetOk(
+      outbound.output,
+      this.number,
+      frameMax,
+      tag,
+      delivery.redelivered,
+      messageCount,
+      written,
+    );
+    this.connection.outbound.wake();
   }
 
   /** A message that belongs to no queue: a direct reply. */
   writeMessage(tagBytes: Buffer, message: Message, queueName: string): void {
-    const { output, frameMax } = this.connection;
+    const { outbound, frameMax } = this.connection;
     const written = this.#written(message, queueName);
-    writeDeliver(output, this.number, frameMax, tagBytes, this.unacked.pass(), false, written);
-    this.connection.wake();
+    writeDeliver(
+      outbound.output,
+      this.number,
+      frameMax,
+      tagBytes,
+      this.unacked.pass(),
+      false,
+      written,
+    );
+    this.connection.outbound.wake();
   }
 
   #written(message: Message, queueName: string): Written {
@@ -341,7 +357,7 @@ export class Channel {
 
   startConfirms(): void {
     this.confirms ??= new ConfirmLedger(this.connection.outstanding, () =>
-      this.connection.confirmsDue(this),
+      this.connection.outbound.confirmsDue(this),
     );
   }
 
@@ -356,10 +372,10 @@ export class Channel {
   settle(unacked: Unacked, how: 'ack' | 'requeue' | 'reject'): void {
     unacked.reader?.settled();
     if (!unacked.queue.ended) unacked.queue[how](unacked.delivery);
-    this.connection.wakeQueue(unacked.queue);
+    this.connection.outbound.wakeQueue(unacked.queue);
     // A limit for the whole channel holds back its other queues as well.
     if (this.sharedPrefetch > 0) {
-      for (const { queue } of this.readers.values()) this.connection.wakeQueue(queue);
+      for (const { queue } of this.readers.values()) this.connection.outbound.wakeQueue(queue);
     }
   }
 
@@ -368,7 +384,7 @@ export class Channel {
     if (!this.readers.delete(reader.facts.tag) || this.closing) return;
     if (!this.connection.cancelNotice) return;
     this.send('basic.cancel', { consumerTag: reader.facts.tag, noWait: true });
-    this.connection.wake();
+    this.connection.outbound.wake();
   }
 
   removeReader(reader: ChannelReader): void {

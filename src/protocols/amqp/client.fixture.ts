@@ -1,6 +1,7 @@
 /**
- * An AMQP client for this room's tests, over a connection in memory. It uses the room's codec, whose
- * own tests compare it with bytes; what it adds is a place to look at every frame the server sends.
+ * An AMQP client for this room's tests, over a connection in memory. It uses the room's codec,
+ * whose own tests compare it with bytes; what it adds is a place to look at every frame the server
+ * sends.
  */
 import assert from 'node:assert/strict';
 import type { Instance } from '#contract';
@@ -13,11 +14,19 @@ import { Output } from './output.ts';
 import { type Properties, parseProperties, propertyBytes } from './properties.ts';
 import { WireReader } from './wire-reader.ts';
 
+/** The fields that tests look at; which of them are there depends on the method. */
+interface SeenFields
+  extends Pick<Fields<'connection.start'>, 'serverProperties' | 'mechanisms'>,
+    Fields<'connection.tune'>,
+    Fields<'channel.close'>,
+    Fields<'queue.declare-ok'>,
+    Fields<'basic.deliver'>,
+    Fields<'basic.nack'> {}
+
 export interface Seen {
   readonly channel: number;
   readonly name: MethodName | 'heartbeat';
-  // biome-ignore lint/suspicious/noExplicitAny: tests look at fields of many methods
-  readonly fields: any;
+  readonly fields: SeenFields;
   readonly properties: Properties;
   readonly body: Buffer;
 }
@@ -188,7 +197,8 @@ export class TestClient {
       const reader = new WireReader().over(buffer, at, end);
       const { name, fields } = readMethod(reader, readMethodId(reader));
       if (CONTENT_METHODS.has(name)) {
-        this.#content = { channel, name, fields, properties: {}, body: Buffer.alloc(0) };
+        const own = fields as unknown as SeenFields;
+        this.#content = { channel, name, fields: own, properties: {}, body: Buffer.alloc(0) };
       } else this.#see(channel, name, fields);
     } else if (type === FRAME.header) {
       this.#missing = buffer.readUInt32BE(at + 8);
@@ -209,7 +219,8 @@ export class TestClient {
   }
 
   #see(channel: number, name: Seen['name'], fields: object): void {
-    this.seen.push({ channel, name, fields, properties: {}, body: Buffer.alloc(0) });
+    const seen = fields as SeenFields;
+    this.seen.push({ channel, name, fields: seen, properties: {}, body: Buffer.alloc(0) });
     this.#wakeAll();
   }
 

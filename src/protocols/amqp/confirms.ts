@@ -1,6 +1,6 @@
 /**
- * Publisher confirms of one channel: what the broker has committed since the last flush leaves as few
- * acknowledgements as possible. Commits may come in any order; none is told twice as a failure.
+ * Publisher confirms of one channel: what the broker has committed since the last flush leaves as
+ * few acknowledgements as possible. Commits may come in any order; none is told twice as a failure.
  */
 import type { PublishSink } from '#broker';
 import type { BrokerError } from '#kit';

@@ -1,18 +1,20 @@
 /**
- * One client: its life from the protocol header to the close, its channels, its back-pressure. Frames
- * are taken apart by `frame-reader.ts`; what methods do is in `handlers/`.
+ * One client: its life from the protocol header to the close, its channels, its back-pressure.
+ * Frames are taken apart by `frame-reader.ts`; what methods do is in `handlers/`.
  */
 import type { Principal } from '#broker';
 import type { Connection, ConnectionHandler } from '#contract';
-import { BrokerError, type Log, ProtocolError, type Timer } from '#kit';
-import type { AmqpQueue } from './amqp-queue.ts';
+import type { Log, Timer } from '#kit';
 import { Channel, type ChannelHost } from './channel.ts';
-import { AmqpError, amqpError, type ReplyCode } from './errors.ts';
+import { AmqpError } from './errors.ts';
+import { failureOf } from './failure.ts';
 import { FRAME, FrameReader } from './frame-reader.ts';
 import { methodHandlers } from './handlers/index.ts';
+import { Handshake, type HandshakeHost, type Identity } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
 import {
   type Fields,
+  idsOf,
   type Method,
   type MethodId,
   type MethodName,
@@ -21,22 +23,9 @@ import {
   readMethodId,
   writeMethod,
 } from './methods.ts';
-import {
-  type ClientFacts,
-  clientFacts,
-  foreignGreeting,
-  isProtocolHeader,
-  loginRefused,
-  MECHANISMS,
-  mayBecomeHeader,
-  PROTOCOL_HEADER,
-  readLogin,
-  serverProperties,
-  type Tuning,
-  tuned,
-} from './negotiation.ts';
-import { Output } from './output.ts';
-import { Outstanding } from './outstanding.ts';
+import type { ClientFacts, Tuning } from './negotiation.ts';
+import { Outbound } from './outbound.ts';
+import { AFTER_PUBLISHES, Outstanding } from './outstanding.ts';
 import type { AmqpServer } from './server.ts';
 import { WireReader } from './wire-reader.ts';
 
@@ -50,81 +39,59 @@ const HELD_BYTES_MAX = 256 << 10;
 const PUBLISH: MethodId = methodNamed('basic.publish').id;
 const EMPTY = Buffer.alloc(0);
 
-/** Methods that show a queue's messages or end the sight of it: publishes before them come first. */
-const AFTER_PUBLISHES: ReadonlySet<MethodName> = new Set<MethodName>([
-  'queue.declare',
-  'queue.purge',
-  'queue.delete',
-  'basic.get',
-  'tx.select',
-  'channel.close',
-]);
+type State = 'handshake' | 'open' | 'closing' | 'closed';
 
-type State = 'header' | 'start' | 'tune' | 'opening' | 'open' | 'closing' | 'closed';
+/** An error that is about no method. */
+const NO_METHOD: MethodId = 0;
 
-/** Which method an error is about, for the close that answers it. */
-interface Offender {
-  readonly classId: number;
-  readonly methodId: number;
-}
-
-const NOBODY: Offender = { classId: 0, methodId: 0 };
-
-export class AmqpConnection implements ConnectionHandler, ChannelHost {
+export class AmqpConnection implements ConnectionHandler, ChannelHost, HandshakeHost {
   readonly socket: Connection;
-  readonly output: Output;
+  readonly outbound: Outbound;
   readonly outstanding = new Outstanding();
   readonly channels = new Map<number, Channel>();
   principal!: Principal;
   userName = '';
-  client: ClientFacts = clientFacts([]);
   frameMax: number;
   readonly messageBytesMax: number;
-  readonly #server: AmqpServer;
+  readonly server: AmqpServer;
+  readonly #handshake: Handshake;
   readonly #log: Log;
   readonly #reader: FrameReader;
   readonly #wire = new WireReader();
   #tuning: Tuning;
-  #state: State = 'header';
-  #greeting: Buffer = EMPTY;
+  #state: State = 'handshake';
   #heartbeat: Heartbeat | null = null;
   #timer: Timer | null = null;
-  #congested = false;
   #blockedTold = false;
-  #flushAsked = false;
-  #reading = false;
   #socketPaused = false;
   #assemblingBytes = 0;
-  readonly #queuesToWake = new Set<AmqpQueue>();
-  readonly #confirming = new Set<Channel>();
   #publishes = false;
-  #offender: Offender = NOBODY;
-  readonly #flushNow = (): void => {
-    this.#flushAsked = false;
-    this.#flush();
-  };
+  /** The method that an error would be about. */
+  #offender = NO_METHOD;
 
   constructor(socket: Connection, server: AmqpServer) {
     this.socket = socket;
-    this.#server = server;
+    this.server = server;
     this.#log = server.log.with({ connection: socket.id, peer: socket.peer.address });
     this.#tuning = server.tuning;
     this.frameMax = server.tuning.frameMax;
     this.messageBytesMax = server.messageBytesMax;
-    this.output = new Output((chunk) => {
-      if (!this.socket.write(chunk)) this.#congested = true;
-      this.#heartbeat?.sent();
-    });
+    this.outbound = new Outbound(socket, server.timers, () => this.#heartbeat?.sent());
     this.#reader = new FrameReader(this.frameMax, (type, channel, buffer, at, end) =>
       this.#frame(type, channel, buffer, at, end),
     );
+    this.#handshake = new Handshake(this);
     this.#timer = server.timers.after(HANDSHAKE_TIMEOUT_MS, () => {
       this.#abort('handshake timeout');
     });
   }
 
   get host() {
-    return this.#server.host;
+    return this.server.host;
+  }
+
+  get client(): ClientFacts {
+    return this.#handshake.client;
   }
 
   get clientName(): string {
@@ -140,11 +107,11 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   }
 
   get writable(): boolean {
-    return !this.#congested && this.#state === 'open';
+    return !this.outbound.congested && this.#state === 'open';
   }
 
   randomBytes(count: number): Buffer {
-    return this.#server.random.bytes(count);
+    return this.server.random.bytes(count);
   }
 
   // ---- bytes in -----------------------------------------------------------------------------
@@ -152,8 +119,8 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   data(chunk: Buffer): void {
     if (this.#state === 'closed') return;
     this.#heartbeat?.heard();
-    if (this.#state === 'header') {
-      const rest = this.#readGreeting(chunk);
+    if (this.#handshake.step === 'header') {
+      const rest = this.#handshake.greet(chunk);
       if (rest === null) return;
       chunk = rest;
     }
@@ -163,7 +130,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   /** One stretch of reading; what it caused leaves with one write. */
   #read(read: () => void): void {
     if (this.#publishes && this.host.broker.busy) this.#waitForRoom();
-    this.#reading = true;
+    this.outbound.readingBegins();
     try {
       read();
     } catch (error) {
@@ -174,9 +141,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   }
 
   #endOfChunk(): void {
-    this.#reading = false;
-    this.#wakeQueues();
-    this.#flush();
+    this.outbound.readingEnds();
     const full = this.#reader.held && this.#reader.waitingBytes > HELD_BYTES_MAX;
     if (full && !this.#socketPaused) {
       this.#socketPaused = true;
@@ -194,37 +159,6 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
     }
   }
 
-  /** [A1] @returns what follows the protocol header, null when it is not complete or not ours */
-  #readGreeting(chunk: Buffer): Buffer | null {
-    const size = PROTOCOL_HEADER.length;
-    const all = this.#greeting.length === 0 ? chunk : Buffer.concat([this.#greeting, chunk]);
-    const head = all.subarray(0, size);
-    if (head.length < size && mayBecomeHeader(head)) {
-      this.#greeting = head;
-      return null;
-    }
-    if (!isProtocolHeader(head)) {
-      this.#log.info('refused', { reason: foreignGreeting(all) });
-      this.socket.write(PROTOCOL_HEADER);
-      this.#state = 'closed';
-      this.#timer?.cancel();
-      this.socket.end();
-      return null;
-    }
-    this.#greeting = EMPTY;
-    this.#state = 'start';
-    const { product, version, clusterName } = this.#server;
-    this.send(0, 'connection.start', {
-      versionMajor: 0,
-      versionMinor: 9,
-      serverProperties: serverProperties(product, version, clusterName),
-      mechanisms: Buffer.from(MECHANISMS.join(' ')),
-      locales: Buffer.from('en_US'),
-    });
-    this.#flush();
-    return all.subarray(size);
-  }
-
   #frame(type: number, number: number, buffer: Buffer, at: number, end: number): void {
     if (this.#state === 'closed') return;
     if (type === FRAME.heartbeat) return;
@@ -240,12 +174,12 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
       return;
     }
     const channel = this.channels.get(number);
-    this.#offender = NOBODY;
+    this.#offender = NO_METHOD;
     try {
       if (channel === undefined) this.#openChannel(type, number, buffer, at, end);
       else this.#channelFrame(channel, type, buffer, at, end);
     } catch (error) {
-      this.fail(channel ?? null, error);
+      this.#fail(channel ?? null, error);
     }
   }
 
@@ -253,7 +187,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
     if (type === FRAME.method) {
       const reader = this.#wire.over(buffer, at, end);
       const id = readMethodId(reader);
-      this.#offender = { classId: id >>> 16, methodId: id & 0xffff };
+      this.#offender = id;
       if (channel.closing) this.#closingMethod(channel, id);
       else if (id === PUBLISH) {
         channel.expectMethod();
@@ -266,7 +200,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
       return;
     }
     if (channel.closing) return;
-    this.#offender = PUBLISH_OFFENDER;
+    this.#offender = PUBLISH;
     if (type === FRAME.header) channel.header(buffer, at, end);
     else channel.body(buffer, at, end);
     if (this.host.broker.busy) this.#waitForRoom();
@@ -284,16 +218,16 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   #channelMethod(channel: Channel, method: Method): void {
     const { name } = method;
     if (this.outstanding.count > 0 && AFTER_PUBLISHES.has(name)) {
-      this.#hold(
+      const settled = this.outstanding.settled();
+      const call = settled.then(() => channel.closing || this.#callMethod(channel, method));
+      this.hold(
+        call.then(() => undefined),
         channel,
-        this.outstanding.settled().then(() => {
-          if (!channel.closing) return this.#callMethod(channel, method);
-        }),
       );
       return;
     }
     const done = this.#callMethod(channel, method);
-    if (done !== undefined) this.#hold(channel, done);
+    if (done !== undefined) this.hold(done, channel);
   }
 
   #callMethod(channel: Channel, { name, fields }: Method): void | Promise<void> {
@@ -316,13 +250,13 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   }
 
   /** Reads on when the work of a method is done, so that answers keep their order. */
-  #hold(channel: Channel, work: Promise<void>): void {
+  hold(work: Promise<void>, channel: Channel | null = null): void {
     const offender = this.#offender;
     this.#reader.hold();
     work
       .catch((error: unknown) => {
         this.#offender = offender;
-        if (!channel.closing) this.fail(channel, error);
+        if (channel?.closing !== true) this.#fail(channel, error);
       })
       .then(() => this.#goOn());
   }
@@ -330,7 +264,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   #openChannel(type: number, number: number, buffer: Buffer, at: number, end: number): void {
     const reader = this.#wire.over(buffer, at, end);
     const id = type === FRAME.method ? readMethodId(reader) : 0;
-    this.#offender = { classId: id >>> 16, methodId: id & 0xffff };
+    this.#offender = id;
     if (number > this.#tuning.channelMax) {
       throw new AmqpError(
         530,
@@ -356,17 +290,20 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
 
   #connectionMethod(buffer: Buffer, at: number, end: number): void {
     const reader = this.#wire.over(buffer, at, end);
-    let offender = NOBODY;
+    let offender = NO_METHOD;
     try {
       const id = readMethodId(reader);
-      offender = { classId: id >>> 16, methodId: id & 0xffff };
+      offender = id;
       if (this.#state === 'closing') {
         this.#whileClosing(id);
         return;
       }
       const method = readMethod(reader, id);
       if (method.name === 'connection.close') this.#closedByClient();
-      else this.#negotiate(method, offender);
+      else if (method.name === 'connection.update-secret' && this.#state === 'open') {
+        // Nothing here expires with a token; the client is told that all is well.
+        this.send(0, 'connection.update-secret-ok', {});
+      } else this.#handshake.method(method);
     } catch (error) {
       this.#failConnection(error, offender);
     }
@@ -380,131 +317,56 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
     }
   }
 
-  #negotiate({ name, fields }: Method, offender: Offender): void {
-    if (this.#state === 'start' && name === 'connection.start-ok') {
-      const startOk = fields as Fields<'connection.start-ok'>;
-      this.#reader.hold();
-      this.#login(startOk)
-        .catch((error: unknown) => this.#failLogin(error, startOk.mechanism, offender))
-        .then(() => this.#goOn());
-    } else if (this.#state === 'tune' && name === 'connection.tune-ok') {
-      this.#tune(fields as Fields<'connection.tune-ok'>);
-    } else if (this.#state === 'opening' && name === 'connection.open') {
-      this.#openVirtualHost((fields as Fields<'connection.open'>).virtualHost);
-    } else if (this.#state === 'open' && name === 'connection.update-secret') {
-      // Nothing here expires with a token; the client is told that all is well.
-      this.send(0, 'connection.update-secret-ok', {});
-    } else {
-      throw new AmqpError(503, `unexpected method ${name} in state ${this.#state}`);
-    }
+  // ---- what the handshake tells -------------------------------------------------------------
+
+  identified({ principal, userName }: Identity): void {
+    this.principal = principal;
+    this.userName = userName;
   }
 
-  async #login({ clientProperties, mechanism, response }: Fields<'connection.start-ok'>) {
-    this.client = clientFacts(clientProperties);
-    const { user, password } = readLogin(mechanism, response);
-    const { broker } = this.host;
-    const { loopback } = this.socket.peer;
-    const customary = user === 'guest' && password === 'guest';
-    this.principal = customary
-      ? broker.anonymous({ loopback })
-      : await broker.authenticate({ user, password, loopback });
-    this.userName = user;
-    if (this.#state !== 'start') return;
-    this.#state = 'tune';
-    const { channelMax, frameMax, heartbeatMs } = this.#tuning;
-    this.send(0, 'connection.tune', { channelMax, frameMax, heartbeat: heartbeatMs / 1000 });
-  }
-
-  /** [A6] A client that can hear it is told; for others the socket closes, as RabbitMQ does. */
-  #failLogin(error: unknown, mechanism: string, offender: Offender): void {
-    const known = error instanceof BrokerError || error instanceof AmqpError;
-    if (!known || error instanceof ProtocolError) {
-      this.#failConnection(error, offender);
-      return;
-    }
-    this.#log.warn('login refused', { reason: error.message });
-    if (this.client.failureClose) this.#failConnection(loginRefused(mechanism), NOBODY);
-    else {
-      this.#state = 'closed';
-      this.#timer?.cancel();
-      this.socket.end();
-    }
-  }
-
-  #tune(fields: Fields<'connection.tune-ok'>): void {
-    this.#tuning = tuned(this.#tuning, fields);
-    this.frameMax = this.#tuning.frameMax;
-    this.#reader.frameMax = this.#tuning.frameMax;
-    this.#state = 'opening';
-    const { heartbeatMs } = this.#tuning;
+  tuned(tuning: Tuning): void {
+    this.#tuning = tuning;
+    this.frameMax = tuning.frameMax;
+    this.#reader.frameMax = tuning.frameMax;
+    const { heartbeatMs } = tuning;
     if (heartbeatMs === 0) return;
     this.#heartbeat = new Heartbeat(
-      this.#server.timers,
+      this.server.timers,
       heartbeatMs,
       () => {
-        this.output.frame(FRAME.heartbeat, 0, EMPTY, 0, 0);
-        this.#flush();
+        this.outbound.output.frame(FRAME.heartbeat, 0, EMPTY, 0, 0);
+        this.outbound.flush();
       },
       () => this.#abort(`missed heartbeats from client, timeout: ${heartbeatMs / 1000}s`),
     );
   }
 
-  #openVirtualHost(name: string): void {
-    // [A10] An empty name is what some tools send for the default one.
-    if (name !== '/' && name !== '') throw new AmqpError(530, `vhost ${name} not found`);
+  opened(): void {
     this.#state = 'open';
     this.#timer?.cancel();
     this.#timer = null;
-    this.send(0, 'connection.open-ok', { knownHosts: '' });
-    this.#log.debug('open', { user: this.userName, client: this.client.name });
+    this.#log.debug('open', { user: this.userName, client: this.clientName });
     this.tellHealth();
+  }
+
+  hangUp(reason: string): void {
+    this.#log.info('refused', { reason });
+    this.#end();
   }
 
   // ---- bytes out and back-pressure ----------------------------------------------------------
 
   send<Name extends MethodName>(channel: number, name: Name, fields: Fields<Name>): void {
     if (this.#state === 'closed') return;
-    writeMethod(this.output, channel, name, fields);
-    this.wake();
-  }
-
-  wake(): void {
-    if (this.#flushAsked || this.#reading) return;
-    this.#flushAsked = true;
-    this.#server.timers.soon(this.#flushNow);
-  }
-
-  wakeQueue(queue: AmqpQueue): void {
-    this.#queuesToWake.add(queue);
-    this.wake();
-  }
-
-  confirmsDue(channel: Channel): void {
-    this.#confirming.add(channel);
-    this.wake();
-  }
-
-  #wakeQueues(): void {
-    if (this.#queuesToWake.size === 0) return;
-    const queues = [...this.#queuesToWake];
-    this.#queuesToWake.clear();
-    for (const queue of queues) if (!queue.ended) queue.readers.wake();
-  }
-
-  #flush(): void {
-    this.#wakeQueues();
-    if (this.#confirming.size > 0) {
-      for (const channel of this.#confirming) channel.flushConfirms();
-      this.#confirming.clear();
-    }
-    if (this.output.waiting) this.output.flush();
+    writeMethod(this.outbound.output, channel, name, fields);
+    this.outbound.wake();
   }
 
   /** The socket took everything: consumers of this connection may get more. */
   drain(): void {
-    this.#congested = false;
+    this.outbound.congested = false;
     for (const channel of this.channels.values()) {
-      for (const { queue } of channel.readers.values()) this.wakeQueue(queue);
+      for (const { queue } of channel.readers.values()) this.outbound.wakeQueue(queue);
     }
   }
 
@@ -514,7 +376,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
     const blocked = this.host.broker.health !== 'ok';
     if (blocked === this.#blockedTold) return;
     this.#blockedTold = blocked;
-    if (blocked) this.send(0, 'connection.blocked', { reason: this.#server.healthReason });
+    if (blocked) this.send(0, 'connection.blocked', { reason: this.server.healthReason });
     else this.send(0, 'connection.unblocked', {});
   }
 
@@ -536,8 +398,8 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
 
   // ---- errors and closing -------------------------------------------------------------------
 
-  fail(channel: Channel | null, error: unknown): void {
-    const failure = this.#described(error);
+  #fail(channel: Channel | null, error: unknown): void {
+    const failure = failureOf(error, this.#log);
     if (failure.hard || channel === null) {
       this.#failConnection(failure, this.#offender);
       return;
@@ -547,37 +409,19 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
     this.send(channel.number, 'channel.close', {
       replyCode: failure.replyCode,
       replyText: failure.message,
-      ...this.#offender,
+      ...idsOf(this.#offender),
     });
   }
 
-  /** Errors of the world as this protocol tells them; a mistake of ours is 541, and loud in the log. */
-  #described(error: unknown): AmqpError {
-    if (error instanceof AmqpError) return error;
-    if (error instanceof ProtocolError) {
-      const { field, at, message, wireCode } = error;
-      this.#log.info('malformed input', { field, at, reason: message });
-      return new AmqpError(
-        (wireCode ?? 502) as ReplyCode,
-        `${field} at byte ${at} is not valid`,
-        true,
-      );
-    }
-    if (error instanceof BrokerError) return amqpError(error);
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#log.error('internal error', { stack });
-    return new AmqpError(541, 'internal error', true);
-  }
-
-  #failConnection(error: unknown, { classId, methodId }: Offender): void {
+  #failConnection(error: unknown, offender: MethodId): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
-    const { replyCode, message } = this.#described(error);
+    const { replyCode, message } = failureOf(error, this.#log);
     this.#log.info('connection closed', { reason: message });
     this.#endChannels();
-    this.send(0, 'connection.close', { replyCode, replyText: message, classId, methodId });
+    this.send(0, 'connection.close', { replyCode, replyText: message, ...idsOf(offender) });
     this.#state = 'closing';
     this.#timer?.cancel();
-    this.#timer = this.#server.timers.after(CLOSE_TIMEOUT_MS, () => {
+    this.#timer = this.server.timers.after(CLOSE_TIMEOUT_MS, () => {
       this.#abort('no answer to connection.close');
     });
   }
@@ -585,13 +429,13 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   /** The stream of frames is lost: nothing that follows can be read, not even an answer. */
   #failFraming(error: unknown): void {
     const ended = this.#state === 'closing';
-    this.#failConnection(error, NOBODY);
+    this.#failConnection(error, NO_METHOD);
     if (ended) this.#abort('broken frames after connection.close');
     else this.#end();
   }
 
   #unexpected(what: string): void {
-    this.#failConnection(new AmqpError(505, `${what} is not expected`), NOBODY);
+    this.#failConnection(new AmqpError(505, `${what} is not expected`), NO_METHOD);
   }
 
   #closedByClient(): void {
@@ -610,9 +454,9 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   shutdown(): void {
     if (this.#state === 'open') {
       const stop = new AmqpError(320, "broker forced connection closure with reason 'shutdown'");
-      this.#flush();
-      this.#failConnection(stop, NOBODY);
-      this.#flush();
+      this.outbound.flush();
+      this.#failConnection(stop, NO_METHOD);
+      this.outbound.flush();
     } else this.#abort('shutdown');
   }
 
@@ -625,7 +469,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
   }
 
   #end(): void {
-    this.#flush();
+    this.outbound.flush();
     this.#state = 'closed';
     this.#timer?.cancel();
     this.socket.end();
@@ -641,9 +485,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost {
     this.#timer?.cancel();
     this.#heartbeat?.end();
     this.#endChannels();
-    this.#queuesToWake.clear();
-    this.#server.gone(this);
+    this.outbound.end();
+    this.server.gone(this);
   }
 }
-
-const PUBLISH_OFFENDER: Offender = { classId: PUBLISH >>> 16, methodId: PUBLISH & 0xffff };

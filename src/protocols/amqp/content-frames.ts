@@ -1,4 +1,6 @@
-/** Writes a message after its method: content header, body cut to the frame size. The hot way out. */
+/**
+ * Writes a message after its method: content header, body cut to the frame size. The hot way out.
+ */
 import { FRAME } from './frame-reader.ts';
 import { BASIC, methodNamed } from './methods.ts';
 import { FRAME_OVERHEAD_BYTES, type Output } from './output.ts';

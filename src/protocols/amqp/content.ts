@@ -51,7 +51,9 @@ export interface Content {
   readonly directReply: boolean;
 }
 
-/** @throws ProtocolError for malformed bytes, AmqpError for values that RabbitMQ refuses as well. */
+/**
+ * @throws ProtocolError for malformed bytes, AmqpError for values that RabbitMQ refuses as well.
+ */
 export function readContent(bytes: Buffer): Content {
   const properties = parseProperties(bytes);
   const table = properties.headers ?? EMPTY_TABLE;

@@ -1,6 +1,6 @@
 /**
- * Dead letters: a message that a queue gives up goes to its dead letter exchange, with the history in
- * `x-death` that RabbitMQ writes. It leaves its queue only when it is stored in the next one.
+ * Dead letters: a message that a queue gives up goes to its dead letter exchange, with the history
+ * in `x-death` that RabbitMQ writes. It leaves its queue only when it is stored in the next one.
  */
 import { type Delivery, type Message, SERVER_PRINCIPAL } from '#broker';
 import { BrokerError, type Log } from '#kit';

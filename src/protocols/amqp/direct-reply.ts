@@ -1,7 +1,7 @@
 /**
- * Direct reply-to: a channel consumes the pseudo queue `amq.rabbitmq.reply-to`, its requests carry a
- * name of its own instead, and what is published to that name through any protocol goes straight to
- * the channel. No queue is behind it, nothing is stored.
+ * Direct reply-to: a channel consumes the pseudo queue `amq.rabbitmq.reply-to`, its requests carry
+ * a name of its own instead, and what is published to that name through any protocol goes straight
+ * to the channel. No queue is behind it, nothing is stored.
  */
 import { flatAddress, type Message, type Subscription, slashPattern } from '#broker';
 import { assert } from '#kit';

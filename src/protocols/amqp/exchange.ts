@@ -62,7 +62,8 @@ export interface RouteStep<Q> {
 /**
  * All queues that a key reaches from an exchange, each once: through exchanges bound to exchanges
  * (each visited once, so that loops end) and alternate exchanges where one routed nowhere.
- * @param viaHeaders set to true when headers decided anything, so that the answer is not for every message
+ * @param viaHeaders set to true when headers decided anything, so that the answer is not for every
+ * message
  */
 export class Router<Q extends object> {
   readonly #world: RouteStep<Q>;

@@ -1,15 +1,16 @@
 /**
  * Field tables: the typed name-value lists of AMQP 0-9-1, with the type letters and signedness that
- * RabbitMQ uses (its errata to the specification's section 4.2.5). Values keep their letter, so what
- * was read is written back byte by byte. Not for methods' plain arguments: see `methods.ts`.
+ * RabbitMQ uses (its errata to the specification's section 4.2.5). Values keep their letter, so
+ * what was read is written back byte by byte. Not for methods' plain arguments: see `methods.ts`.
  */
 import { ProtocolError } from '#kit';
 import { type Output, utf8Bytes } from './output.ts';
 import type { WireReader } from './wire-reader.ts';
 
 /**
- * t boolean, b/B 8 bit, s/u 16 bit, I/i 32 bit, l 64 bit signed, f/d floats, D decimal, S long string,
- * A array, T time in seconds, F table, V void, x bytes. Lower and upper case differ as in RabbitMQ.
+ * t boolean, b/B 8 bit, s/u 16 bit, I/i 32 bit, l 64 bit signed, f/d floats, D decimal, S long
+ * string, A array, T time in seconds, F table, V void, x bytes. Lower and upper case differ as in
+ * RabbitMQ.
  */
 export type FieldLetter =
   | 't'

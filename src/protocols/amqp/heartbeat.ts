@@ -1,6 +1,7 @@
 /**
- * Heartbeats of one connection: sends one when half an interval went by without other bytes, and says
- * that the peer is dead after two intervals without any byte from it (specification 4.2.7). One timer.
+ * Heartbeats of one connection: sends one when half an interval went by without other bytes, and
+ * says that the peer is dead after two intervals without any byte from it (specification 4.2.7).
+ * One timer.
  */
 import type { Timer, Timers } from '#kit';
 

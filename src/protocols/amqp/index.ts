@@ -1,26 +1,5 @@
 /**
- * AMQP 0-9-1 with RabbitMQ's extensions: exchanges, queues and confirms as views of the one log. The
- * door of this room: only `amqp` leaves it.
+ * amqp: AMQP 0-9-1 with RabbitMQ's extensions. Exchanges, queues and confirms are views of the one
+ * log: the room keeps names, bindings and credit, the messages are the broker's.
  */
-import type { Protocol } from '#contract';
-import { options } from './options.ts';
-import { AmqpServer } from './server.ts';
-
-export const amqp: Protocol<typeof options> = {
-  name: 'amqp',
-  options,
-  listeners: (values) => [
-    { name: 'amqp', transport: 'tcp', listen: values.listen },
-    { name: 'amqp-tls', transport: 'tls', listen: values.tlsListen },
-  ],
-  resources: [
-    { noun: 'connections', columns: ['id', 'name', 'user', 'peer', 'channels', 'state'] },
-    { noun: 'exchanges', columns: ['name', 'type', 'durable', 'autoDelete', 'internal'] },
-    {
-      noun: 'queues',
-      columns: ['name', 'durable', 'exclusive', 'autoDelete', 'ready', 'unacked', 'consumers'],
-    },
-    { noun: 'bindings', columns: ['source', 'destination', 'key'] },
-  ],
-  open: (host, values) => new AmqpServer(host, values),
-};
+export { amqp } from './protocol.ts';

@@ -1,6 +1,7 @@
 /**
  * Every method of AMQP 0-9-1 with RabbitMQ's extensions: class id, method id, fields in wire order.
- * Readers and writers are compiled from these rows; nothing else in this room knows a field's order.
+ * Readers and writers are compiled from these rows; nothing else in this room knows a field's
+ * order.
  */
 import { ProtocolError } from '#kit';
 import { readTable, writeTable } from './field-table.ts';
@@ -230,6 +231,11 @@ export type Fields<Name extends MethodName> = FieldValues<(typeof METHODS)[Name]
 
 /** Both ids of a method in one number, as they stand on the wire. */
 export type MethodId = number;
+
+/** Class and method id apart, as a close names them. */
+export function idsOf(id: MethodId): { readonly classId: number; readonly methodId: number } {
+  return { classId: id >>> 16, methodId: id & 0xffff };
+}
 
 export interface Codec<Name extends MethodName = MethodName> {
   readonly name: Name;

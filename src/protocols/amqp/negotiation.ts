@@ -138,7 +138,9 @@ export interface Tuning {
   readonly heartbeatMs: number;
 }
 
-/** [A7] The lower value wins, zero means no wish; a heartbeat is the client's, zero switches it off. */
+/**
+ * [A7] The lower value wins, zero means no wish; a heartbeat is the client's, zero switches it off.
+ */
 export function tuned(ours: Tuning, client: Fields<'connection.tune-ok'>): Tuning {
   const frameMax = lower(client.frameMax, ours.frameMax);
   // [A8] 4096 is fine, whatever newer servers ask for.

@@ -1,4 +1,6 @@
-/** Options of this protocol, one row each. Sizes and times that clients negotiate start from these. */
+/**
+ * Options of this protocol, one row each. Sizes and times that clients negotiate start from these.
+ */
 import type { OptionRows } from '#kit';
 
 /** Smallest frame_max that a client may ask for; the specification's own minimum. */

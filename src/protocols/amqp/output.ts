@@ -120,7 +120,9 @@ export class Output {
     this.octet(FRAME_END);
   }
 
-  /** Room for a length that is filled in by `endBlock`. The answer counts from the frame's start. */
+  /**
+   * Room for a length that is filled in by `endBlock`. The answer counts from the frame's start.
+   */
   beginBlock(): number {
     this.long(0);
     return this.#at - Math.max(this.#frame, 0);

@@ -3,6 +3,19 @@
  * queue wait for it, so that a client finds there what it has published before, as it is used to.
  */
 import type { PublishSink } from '#broker';
+import type { MethodName } from './methods.ts';
+
+/**
+ * Methods that show a queue's messages or end the sight of it: publishes before them come first.
+ */
+export const AFTER_PUBLISHES: ReadonlySet<MethodName> = new Set<MethodName>([
+  'queue.declare',
+  'queue.purge',
+  'queue.delete',
+  'basic.get',
+  'tx.select',
+  'channel.close',
+]);
 
 export class Outstanding implements PublishSink {
   #count = 0;

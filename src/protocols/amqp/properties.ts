@@ -1,6 +1,6 @@
 /**
- * The fourteen properties of a content header, one row each in the order of their flag bits. Reading
- * gives only what is present; `writeProperties` is the exact reverse.
+ * The fourteen properties of a content header, one row each in the order of their flag bits.
+ * Reading gives only what is present; `writeProperties` is the exact reverse.
  */
 import { ProtocolError } from '#kit';
 import { readTable, type Table, writeTable } from './field-table.ts';

@@ -1,7 +1,7 @@
 /**
- * From a publish to the broker: which exchange, which queues, which home. One object per channel; it
- * keeps the last route and the last properties, because publishers repeat themselves, and compares
- * bytes before it decodes anything (the hot path of this protocol).
+ * From a publish to the broker: which exchange, which queues, which home. One object per channel;
+ * it keeps the last route and the last properties, because publishers repeat themselves, and
+ * compares bytes before it decodes anything (the hot path of this protocol).
  */
 import {
   type Address,
@@ -222,7 +222,9 @@ export class Publisher {
     };
   }
 
-  /** Default exchange: the key's own stream. Others: the exchange's, if somebody gets the message. */
+  /**
+   * Default exchange: the key's own stream. Others: the exchange's, if somebody gets the message.
+   */
   #homeStream(exchange: AmqpExchange, key: string, routed: boolean): string | null {
     const { streams } = this.#broker;
     if (exchange.name === TOPIC_EXCHANGE) return null;

@@ -1,7 +1,7 @@
 /**
- * The arguments of queue.declare, one row each: which types and values are valid, and what they set.
- * An argument that RabbitMQ knows is either enforced here or refused in plain words; arguments that
- * nobody knows are kept and compared on a second declare, as RabbitMQ does.
+ * The arguments of queue.declare, one row each: which types and values are valid, and what they
+ * set. An argument that RabbitMQ knows is either enforced here or refused in plain words; arguments
+ * that nobody knows are kept and compared on a second declare, as RabbitMQ does.
  */
 import { named, refusal } from './errors.ts';
 import { integerOf, type Table, type TableEntry } from './field-table.ts';

@@ -1,10 +1,10 @@
 /**
- * The consumers of one queue as AMQP knows them: priorities, one active at a time, exclusive use. The
- * broker's queue sees a single consumer, this object. What a cancelled consumer has not acknowledged
- * stays with its channel, as AMQP demands, so nothing goes back here.
+ * The consumers of one queue as AMQP knows them: priorities, one active at a time, exclusive use.
+ * The broker's queue sees a single consumer, this object. What a cancelled consumer has not
+ * acknowledged stays with its channel, as AMQP demands, so nothing goes back here.
  *
- * A queue whose messages age (a TTL, a dead letter exchange) has its first message held here, with a
- * timer: it leaves at its time even when nobody consumes.
+ * A queue whose messages age (a TTL, a dead letter exchange) has its first message held here, with
+ * a timer: it leaves at its time even when nobody consumes.
  */
 import type { Attachment, Delivery, Queue, QueueConsumer } from '#broker';
 import type { Clock, Timer, Timers } from '#kit';

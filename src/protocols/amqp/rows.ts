@@ -1,7 +1,7 @@
 /**
  * Rows of fields compiled to source: each list of fields becomes one reader and one writer function
- * without loops or look-ups, as fast as written by hand. Bits that follow each other share an octet,
- * lowest bit first (specification 4.2.5.2).
+ * without loops or look-ups, as fast as written by hand. Bits that follow each other share an
+ * octet, lowest bit first (specification 4.2.5.2).
  */
 import type { readTable, Table, writeTable } from './field-table.ts';
 import type { Output } from './output.ts';

@@ -1,6 +1,6 @@
 /**
- * Durable exchanges, queues and bindings as the broker's definitions keep them. Arguments are stored
- * as the bytes of their field table, so that types survive a restart.
+ * Durable exchanges, queues and bindings as the broker's definitions keep them. Arguments are
+ * stored as the bytes of their field table, so that types survive a restart.
  */
 import type { Definitions, Json } from '#broker';
 import type { QueueFacts } from './amqp-queue.ts';

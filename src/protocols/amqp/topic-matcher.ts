@@ -53,7 +53,8 @@ export class TopicMatcher<B extends Matchable> implements Matcher<B> {
       for (const node of nodes) {
         // A `#` may take this word too and stay where it is.
         if (node.word === '#' && node.parent !== null) enter(node, next);
-        // A key's own word `#` or `*` is an ordinary word and finds those nodes as wildcards anyway.
+        // A key's own word `#` or `*` is an ordinary word and finds those nodes as wildcards
+        // anyway.
         const exact = word === '#' ? undefined : node.children.get(word);
         if (exact !== undefined) enter(exact, next);
         const one = node.children.get('*');

@@ -1,7 +1,7 @@
 /**
- * The one virtual host, `/`: its exchanges, queues and bindings, kept in memory, the durable ones in
- * the broker's definitions as well. Knows no connection and no wire format; who asks is checked by the
- * handlers.
+ * The one virtual host, `/`: its exchanges, queues and bindings, kept in memory, the durable ones
+ * in the broker's definitions as well. Knows no connection and no wire format; who asks is checked
+ * by the handlers.
  */
 import {
   type Broker,

@@ -1,6 +1,7 @@
 /**
  * Reads AMQP's primitive types in place over a received chunk. One reader per connection is moved
- * from frame to frame. Short input ends in a `ProtocolError` that names the field, never in a crash.
+ * from frame to frame. Short input ends in a `ProtocolError` that names the field, never in a
+ * crash.
  */
 import { ProtocolError } from '#kit';
 

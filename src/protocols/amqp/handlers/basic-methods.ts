@@ -17,7 +17,8 @@ export const basicMethods: Handlers = {
     // [A24] RabbitMQ's meaning: without global for each consumer to come, with it for the channel.
     if (global) {
       channel.sharedPrefetch = prefetchCount;
-      for (const { queue } of channel.readers.values()) channel.connection.wakeQueue(queue);
+      for (const { queue } of channel.readers.values())
+        channel.connection.outbound.wakeQueue(queue);
     } else channel.prefetch = prefetchCount;
     channel.send('basic.qos-ok', {});
   },

@@ -1,0 +1,85 @@
+/**
+ * What leaves a connection: its output, and what is put off to the end of a turn so that it leaves
+ * together: confirms, and asking queues whether they can deliver again. While bytes are being read
+ * nothing is scheduled, because reading ends with a flush.
+ */
+import type { Connection } from '#contract';
+import type { Timers } from '#kit';
+import type { AmqpQueue } from './amqp-queue.ts';
+import { Output } from './output.ts';
+
+interface Confirming {
+  flushConfirms(): void;
+}
+
+export class Outbound {
+  readonly output: Output;
+  /** The socket holds more than it should: nothing is delivered until it has drained. */
+  congested = false;
+  readonly #timers: Timers;
+  readonly #queuesToWake = new Set<AmqpQueue>();
+  readonly #confirming = new Set<Confirming>();
+  #asked = false;
+  #reading = false;
+  readonly #turnEnds = (): void => {
+    this.#asked = false;
+    this.flush();
+  };
+
+  /** @param sent called for every chunk that is handed to the socket */
+  constructor(socket: Connection, timers: Timers, sent: () => void) {
+    this.#timers = timers;
+    this.output = new Output((chunk) => {
+      if (!socket.write(chunk)) this.congested = true;
+      sent();
+    });
+  }
+
+  readingBegins(): void {
+    this.#reading = true;
+  }
+
+  readingEnds(): void {
+    this.#reading = false;
+    this.flush();
+  }
+
+  /** Something was written or settled: flush at the end of this turn. */
+  wake(): void {
+    if (this.#asked || this.#reading) return;
+    this.#asked = true;
+    this.#timers.soon(this.#turnEnds);
+  }
+
+  /** This queue may deliver again: asked once, at the end of this turn. */
+  wakeQueue(queue: AmqpQueue): void {
+    this.#queuesToWake.add(queue);
+    this.wake();
+  }
+
+  /** This channel has confirms to tell, at the end of this turn. */
+  confirmsDue(channel: Confirming): void {
+    this.#confirming.add(channel);
+    this.wake();
+  }
+
+  flush(): void {
+    if (this.#queuesToWake.size > 0) this.#wakeQueues();
+    if (this.#confirming.size > 0) {
+      for (const channel of this.#confirming) channel.flushConfirms();
+      this.#confirming.clear();
+    }
+    if (this.output.waiting) this.output.flush();
+  }
+
+  end(): void {
+    this.#queuesToWake.clear();
+    this.#confirming.clear();
+  }
+
+  #wakeQueues(): void {
+    const queues = [...this.#queuesToWake];
+    this.#queuesToWake.clear();
+    for (const queue of queues) if (!queue.ended) queue.readers.wake();
+  }
+}
