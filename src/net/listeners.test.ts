@@ -228,6 +228,15 @@ test('connections beyond the limit are refused and counted', async (t) => {
   await everything(first);
 });
 
+test('a server that is full can still be looked at through its HTTP listener', async (t) => {
+  const { listeners, port } = await rig(t, { options: { connectionsMax: 1 } });
+  await listeners.openHttp('admin', [':0'], (socket) => socket.end('hello'));
+  const first = await dial(port);
+  const admin = await dial(listeners.bound('admin')[0]!.port);
+  assert.equal(await everything(admin), 'hello');
+  first.destroy();
+});
+
 test('a connection that says nothing is closed in time, one that spoke is not', async (t) => {
   const { port, lines } = await rig(t, { options: { firstBytesTimeout: 100 } });
   const spoken = await dial(port);

@@ -11,6 +11,9 @@ import { HalfOpen } from './half-open.ts';
 import type { NET_OPTIONS } from './net-options.ts';
 import type { Turn } from './turn.ts';
 
+/** A server that is full of clients can still be looked at. */
+const ADMIN_CONNECTIONS_EXTRA = 64;
+
 export interface ListenersContext {
   readonly options: Values<typeof NET_OPTIONS>;
   readonly certificate: Certificate | null;
@@ -128,7 +131,7 @@ export class Listeners {
     log: Log,
   ): Promise<void> {
     assert(!this.#opened.has(name), `listener names are unique: ${name}`);
-    const onSocket = this.#gate(name, counts, enter);
+    const onSocket = this.#gate(name, transport, counts, enter);
     const servers: Server[] = [];
     try {
       for (const text of listen) {
@@ -146,19 +149,21 @@ export class Listeners {
   /** Counts sockets in and out, and turns away those beyond the limits. */
   #gate(
     name: string,
+    transport: OpenListener['transport'],
     counts: DoorwayCounts,
     enter: (socket: Socket) => void,
   ): (socket: Socket) => void {
     const { options, log } = this.#context;
     const sockets = this.#sockets;
+    const connectionsMax =
+      options.connectionsMax + (transport === 'http' ? ADMIN_CONNECTIONS_EXTRA : 0);
     function onClose(this: Socket): void {
       counts.open.add(-1);
       sockets.delete(this);
     }
     return (socket) => {
       const full =
-        sockets.size >= options.connectionsMax ||
-        counts.open.value >= options.listenerConnectionsMax;
+        sockets.size >= connectionsMax || counts.open.value >= options.listenerConnectionsMax;
       if (full) {
         counts.refused.add();
         log.warn('connection refused: the limit of open connections is reached', {
