@@ -107,6 +107,7 @@ export class Link implements ConnectionHandler {
   #read(): void {
     const { reader, options } = this.room;
     let framed = false;
+    let handled = false;
     try {
       while ((this.state === 'open' || this.state === 'waiting') && !this.#stalled) {
         framed = false;
@@ -114,12 +115,13 @@ export class Link implements ConnectionHandler {
         framed = true;
         if (!this.#handle(reader)) break;
         this.#framer.consume();
-        this.#lastPacketMs = this.room.monotonicMs();
+        handled = true;
       }
     } catch (error) {
       this.#failed(error, framed);
       return;
     }
+    if (handled) this.#lastPacketMs = this.room.monotonicMs();
     if (this.progressed) {
       this.progressed = false;
       this.session?.outbound?.wake();
@@ -325,9 +327,10 @@ export class Link implements ConnectionHandler {
   ): boolean {
     const { room } = this;
     if (!fits(topic)) return this.#tooLarge();
+    const nowMs = message.expiresAtMs === 0 ? 0 : room.nowMs();
     const encoded =
       this.aliases === null
-        ? room.packets.encode(message, topic, qos, retain, ids, this.version, room.nowMs())
+        ? room.packets.encode(message, topic, qos, retain, ids, this.version, nowMs)
         : this.#encodeWithAlias(message, topic, qos, retain, ids);
     if (encoded === null || encoded.size > this.packetBytesMax) return this.#tooLarge();
     room.metrics.sent.add();

@@ -43,15 +43,18 @@ export class Output {
   /** The only packet so far, when it is a whole one that others may share. */
   #single: Buffer | null = null;
   #listed = false;
+  /** What the connection held when this turn's output began, with what was sent since. */
+  #pendingBefore = 0;
 
   constructor(connection: Connection, flusher: Flusher) {
     this.#connection = connection;
     this.#flusher = flusher;
   }
 
-  /** Bytes that the client has not taken: here and in the connection. */
+  /** Bytes that the client has not taken: here and in the connection. Asked once per message. */
   get pendingBytes(): number {
-    return this.#connection.pendingBytes + this.#at + (this.#single?.length ?? 0);
+    const before = this.#listed ? this.#pendingBefore : this.#connection.pendingBytes;
+    return before + this.#at + (this.#single?.length ?? 0);
   }
 
   /** A whole packet, or a part of one; the bytes must not change any more. */
@@ -59,7 +62,7 @@ export class Output {
     this.#list();
     if (bytes.length > INLINE_BYTES_MAX) {
       this.#send();
-      this.#connection.write(bytes);
+      this.#write(bytes);
       return;
     }
     if (this.#single === null && this.#at === 0) {
@@ -116,6 +119,7 @@ export class Output {
   #list(): void {
     if (this.#listed) return;
     this.#listed = true;
+    this.#pendingBefore = this.#connection.pendingBytes;
     this.#flusher.add(this);
   }
 
@@ -141,13 +145,18 @@ export class Output {
     const single = this.#single;
     if (single !== null) {
       this.#single = null;
-      this.#connection.write(single);
+      this.#write(single);
       return;
     }
     if (this.#at === 0) return;
     const bytes = this.#buffer!.subarray(0, this.#at);
     this.#buffer = null;
     this.#at = 0;
+    this.#write(bytes);
+  }
+
+  #write(bytes: Buffer): void {
+    this.#pendingBefore += bytes.length;
     this.#connection.write(bytes);
   }
 }

@@ -36,7 +36,7 @@ export function publish(link: Link, reader: PacketReader): boolean {
     qos,
     packet.retain,
     packet.properties,
-    room.nowMs(),
+    packet.properties.messageExpirySec === undefined ? 0 : room.nowMs(),
   );
   message.producer = link.clientId;
   message.principal = session.principal;
