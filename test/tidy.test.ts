@@ -9,16 +9,7 @@ import { isTest, readFiles, type SourceFile } from './source-files.ts';
 const FILE_LINES_MAX = 500;
 const FUNCTION_LINES_MAX = 70;
 const COLUMNS_MAX = 100;
-const NAMES_FORBIDDEN = [
-  'utils',
-  'util',
-  'helpers',
-  'helper',
-  'common',
-  'misc',
-  'manager',
-  'types',
-];
+const NAMES_FORBIDDEN = ['utils', 'util', 'helpers', 'helper', 'common', 'misc', 'manager'];
 /** Words of one protocol; the rooms that all share do not speak them. */
 const FOREIGN_WORDS = [
   'exchange',
@@ -96,7 +87,7 @@ function functionsOf(lines: readonly string[]): Span[] {
     const close = new RegExp(`^ {${indent}}\\}`);
     const rest = lines.slice(start + 1);
     const length = rest.findIndex((each) => close.test(each));
-    const groupsTests = rest.slice(0, length).some((each) => /^\s*(?:test|it)\(/.test(each));
+    const groupsTests = rest.slice(0, length).some((each) => /^\s*(?:test|it|check)\(/.test(each));
     if (length >= 0 && !groupsTests) spans.push({ name: line.trim(), lines: length + 2 });
   });
   return spans;
