@@ -3,7 +3,7 @@ import amqp, { type ConsumeMessage, type Options } from 'amqplib';
 import { Inbox } from '../clients/inbox.ts';
 import type { Server } from '../clients/server.ts';
 import { bufferOrNull, type Endpoint, grouped, numberOrNull } from './endpoint.ts';
-import type { HeaderValue, Sample, Seen } from './sample.ts';
+import type { HeaderValue, Outcome, Sample, Seen } from './sample.ts';
 
 /** Headers of the table, and those that the server adds for AMQP readers. */
 const TABLE_HEADERS = ['x-key', 'x-correlation-id', 'timestamp_in_ms'];
@@ -16,7 +16,7 @@ export async function amqpEndpoint(server: Server): Promise<Endpoint> {
   return {
     protocol: 'amqp',
     async read(queue) {
-      const inbox = new Inbox<Seen>();
+      const inbox = new Inbox<Outcome>();
       await channel.assertQueue(queue, { durable: true });
       const put = (message: ConsumeMessage | null) => {
         if (message === null) return;

@@ -1,11 +1,11 @@
 /** One protocol's side of a crossing: writes a sample natively, reads natively, both by the tables. */
 import type { Inbox } from '../clients/inbox.ts';
-import type { ProtocolName, Sample, Seen } from './sample.ts';
+import type { Outcome, ProtocolName, Sample } from './sample.ts';
 
 export interface Endpoint {
   readonly protocol: ProtocolName;
   /** Resolves when everything published to `name` from now on will reach the inbox. */
-  read(name: string): Promise<Inbox<Seen>>;
+  read(name: string): Promise<Inbox<Outcome>>;
   /** Resolves when the server has taken the message. */
   publish(name: string, sample: Sample): Promise<void>;
   close(): Promise<void>;

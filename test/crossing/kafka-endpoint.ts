@@ -3,7 +3,7 @@ import { Kafka, type KafkaMessage, logLevel } from 'kafkajs';
 import { Inbox } from '../clients/inbox.ts';
 import type { Server } from '../clients/server.ts';
 import { bufferOrNull, type Endpoint, grouped, numberOrNull } from './endpoint.ts';
-import type { Sample, Seen } from './sample.ts';
+import type { Outcome, Sample, Seen } from './sample.ts';
 
 process.env['KAFKAJS_NO_PARTITIONER_WARNING'] = '1';
 
@@ -24,7 +24,7 @@ export async function kafkaEndpoint(server: Server): Promise<Endpoint> {
     async read(topic) {
       const topics = [{ topic, numPartitions: 1, replicationFactor: 1 }];
       await admin.createTopics({ topics }); // False, without an error, when it exists.
-      const inbox = new Inbox<Seen>();
+      const inbox = new Inbox<Outcome>();
       const consumer = kafka.consumer({ groupId: `crossing-${topic}`, maxWaitTimeInMs: 500 });
       opened.push(consumer);
       await consumer.connect();

@@ -11,18 +11,18 @@ import {
   splitHints,
   takeOut,
 } from './endpoint.ts';
-import type { Sample, Seen } from './sample.ts';
+import type { Outcome, Sample, Seen } from './sample.ts';
 
 export async function mqttEndpoint(server: Server): Promise<Endpoint> {
   const options = { protocolVersion: 5, reconnectPeriod: 0 } as const;
   const client = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`, options);
   client.on('error', () => {});
-  const inboxes = new Map<string, Inbox<Seen>>();
+  const inboxes = new Map<string, Inbox<Outcome>>();
   client.on('message', (topic, _payload, packet) => inboxes.get(topic)?.put(seen(packet)));
   return {
     protocol: 'mqtt',
     async read(name) {
-      const inbox = new Inbox<Seen>();
+      const inbox = new Inbox<Outcome>();
       inboxes.set(name, inbox);
       await client.subscribeAsync(name, { qos: 1 });
       return inbox;
@@ -49,7 +49,8 @@ function properties(sample: Sample) {
     ...own('priority', sample.priority),
   ]);
   return {
-    userProperties,
+    // The library miscounts an empty object.
+    ...(Object.keys(userProperties).length === 0 ? {} : { userProperties }),
     ...(sample.contentType === undefined ? {} : { contentType: sample.contentType }),
     ...(sample.correlation === undefined ? {} : { correlationData: sample.correlation }),
     ...(sample.reply === undefined ? {} : { responseTopic: sample.reply }),

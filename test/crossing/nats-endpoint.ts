@@ -3,18 +3,16 @@ import { connect, type Msg, headers as makeHeaders } from 'nats';
 import { Inbox } from '../clients/inbox.ts';
 import type { Server } from '../clients/server.ts';
 import { bufferOrNull, type Endpoint, numberOrNull, splitHints, takeOut } from './endpoint.ts';
-import type { Sample, Seen } from './sample.ts';
+import type { Outcome, Sample, Seen } from './sample.ts';
 
 export async function natsEndpoint(server: Server): Promise<Endpoint> {
   const client = await connect({ servers: server.address('nats'), reconnect: false });
   return {
     protocol: 'nats',
     async read(subject) {
-      const inbox = new Inbox<Seen>();
+      const inbox = new Inbox<Outcome>();
       client.subscribe(subject, {
-        callback: (error, message) => {
-          if (error === null) inbox.put(seen(message));
-        },
+        callback: (_error, message) => inbox.put(readable(message)),
       });
       await client.flush();
       return inbox;
@@ -46,6 +44,15 @@ function nativeHeaders(sample: Sample) {
   return headers;
 }
 
+/** A header block that the library cannot read must not end its connection, and the test with it. */
+function readable(message: Msg): Seen | Error {
+  try {
+    return seen(message);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
 function seen(message: Msg): Seen {
   const pairs = [...(message.headers ?? [])].flatMap(([name, values]) =>
     values.map((value): [string, string] => [name, value]),
@@ -64,7 +71,7 @@ function seen(message: Msg): Seen {
       correlation !== null && binary === 'base64'
         ? Buffer.from(correlation, 'base64')
         : bufferOrNull(correlation),
-    reply: message.reply ?? null,
+    reply: message.reply || null,
     contentType: takeOut(headers, 'Content-Type'),
     timestampMs: numberOrNull(takeOut(headers, 'Timestamp')),
     priority: numberOrNull(takeOut(headers, 'mq9-priority')),

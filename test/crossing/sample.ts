@@ -49,6 +49,9 @@ export interface Seen {
   readonly priority: number | null;
 }
 
+/** A message that the reader's own library could not make sense of is an error. */
+export type Outcome = Seen | Error;
+
 const text = (words: string) => Buffer.from(words);
 const bytes = (...values: number[]) => Buffer.from(values);
 
