@@ -1,7 +1,7 @@
 /**
- * Acknowledgements of what one client sends, in the order in which it sent [MQTT-4.6.0-2]: commits
- * may finish in another order than they began (a message without a home is done at once), so each
- * answer waits for those before it. One number per answer, no object.
+ * Acknowledgements of what one client sends, in the order in which it sent [MQTT-4.6.0-2]:
+ * commits may finish in another order than they began (a message without a home is done at once),
+ * so each answer waits for those before it. One number per answer, no object.
  */
 
 const DONE = 1 << 17;

@@ -1,6 +1,6 @@
 /**
- * A client for this room's tests: over a memory connection, with this room's own codec. It sends any
- * bytes and shows each packet that comes; it does nothing by itself, not even acknowledge.
+ * A client for this room's tests: over a memory connection, with this room's own codec. It sends
+ * any bytes and shows each packet that comes; it does nothing by itself, not even acknowledge.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Clock, defaults } from '#kit';

@@ -1,6 +1,6 @@
 /**
- * One connection's life: bytes in, packets to handlers, packets out, and its end. What outlives it is
- * in the session.
+ * One connection's life: bytes in, packets to handlers, packets out, and its end. What outlives
+ * it is in the session.
  */
 import type { Message } from '#broker';
 import type { Connection, ConnectionHandler } from '#contract';
@@ -33,8 +33,8 @@ import type { Session } from './session.ts';
 import type { AliasesOut, Routes } from './topic-aliases.ts';
 
 /**
- * `waiting` for CONNECT; `connecting` while it is authenticated and the session is written; `open`
- * after CONNACK; `leaving` when our last packet is written; `closed`.
+ * `waiting` for CONNECT; `connecting` while it is authenticated and the session is written;
+ * `open` after CONNACK; `leaving` when our last packet is written; `closed`.
  */
 export type LinkState = 'waiting' | 'connecting' | 'open' | 'leaving' | 'closed';
 
@@ -254,8 +254,8 @@ export class Link implements ConnectionHandler {
   }
 
   /**
-   * Ends the connection from our side: DISCONNECT with the reason in version 5 [MQTT-4.13.1-1], the
-   * close alone in 3.x. The session sees the end at once, and its will with it.
+   * Ends the connection from our side: DISCONNECT with the reason in version 5 [MQTT-4.13.1-1],
+   * the close alone in 3.x. The session sees the end at once, and its will with it.
    */
   leave(reason: number, detail: string): void {
     if (this.state === 'closed' || this.state === 'leaving') return;
@@ -313,8 +313,8 @@ export class Link implements ConnectionHandler {
   // ---- messages to the client -----------------------------------------------------------------
 
   /**
-   * Sends one message. @returns false when it can never be sent: larger than the client takes, or a
-   * name that does not fit into a packet; it counts as delivered then [MQTT-3.1.2-25].
+   * Sends one message. @returns false when it can never be sent: larger than the client takes, or
+   * a name that does not fit into a packet; it counts as delivered then [MQTT-3.1.2-25].
    */
   publish(
     message: Message,

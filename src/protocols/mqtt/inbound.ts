@@ -1,6 +1,6 @@
 /**
- * Acknowledgements for what one connection publishes: given when the broker has the message on disk,
- * in the order of the messages [MQTT-4.6.0-2] [MQTT-4.6.0-3].
+ * Acknowledgements for what one connection publishes: given when the broker has the message on
+ * disk, in the order of the messages [MQTT-4.6.0-2] [MQTT-4.6.0-3].
  */
 import type { PublishSink } from '#broker';
 import type { BrokerError } from '#kit';

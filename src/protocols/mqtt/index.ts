@@ -1,55 +1,6 @@
 /**
- * mqtt: MQTT 3.1, 3.1.1 and 5.0 for clients and bridges. `codec/` knows the bytes, `handlers/` what a
- * server does with a packet, `session.ts` what outlives a connection. It stores nothing itself:
- * messages, queues, last values and session rows are the broker's.
+ * mqtt: MQTT 3.1, 3.1.1 and 5.0 for clients and bridges. `codec/` knows the bytes, `handlers/`
+ * what a server does with a packet, `session.ts` what outlives a connection. It stores nothing
+ * itself: messages, queues, last values and session rows are the broker's.
  */
-import type { Host, Instance, ListenerPlan, Protocol } from '#contract';
-import { type MqttOptions, OPTIONS } from './options.ts';
-import { Room } from './room.ts';
-
-const SUBPROTOCOLS = ['mqtt', 'mqttv3.1'];
-
-function listeners(options: MqttOptions): ListenerPlan[] {
-  const web = { path: options.wsPath, subprotocols: SUBPROTOCOLS, binaryOnly: true };
-  return [
-    { name: 'mqtt', transport: 'tcp', listen: options.listen },
-    { name: 'mqtt-tls', transport: 'tls', listen: options.tlsListen },
-    { name: 'mqtt-ws', transport: 'ws', listen: options.wsListen, ...web },
-    { name: 'mqtt-wss', transport: 'wss', listen: options.wssListen, ...web },
-  ];
-}
-
-export const mqtt: Protocol<typeof OPTIONS> = {
-  name: 'mqtt',
-  options: OPTIONS,
-  listeners,
-  resources: [
-    {
-      noun: 'connections',
-      columns: [
-        'id',
-        'client',
-        'peer',
-        'listener',
-        'version',
-        'user',
-        'state',
-        'keepAliveSec',
-        'pendingBytes',
-      ],
-    },
-    {
-      noun: 'sessions',
-      columns: [
-        'client',
-        'connected',
-        'durable',
-        'expirySec',
-        'subscriptions',
-        'queued',
-        'inFlight',
-      ],
-    },
-  ],
-  open: (host: Host, options: MqttOptions): Instance => new Room(host, options),
-};
+export { mqtt } from './protocol.ts';

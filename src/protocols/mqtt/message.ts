@@ -70,7 +70,9 @@ function forwarded(from: Properties): Buffer {
   return Buffer.from(native.bytes.subarray(0, native.at));
 }
 
-/** User properties that are fields; the first of a name counts, a value that does not fit stays. */
+/**
+ * User properties that are fields; the first of a name counts, a value that does not fit stays.
+ */
 function readField(message: Message, name: string, value: string): boolean {
   switch (name) {
     case 'key':

@@ -1,10 +1,10 @@
 /**
- * QoS 1 and 2 messages on their way to one client: packet identifiers, the window, and what is sent
- * again after a reconnect or a crash.
+ * QoS 1 and 2 messages on their way to one client: packet identifiers, the window, and what is
+ * sent again after a reconnect or a crash.
  *
- * A message's place in the session's queue gives its packet identifier, so a restart finds the same
- * one again without a stored row per message; only the rare clash is stored. With QoS 2 the stage
- * between PUBREC and PUBCOMP is stored, because a PUBLISH must not be sent again then.
+ * A message's place in the session's queue gives its packet identifier, so a restart finds the
+ * same one again without a stored row per message; only the rare clash is stored. With QoS 2 the
+ * stage between PUBREC and PUBCOMP is stored, because a PUBLISH must not be sent again then.
  */
 import {
   type Attachment,
@@ -320,7 +320,9 @@ export class Outbound {
     } else if (flight.held !== null && durable) store.removeHeld(clientId, packetId);
   }
 
-  /** PUBREC: from here on only PUBREL is sent, after a crash too, so PUBREL waits for the commit. */
+  /**
+   * PUBREC: from here on only PUBREL is sent, after a crash too, so PUBREL waits for the commit.
+   */
   #release(packetId: number, flight: Flight): void {
     const { durable, store, clientId } = this.#session;
     flight.released = true;

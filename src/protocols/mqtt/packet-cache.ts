@@ -1,7 +1,8 @@
 /**
  * One encoding of a message for all its receivers. Subscribers that get it in the same shape
- * (version, QoS, retain flag, subscription identifier) share the bytes; only the packet identifier
- * and DUP differ, and they are patched into the receiver's own output. Holds the last message only.
+ * (version, QoS, retain flag, subscription identifier) share the bytes; only the packet
+ * identifier and DUP differ, and they are patched into the receiver's own output. Holds the last
+ * message only.
  */
 import type { Message } from '#broker';
 import {

@@ -1,6 +1,6 @@
 /**
- * Sends the last values under a filter to one new subscription: after SUBACK, paced by the client's
- * window and socket, and never a value that a live message has overtaken meanwhile.
+ * Sends the last values under a filter to one new subscription: after SUBACK, paced by the
+ * client's window and socket, and never a value that a live message has overtaken meanwhile.
  */
 import { type Message, slashSpelling } from '#broker';
 import type { Session } from './session.ts';

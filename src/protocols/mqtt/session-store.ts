@@ -1,7 +1,7 @@
 /**
  * What is kept of sessions on disk, in the broker's hot state: one row per session, one per
- * subscription, one per QoS 2 exchange that stands between two packets. Sessions that end with their
- * connection are not here, but for those with a will: that must come even after a crash.
+ * subscription, one per QoS 2 exchange that stands between two packets. Sessions that end with
+ * their connection are not here, but for those with a will: that must come even after a crash.
  */
 import type { Principal, StateTable } from '#broker';
 import type { FilterRequest } from './codec/index.ts';
@@ -12,7 +12,9 @@ const SUBSCRIPTION = 'mqtt.subscription';
 const RECEIVED = 'mqtt.received';
 /** Outbound QoS 2: identifiers between PUBREC and PUBCOMP. */
 const RELEASED = 'mqtt.released';
-/** Outbound messages that no queue holds: replayed retained ones, QoS 2 ones of a shared group. */
+/**
+ * Outbound messages that no queue holds: replayed retained ones, QoS 2 ones of a shared group.
+ */
 const HELD = 'mqtt.held';
 /** Outbound identifiers that are not the ones that their position gives. */
 const IDENTIFIER = 'mqtt.identifier';

@@ -1,7 +1,7 @@
 /**
- * A session: what belongs to a client identifier and not to a connection. Subscriptions, messages on
- * their way in both directions, the will, and how long all that outlives the connection. Maps and
- * queues are made when they are needed: most sessions of a large server are nearly empty.
+ * A session: what belongs to a client identifier and not to a connection. Subscriptions, messages
+ * on their way in both directions, the will, and how long all that outlives the connection. Maps
+ * and queues are made when they are needed: most sessions of a large server are nearly empty.
  */
 import {
   type Match,
@@ -139,7 +139,9 @@ export class Session implements Subscriber {
     this.outboundMade().addFeed(member.feed);
   }
 
-  /** Tells the broker what this subscription wants now; the old registration ends after the new. */
+  /**
+   * Tells the broker what this subscription wants now; the old registration ends after the new.
+   */
   #register(subscription: SessionSubscription): void {
     const old = subscription.registration;
     const request: { -readonly [Key in keyof SubscriptionRequest]: SubscriptionRequest[Key] } = {

@@ -1,4 +1,6 @@
-/** Names a connection has used: the last topic and the aliases in (3.3.2.3.4), and aliases out. */
+/**
+ * Names a connection has used: the last topic and the aliases in (3.3.2.3.4), and aliases out.
+ */
 import type { Target } from '#broker';
 
 /** Topics a client published to. Bytes are compared before anything is decoded. */

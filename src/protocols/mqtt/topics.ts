@@ -11,7 +11,9 @@ export function topicInvalid(field: string, at: number, detail: string): Protoco
   return new ProtocolError(field, at, detail, REASON.topicNameInvalid);
 }
 
-/** Checks the bytes of a topic name and returns it as text; nothing is normalised [MQTT-4.7.3-4]. */
+/**
+ * Checks the bytes of a topic name and returns it as text; nothing is normalised [MQTT-4.7.3-4].
+ */
 export function topicName(bytes: Buffer, levelsMax: number): string {
   if (bytes.length === 0) throw protocolError('topic name', 2, 'is empty'); // [MQTT-4.7.3-1]
   let levels = 1;
@@ -60,7 +62,10 @@ export function isShared(filter: string): boolean {
   return filter.startsWith(SHARE_PREFIX) || filter === '$share';
 }
 
-/** Takes `$share/{group}/{filter}` apart; null when its form is wrong [MQTT-4.8.2-1] [MQTT-4.8.2-2]. */
+/**
+ * Takes `$share/{group}/{filter}` apart; null when its form is wrong [MQTT-4.8.2-1]
+ * [MQTT-4.8.2-2].
+ */
 export function sharedFilter(text: string): SharedFilter | null {
   const end = text.indexOf('/', SHARE_PREFIX.length);
   if (end <= SHARE_PREFIX.length || end === text.length - 1) return null;

@@ -1,4 +1,6 @@
-/** The will: from its packet into a session's record and, when its time has come, to the broker. */
+/**
+ * The will: from its packet into a session's record and, when its time has come, to the broker.
+ */
 import { type Broker, type Message, type Principal, slashSpelling } from '#broker';
 import {
   fillProperties,

@@ -23,7 +23,9 @@ export interface WillPacket {
 
 export interface ConnectPacket {
   readonly version: Version;
-  /** The level had its high bit set: a Mosquitto bridge, which wants its own messages not back. */
+  /**
+   * The level had its high bit set: a Mosquitto bridge, which wants its own messages not back.
+   */
   readonly bridge: boolean;
   /** Clean Start of 5.0, Clean Session of 3.x. */
   readonly clean: boolean;

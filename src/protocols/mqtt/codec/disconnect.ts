@@ -1,4 +1,6 @@
-/** DISCONNECT and AUTH (sections 3.14 and 3.15), and the two packets of two bytes (3.12, 3.13). */
+/**
+ * DISCONNECT and AUTH (sections 3.14 and 3.15), and the two packets of two bytes (3.12, 3.13).
+ */
 import { AUTH, DISCONNECT, PINGREQ, PINGRESP } from './packet-types.ts';
 import { NO_PROPERTIES, type Properties, readProperties, writeProperties } from './properties.ts';
 import { malformed, type PacketReader } from './reader.ts';

@@ -1,7 +1,7 @@
 /**
- * Cuts a byte stream into packets, whatever the chunks are. Packets that lie in one chunk are read in
- * place; one that spans chunks is put together once, in a buffer that grows with what has really
- * arrived, so announcing a large packet costs the sender's bytes and not our memory.
+ * Cuts a byte stream into packets, whatever the chunks are. Packets that lie in one chunk are
+ * read in place; one that spans chunks is put together once, in a buffer that grows with what has
+ * really arrived, so announcing a large packet costs the sender's bytes and not our memory.
  */
 import { ProtocolError } from '#kit';
 import { malformed, type PacketReader } from './reader.ts';
@@ -14,7 +14,9 @@ export class Framer {
   #bytes: Buffer | null = null;
   #at = 0;
   #end = 0;
-  /** True when `#bytes` is ours, with room behind `#end`; otherwise it is a chunk of the socket. */
+  /**
+   * True when `#bytes` is ours, with room behind `#end`; otherwise it is a chunk of the socket.
+   */
   #owned = false;
   /** Size of the packet at `#at` as far as known, to not look again at every small chunk. */
   #needed = 0;
@@ -26,7 +28,9 @@ export class Framer {
     return this.#end - this.#at;
   }
 
-  /** First byte of the next packet, -1 while there is none: whoever is not wanted is known by it. */
+  /**
+   * First byte of the next packet, -1 while there is none: whoever is not wanted is known by it.
+   */
   get firstByte(): number {
     return this.#bytes === null || this.waiting === 0 ? -1 : this.#bytes[this.#at]!;
   }

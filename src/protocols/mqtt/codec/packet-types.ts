@@ -1,4 +1,6 @@
-/** The packet types of MQTT: number, name, required flags, and who may send them. One row each. */
+/**
+ * The packet types of MQTT: number, name, required flags, and who may send them. One row each.
+ */
 import type { Version } from './version.ts';
 
 export const CONNECT = 1;

@@ -1,6 +1,6 @@
 /**
- * Properties of MQTT 5 (section 2.2.2): one row each, used to read, to check and to write them. 3.x
- * packets have none. A will has properties of its own; it counts as packet type 0 here.
+ * Properties of MQTT 5 (section 2.2.2): one row each, used to read, to check and to write them.
+ * 3.x packets have none. A will has properties of its own; it counts as packet type 0 here.
  */
 
 import { ProtocolError } from '#kit';
@@ -195,7 +195,9 @@ function readNumber(reader: PacketReader, known: PropertyRow): number {
   return reader.varint(known.title);
 }
 
-/** Writes the length, then the properties; a length of zero when there are none [MQTT-2.2.2-1]. */
+/**
+ * Writes the length, then the properties; a length of zero when there are none [MQTT-2.2.2-1].
+ */
 export function writeProperties(writer: PacketWriter, values: Properties): void {
   if (values === NO_PROPERTIES) {
     writer.byte(0);

@@ -1,7 +1,7 @@
 /**
- * PUBLISH (section 3.3). The hot packet: it is decoded into an object that is reused, its topic and
- * payload stay views into what was read, and it is encoded as a head and, when the payload is large,
- * a payload that is not copied.
+ * PUBLISH (section 3.3). The hot packet: it is decoded into an object that is reused, its topic
+ * and payload stay views into what was read, and it is encoded as a head and, when the payload is
+ * large, a payload that is not copied.
  */
 import { PUBLISH } from './packet-types.ts';
 import { NO_PROPERTIES, type Properties, readProperties } from './properties.ts';
@@ -14,7 +14,9 @@ export const INLINE_BYTES_MAX = 8192;
 
 export const NO_PAYLOAD: Buffer = Buffer.alloc(0);
 
-/** What is being decoded. Filled anew by each `decodePublish`; take what you need before the next. */
+/**
+ * What is being decoded. Filled anew by each `decodePublish`; take what you need before the next.
+ */
 export class PublishPacket {
   dup = false;
   qos: 0 | 1 | 2 = 0;
@@ -37,7 +39,9 @@ export class PublishPacket {
   }
 }
 
-/** The topic's UTF-8 and characters are not checked here: whoever resolves the name does, once. */
+/**
+ * The topic's UTF-8 and characters are not checked here: whoever resolves the name does, once.
+ */
 export function decodePublish(reader: PacketReader, version: Version, into: PublishPacket): void {
   const { header } = reader;
   const qos = (header >> 1) & 3;

@@ -1,6 +1,7 @@
 /**
- * A reading position inside one packet. It is filled by the framer, one for all packets, and reads in
- * place: binary values are views. Every fault is a `ProtocolError` with the MQTT 5 reason code.
+ * A reading position inside one packet. It is filled by the framer, one for all packets, and
+ * reads in place: binary values are views. Every fault is a `ProtocolError` with the MQTT 5
+ * reason code.
  */
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from '#kit';

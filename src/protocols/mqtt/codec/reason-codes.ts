@@ -6,7 +6,9 @@
 interface ReasonRow {
   readonly code: number;
   readonly sentence: string;
-  /** CONNACK return code of MQTT 3.1 and 3.1.1; 3 (server unavailable) where nothing fits better. */
+  /**
+   * CONNACK return code of MQTT 3.1 and 3.1.1; 3 (server unavailable) where nothing fits better.
+   */
   readonly connack3: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A growing buffer that packets are written into. One is kept for the variable header, one for the
- * properties; `finish` copies the packet out, so the writer can be used again at once.
+ * A growing buffer that packets are written into. One is kept for the variable header, one for
+ * the properties; `finish` copies the packet out, so the writer can be used again at once.
  */
 import { assert } from '#kit';
 

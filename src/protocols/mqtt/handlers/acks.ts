@@ -29,7 +29,9 @@ export function pubrec(link: Link, reader: PacketReader): boolean {
   return true;
 }
 
-/** PUBCOMP follows the commit of "this identifier is free": a new message may use it next (M74). */
+/**
+ * PUBCOMP follows the commit of "this identifier is free": a new message may use it next (M74).
+ */
 export function pubrel(link: Link, reader: PacketReader): boolean {
   const { packetId } = decodeAck(reader, link.version);
   const session = link.session!;

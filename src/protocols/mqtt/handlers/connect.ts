@@ -180,8 +180,8 @@ function enforcedKeepAlive(packet: ConnectPacket, options: MqttOptions): number 
 }
 
 /**
- * The version that a broken CONNECT claims, so that it can be answered in its own form; 4 for levels
- * that are nobody's, null when it does not begin like a CONNECT at all.
+ * The version that a broken CONNECT claims, so that it can be answered in its own form; 4 for
+ * levels that are nobody's, null when it does not begin like a CONNECT at all.
  */
 export function sniffVersion(reader: PacketReader): Version | null {
   const { bytes, start, end } = reader;

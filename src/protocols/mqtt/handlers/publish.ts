@@ -44,7 +44,9 @@ export function publish(link: Link, reader: PacketReader): boolean {
   return hand(link, session, message, target, packetId);
 }
 
-/** Gives the message to the broker. @returns false when it has no room: the packet is met again */
+/**
+ * Gives the message to the broker. @returns false when it has no room: the packet is met again
+ */
 function hand(
   link: Link,
   session: Session,
