@@ -1,7 +1,7 @@
 /**
  * Runs a program of src/ with the Node it needs. Plain JavaScript that any Node from 20 on reads.
- * The pinned Node is an optional dependency; where there is none for the platform, a Node from 24 on
- * serves as well. Where this process can become the program it does; only an old Node without
+ * The pinned Node is an optional dependency; where there is none for the platform, a Node from 24
+ * on serves as well. Where this process can become the program it does; only an old Node without
  * `execve` stays beside it as a parent.
  */
 import { spawn } from 'node:child_process';
@@ -22,7 +22,8 @@ const FATAL_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 /**
  * @param {string} program path below the root, such as `src/server/main.ts`
- * @param {{ countsSignals?: boolean }} [options] the program listens for `{ signal, signals }` messages
+ * @param {{ countsSignals?: boolean }} [options] the program listens for messages
+ *   `{ signal, signals }`
  */
 export async function launch(program, { countsSignals = false } = {}) {
   const problem = ensureInstalled({ withDev: false });

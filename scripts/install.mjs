@@ -72,7 +72,7 @@ function install(withDev) {
   if (npm(['ci', ...flags]) === 0) return null;
   // The lock file does not fit package.json, as in the middle of a change.
   if (npm(['install', '--no-save', ...flags]) === 0) return null;
-  return `npm could not install the dependencies; run "npm ci --ignore-scripts" in ${ROOT} to see why.`;
+  return `npm could not install the dependencies; "npm ci --ignore-scripts" in ${ROOT} says why.`;
 }
 
 function npm(args) {

@@ -76,8 +76,8 @@ const PAGE_ROWS = 1000;
 const PAGE_ROWS_MAX = 10_000;
 
 /**
- * A page of a listing. `?limit=` sets its size; `next` of the answer goes into `?after=` of the next
- * request and is null at the end.
+ * A page of a listing. `?limit=` sets its size; `next` of the answer goes into `?after=` of the
+ * next request and is null at the end.
  */
 export function page(call: Call, rows: Iterable<Json>): Reply {
   const limit = pageNumber(call, 'limit', PAGE_ROWS, PAGE_ROWS_MAX);

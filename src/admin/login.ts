@@ -1,6 +1,7 @@
 /**
- * Who asks: HTTP basic credentials of an administrator. Verifying a password is meant to be slow, so
- * the number of verifications at a time is bounded, and an address that keeps guessing has to wait.
+ * Who asks: HTTP basic credentials of an administrator. Verifying a password is meant to be slow,
+ * so the number of verifications at a time is bounded, and an address that keeps guessing has to
+ * wait.
  */
 import type { Broker } from '#broker';
 import { BrokerError, type Clock } from '#kit';

@@ -1,4 +1,4 @@
-/** The server's TLS identity, read once at start so that a bad file stops the start, not a client. */
+/** The server's TLS identity, read at start, so that a bad file stops the start and not a client. */
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { BrokerError, type Values } from '#kit';

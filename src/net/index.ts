@@ -1,5 +1,5 @@
 /**
- * net: listeners for TCP, TLS and WebSocket that hand each client to its protocol as a `Connection`.
+ * net: listeners for TCP, TLS and WebSocket that hand each client to its protocol as `Connection`.
  * It knows no protocol: what comes in and out are bytes. Limits on connections live here, limits on
  * what clients say do not.
  */

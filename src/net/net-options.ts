@@ -1,4 +1,4 @@
-/** What the operator may set about listeners and connections: rows of the section `server` and `tls`. */
+/** What the operator may set about listeners and connections: rows of `server` and `tls`. */
 import type { OptionRows } from '#kit';
 
 export const NET_OPTIONS = {

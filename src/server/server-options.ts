@@ -1,4 +1,4 @@
-/** Options of the server itself; the rooms bring their own, `schema.ts` puts all of them together. */
+/** Options of the server itself; the rooms bring their own, `schema.ts` puts them together. */
 import type { OptionRows } from '#kit';
 import { NET_OPTIONS } from '#net';
 import { LOG_LEVELS } from './log.ts';

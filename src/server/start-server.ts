@@ -1,4 +1,4 @@
-/** Builds a server from its settings and starts it: storage, broker, protocols, listeners, admin. */
+/** Builds a server from its settings and starts it: storage, broker, protocols, ports, admin. */
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { ADMIN_OPTIONS, Admin } from '#admin';
@@ -90,8 +90,8 @@ class Start {
 
   async run(): Promise<RunningServer> {
     const certificate = await loadCertificate(this.#settings.section('tls', TLS_OPTIONS));
-    // Opened after the engine, whose lock says that the folder is ours, but closed after it as well:
-    // the engine's last checkpoint moves state into the catalogue.
+    // Opened after the engine, whose lock says that the folder is ours, but closed after it as
+    // well: the engine's last checkpoint moves state into the catalogue.
     this.#closing.add('catalogue', async () => this.#meta?.close());
     const engine = await this.#openEngine();
     const broker = await this.#openBroker(engine);

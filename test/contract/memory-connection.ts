@@ -2,8 +2,8 @@
  * A connection without a network: the contract's `Connection` on the server's side, and a
  * `MemoryClient` in the test's hand on the other. Bytes cross at once and in order, so a test needs
  * no sleeps: `client.send(…)` has run the protocol's `data` when it returns, and what the protocol
- * wrote meanwhile is in `client.take()`. Only `closed` comes later, in a tick of its own, as it does
- * on a socket. It is no copy of TCP: there is no loss, no delay and no splitting but the test's own.
+ * wrote meanwhile is in `client.take()`. Only `closed` comes later, in a tick of its own, as on a
+ * socket. It is no copy of TCP: there is no loss, no delay and no splitting but the test's own.
  */
 
 import type { Connection, ConnectionHandler, Peer } from '#contract';
@@ -197,7 +197,7 @@ export class MemoryClient {
     return this.#isClosed;
   }
 
-  /** Takes exactly `count` bytes as soon as they are there. Rejects when the connection closes first. */
+  /** Takes `count` bytes as soon as they are there. Rejects when the connection closes first. */
   async read(count: number): Promise<Buffer> {
     await this.#until(() => this.#receivedBytes >= count);
     const all = this.take();

@@ -1,6 +1,6 @@
 /**
- * What every protocol must keep, whatever it speaks: no bytes make it throw, strangers are shown out,
- * and it closes when told to. Runs over memory connections with a real broker.
+ * What every protocol must keep, whatever it speaks: no bytes make it throw, strangers are shown
+ * out, and it closes when told to. Runs over memory connections with a real broker.
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

@@ -1,4 +1,4 @@
-/** The flags of all options on a command, and the settings that file, environment and flags give. */
+/** The flags of all options on a command, and the settings that all sources together give. */
 import { type Command, Option as Flag } from 'commander';
 import { protocols } from '#protocols';
 import { CONFIG_VARIABLE, loadSettings } from '../options/load-settings.ts';

@@ -55,7 +55,7 @@ function announce({ listeners }: RunningServer): void {
   process.stdout.write(`${lines.join('')}ready in ${Math.round(performance.now())} ms\n`);
 }
 
-/** At once, so that the last words of a crash are not lost; a reader that went away is no reason to end. */
+/** At once, so that the last words of a crash are not lost. */
 function writeError(line: string): void {
   try {
     writeSync(process.stderr.fd, line);

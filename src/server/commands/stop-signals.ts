@@ -1,7 +1,8 @@
 /**
  * What asks a server to stop: the first signal politely, the second at once. Behind a launcher the
- * signals come as messages with their count, since a terminal sends them to both processes; when the
- * launcher is killed, this process ends too, without ceremony, so that a restart finds its ports.
+ * signals come as messages with their count, since a terminal sends them to both processes; when
+ * the launcher is killed, this process ends too, without ceremony, so that a restart finds its
+ * ports.
  */
 
 export interface StopSignals {
