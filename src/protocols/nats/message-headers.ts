@@ -154,7 +154,9 @@ export function writeHeaders(message: Message, nowMs: number): Buffer | null {
   const shown = shownHeaders(message);
   for (let index = 0; index < shown.length; index++) {
     const { name, value } = shown[index]!;
-    const escaped = escapeName(name);
+    const escaped = name.startsWith(TYPE_PREFIX)
+      ? TYPE_PREFIX + escapeName(name.slice(TYPE_PREFIX.length))
+      : escapeName(name);
     const typed = shown[index + 1]?.name === TYPE_PREFIX + name;
     if (name.startsWith(TYPE_PREFIX) || !isUnsafe(value)) pairs.push([escaped, value]);
     else if (typed) pairs.push([escaped, Buffer.from(value).toString('base64')]);
@@ -181,14 +183,14 @@ function isUnsafe(text: string): boolean {
 }
 
 /**
- * A name as a NATS header line can carry it: `:`, white space and control characters as `%HH`, no
- * name as `%00`, and a `%` that could be read as one of these as `%25`.
+ * A name as every NATS client reads it: visible ASCII without `:`. Other bytes of its UTF-8 form are
+ * `%HH`, no name is `%00`, and a `%` that could be read as one of these is `%25`.
  */
 function escapeName(name: string): string {
   if (name === '') return '%00';
   if (/^[a-zA-Z0-9_.$-]+$/.test(name)) return name;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is sought.
-  return name.replace(/[\u0000-\u0020\u007f:]|%(?=[0-9A-F]{2})/g, (char) => {
+  const bytes = Buffer.from(name).toString('latin1');
+  return bytes.replace(/[^!-9;-~]|%(?=[0-9A-F]{2})/g, (char) => {
     const code = char.charCodeAt(0).toString(16).toUpperCase();
     return `%${code.padStart(2, '0')}`;
   });
@@ -197,7 +199,12 @@ function escapeName(name: string): string {
 function unescapeName(name: string): string {
   if (!name.includes('%')) return name;
   if (name === '%00') return '';
-  return name.replace(/%([01][0-9A-F]|20|25(?=[0-9A-F]{2})|3A|7F)/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
+  const escaped = /%([01][0-9A-F]|20|25(?=[0-9A-F]{2})|3A|7F|[89A-F][0-9A-F])/g;
+  const bytes = Buffer.from(
+    Buffer.from(name)
+      .toString('latin1')
+      .replace(escaped, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    'latin1',
   );
+  return isUtf8(bytes) ? bytes.toString() : name;
 }
