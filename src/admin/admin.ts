@@ -28,7 +28,9 @@ export const ADMIN_ROUTES: readonly Route[] = [
   },
 ];
 
+/** Largest body of an admin request. */
 const BODY_BYTES_MAX = 1 << 20;
+/** An admin connection without traffic is closed after this time. */
 const IDLE_TIMEOUT_MS = 60_000;
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',

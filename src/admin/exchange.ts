@@ -72,7 +72,9 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   'bad-configuration': 500,
 };
 
+/** Rows of a page when the client does not say. */
 const PAGE_ROWS = 1000;
+/** Largest page of a listing that a client may ask for. */
 const PAGE_ROWS_MAX = 10_000;
 
 /**

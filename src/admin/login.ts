@@ -6,9 +6,13 @@
 import type { Broker } from '#broker';
 import { BrokerError, type Clock } from '#kit';
 
+/** Passwords that are verified at the same time. */
 const VERIFYING_MAX = 8;
+/** Wrong passwords from one address after which it has to wait. */
 const FAILURES_MAX = 10;
+/** Time in which they count, and how long it has to wait. */
 const WINDOW_MS = 60_000;
+/** Addresses whose wrong passwords are counted. */
 const ADDRESSES_MAX = 10_000;
 
 export class Login {

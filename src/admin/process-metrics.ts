@@ -6,6 +6,7 @@ import { Counter, type Family, Gauge } from '#kit';
 const NS_PER_SECOND = 1e9;
 const NS_PER_MS = 1e6;
 const US_PER_SECOND = 1e6;
+/** How often the delay of the event loop is measured. */
 const DELAY_RESOLUTION_MS = 20;
 
 type DelayHistogram = ReturnType<typeof monitorEventLoopDelay>;

@@ -10,7 +10,9 @@ export interface Bound {
 
 /** The kernel cuts it to `somaxconn`. A burst of connects must fit, or clients wait for a retry. */
 const BACKLOG = 4096;
+/** Silence after which TCP itself asks whether the other end is still there. */
 const KEEP_ALIVE_DELAY_MS = 60_000;
+/** Tries to find a port that is free on both loopback addresses. */
 const FREE_PORT_TRIES = 16;
 
 /**

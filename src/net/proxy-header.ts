@@ -12,6 +12,7 @@ export interface ProxyHeader {
   readonly source: { readonly address: string; readonly port: number } | null;
 }
 
+/** Longest header of version 1, with its line end. */
 const V1_LENGTH_MAX = 107;
 const V2_FIXED_LENGTH = 16;
 /** The longest header that is accepted, address block and extension fields together. */

@@ -13,6 +13,7 @@ import { joined, localOf } from './socket-connection.ts';
 const OWNER = Symbol('connection');
 type Owned<Emitter> = Emitter & { [OWNER]?: WebSocketConnection };
 
+/** Up to this many bytes, the chunks of a turn become one message. */
 const MESSAGE_BYTES_MAX = 64 * 1024;
 const BINARY = { binary: true, compress: false } as const;
 /** RFC 6455, 7.4.1: data of a kind that cannot be accepted; here a text message. */

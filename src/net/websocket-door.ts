@@ -14,6 +14,7 @@ export interface WebSocketLimits {
   readonly allowedHosts: readonly string[];
 }
 
+/** Largest HTTP header of an upgrade request. */
 const HEADER_BYTES_MAX = 16 * 1024;
 
 export class WebSocketDoor {

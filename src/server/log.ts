@@ -17,7 +17,9 @@ export interface LogOptions {
   readonly write: (line: string) => void;
 }
 
+/** Log lines of one kind in a window; more are counted only. */
 const LINES_PER_WINDOW = 10;
+/** Length of that window. */
 const WINDOW_MS = 10_000;
 /** Messages are constants of the code, so there are few; this bounds a mistake. */
 const KINDS_MAX = 2_000;

@@ -83,6 +83,13 @@ test('a listener that others can reach is refused until a user is set up for the
   await start(t, folder, exposed);
 });
 
+test('a largest message that storage could not hold is refused', async (t) => {
+  const set = { 'storage.wal-file-size': '16MiB', 'server.message-max': '8MiB' };
+  const text = await refusalOf(start(t, folderFor(t), set));
+  assert.match(text, /set storage\.wal-file-size to at least 18874368/);
+  await start(t, folderFor(t), { ...set, 'server.message-max': '7MiB' });
+});
+
 test('the first user comes from this machine only', async (t) => {
   const { broker } = await start(t, folderFor(t));
   const credentials = { user: 'admin', password: 'robustmq' };

@@ -19,6 +19,7 @@ import { protocols as allProtocols } from '#protocols';
 import { type Files, type LogEngine, openEngine, realFiles } from '#storage';
 import { checkExposure, ensureConfiguredUser } from './authentication.ts';
 import { Closing } from './closing.ts';
+import { engineLimits } from './engine-limits.ts';
 import { connectionsWithin, openFilesMax } from './open-files.ts';
 import { loadSettings } from './options/load-settings.ts';
 import type { Settings } from './options/settings.ts';
@@ -121,7 +122,6 @@ class Start {
 
   async #openEngine(): Promise<LogEngine> {
     const directory = this.#dataDir();
-    const options = this.#settings.section('storage', STORAGE_OPTIONS);
     const engine = await openEngine({
       directory,
       files: this.#files,
@@ -130,13 +130,10 @@ class Start {
       random: realRandom,
       log: this.#scope('storage'),
       metrics: this.#metrics,
-      limits: {
-        walFileBytes: options.walFileSize,
-        inFlightBytesMax: options.inFlightMax,
-        cacheBytes: options.cacheSize,
-        asyncIntervalMs: options.asyncInterval,
-        reserveBytes: options.reserve,
-      },
+      limits: engineLimits(
+        this.#settings.section('storage', STORAGE_OPTIONS),
+        this.#settings.section('server', SERVER_OPTIONS).messageMax,
+      ),
     });
     this.#closing.add('storage', () => engine.close());
     return engine;
