@@ -4,6 +4,7 @@
  * mosquitto's commands and MQTT.js stand for mqttx, nats-sub of nats.go for the `nats` command.
  */
 import assert from 'node:assert/strict';
+import { type EventEmitter, once } from 'node:events';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
@@ -67,7 +68,7 @@ describe('the demonstration', { skip: missing.length > 0 && missing.join('; ') }
       'nats-sub': natsSub(),
       pika: pikaConsumer(),
     };
-    mqttjs = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`, {
+    mqttjs = mqtt.connect(`mqtt://${server.address('mqtt')}`, {
       username: ADMIN.user,
       password: ADMIN.password,
       protocolVersion: 5,
@@ -77,7 +78,9 @@ describe('the demonstration', { skip: missing.length > 0 && missing.join('; ') }
       reconnectPeriod: 0,
     });
     mqttjsInbox = new Inbox<string>();
+    // Before it is connected: what waited in the session comes with the CONNACK.
     mqttjs.on('message', (_topic, payload) => mqttjsInbox.put(String(payload)));
+    await once(mqttjs as unknown as EventEmitter, 'connect');
     await mqttjs.subscribeAsync(NAME, { qos: 2 });
     await consumers['mosquitto_sub']?.line((line) => line.includes('received SUBACK'));
     await consumers['nats-sub']?.line((line) => line.includes('Listening on'));
