@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
+import { BrokerError } from '#kit';
+import { ManualTimers, openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
 import { batchOf, Client, openRoom } from './client.fixture.ts';
 import { ADVERTISED } from './codec.ts';
 import { KAFKA } from './error-codes.ts';
@@ -376,6 +377,22 @@ test('Metadata creates what is asked for, if the client and the options allow it
   assert.deepEqual(await ask('__reserved', true), [KAFKA.UNKNOWN_TOPIC_OR_PARTITION, 0]);
 });
 
+test('the server’s own streams do not exist for clients, by name or by id K44', async () => {
+  const hidden = host.broker.streams.create('__own');
+  const client = new Client(room);
+  const byName = await client.ask(metadata, 12, { topics: [{ name: '__own' }] });
+  assert.equal(byName.topics[0]!.errorCode, KAFKA.UNKNOWN_TOPIC_OR_PARTITION);
+  for (const version of [10, 13]) {
+    const asked = { topics: [{ topicId: hidden.id, name: null }] };
+    const byId = await client.ask(metadata, version, asked);
+    assert.equal(byId.topics[0]!.errorCode, KAFKA.UNKNOWN_TOPIC_ID);
+  }
+  const answer = await produceTo(client, '__own', batchOf(['x']));
+  assert.equal(answer.errorCode, KAFKA.UNKNOWN_TOPIC_OR_PARTITION);
+  const all = await client.ask(metadata, 12, { topics: null });
+  assert.ok(all.topics.every(({ name }) => name !== '__own'));
+});
+
 test('clients are told the address that they reached, or the configured one K12', async () => {
   const told = async (within: Room, address: string) => {
     const client = new Client(within, { local: { address, port: 9092 } });
@@ -505,4 +522,77 @@ test('the room takes leave: waiting fetches are answered, then connections end',
   assert.equal(responses[0]!.partitions[0]!.errorCode, KAFKA.NONE);
   await closing;
   await client.memory.closed;
+});
+
+test('while the store has no room, produce requests wait and none is refused', async (t) => {
+  const small = await openTestHost({ limits: { inFlightBytesMax: 20_000 } });
+  const own = openRoom(small);
+  t.after(async () => {
+    await own.close();
+    await small.close();
+  });
+  const client = new Client(own);
+  const { name } = await newTopic(client);
+  const batch = batchOf(['x'.repeat(5000)]);
+  const frames = Array.from({ length: 40 }, () =>
+    client.frame(produce, 8, produceBody(name, Buffer.from(batch))),
+  );
+  client.memory.send(Buffer.concat(frames));
+  assert.equal(client.memory.connection.paused, true);
+  for (let index = 0; index < 40; index++) {
+    const { responses } = await client.receive(produce, 8);
+    assert.deepEqual(pick(responses[0]!.partitionResponses[0]!), [KAFKA.NONE, index]);
+  }
+  assert.equal(client.memory.connection.paused, false);
+});
+
+test('a client that hangs up while it waits leaves no tail and no timer behind K30', async () => {
+  const timers = new ManualTimers();
+  const own = await openTestHost({ timers });
+  const within = openRoom(own);
+  const before = timers.count;
+  const client = new Client(within);
+  const { name } = await newTopic(client);
+  client.send(fetch, 11, fetchBody(name, 0, { maxWaitMs: 600_000 }));
+  assert.equal(timers.count, before + 2, 'one for the wait, one for the idle connection');
+  client.memory.close();
+  await client.memory.closed;
+  assert.equal(timers.count, before);
+  await within.close();
+  await own.close();
+});
+
+test('a fetch that waits in vain is answered empty after its time K30', async () => {
+  const timers = new ManualTimers();
+  const own = await openTestHost({ timers });
+  const within = openRoom(own);
+  const client = new Client(within);
+  const { name } = await newTopic(client);
+  client.send(fetch, 11, fetchBody(name, 0, { maxWaitMs: 500 }));
+  timers.pass(499);
+  assert.equal(client.memory.receivedBytes, 0);
+  timers.pass(1);
+  const { responses } = await client.receive(fetch, 11);
+  assert.equal(responses[0]!.partitions[0]!.records!.length, 0);
+  await within.close();
+  await own.close();
+});
+
+test('a full disk is told as a storage error, and what is stored is still served', async (t) => {
+  const own = await openTestHost();
+  const within = openRoom(own);
+  t.after(async () => {
+    await within.close();
+    await own.close();
+  });
+  const client = new Client(within);
+  const { name } = await newTopic(client);
+  await produceTo(client, name, batchOf(['before']));
+  t.mock.method(own.broker, 'appendBatch', () => {
+    throw new BrokerError('storage-full');
+  });
+  const refused = await produceTo(client, name, batchOf(['x']));
+  assert.equal(refused.errorCode, KAFKA.KAFKA_STORAGE_ERROR);
+  const got = await client.ask(fetch, 11, fetchBody(name, 0));
+  assert.equal(got.responses[0]!.partitions[0]!.highWatermark, 1);
 });

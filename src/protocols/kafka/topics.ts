@@ -7,7 +7,6 @@ import {
   type Address,
   type Broker,
   flatAddress,
-  type Partition,
   type Principal,
   type Stream,
   type StreamSettings,
@@ -30,15 +29,11 @@ export class Topics {
   }
 
   byName(name: string): Stream | undefined {
-    return this.#broker.streams.bySpelling(name);
+    return shown(this.#broker.streams.bySpelling(name));
   }
 
   byId(id: string): Stream | undefined {
-    return this.#broker.streams.byId(id);
-  }
-
-  partition(stream: Stream, index: number): Partition | undefined {
-    return stream.partitions[index];
+    return shown(this.#broker.streams.byId(id));
   }
 
   may(principal: Principal, action: Action, stream: Stream): boolean {
@@ -76,6 +71,11 @@ export class Topics {
     }
     return address;
   }
+}
+
+/** The server's own streams are not there for clients, whatever they know of their names. */
+function shown(stream: Stream | undefined): Stream | undefined {
+  return stream?.name.startsWith('__') ? undefined : stream;
 }
 
 export function isLegalName(name: string): boolean {

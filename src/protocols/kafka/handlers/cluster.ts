@@ -17,6 +17,8 @@ import { isLegalName, LEADER_EPOCH, NODE_ID } from '../topics.ts';
 const NODES = [NODE_ID];
 const NONE: readonly number[] = [];
 const NULLABLE_TOPICS_SINCE = 1;
+/** Versions 10 and 11 can ask by id, but cannot answer without a name. */
+const NULL_NAME_SINCE = 12;
 const BROKER_ENDPOINTS = 1;
 const GROUP_KEY = 0;
 const TRANSACTION_KEY = 1;
@@ -67,7 +69,8 @@ function topicById(
   const stream = room.topics.byId(topicId);
   // Whoever may not know of a topic cannot tell a hidden id from an unknown one.
   if (stream === undefined || !room.topics.may(call.session.principal!, 'describe', stream)) {
-    return { errorCode: KAFKA.UNKNOWN_TOPIC_ID, name: null, topicId, partitions: [] };
+    const name = call.version >= NULL_NAME_SINCE ? null : '';
+    return { errorCode: KAFKA.UNKNOWN_TOPIC_ID, name, topicId, partitions: [] };
   }
   return describeTopic(stream, room, call, withOperations);
 }

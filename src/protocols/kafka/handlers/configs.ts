@@ -96,8 +96,9 @@ function brokerRows(
     }));
 }
 
-function isAsked({ configurationKeys }: AskedResource, name: string): boolean {
-  return configurationKeys === null || configurationKeys.includes(name);
+/** No keys, null or empty, ask for all of them. */
+function isAsked({ configurationKeys: keys }: AskedResource, name: string): boolean {
+  return keys === null || keys.length === 0 || keys.includes(name);
 }
 
 function described({ resourceType, resourceName }: AskedResource, configs: Config[]): Described {
