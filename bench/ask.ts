@@ -8,7 +8,7 @@ import { runLoad, startSink } from './load/child.ts';
 import { type LoadResult, type LoadSpec, wireOf } from './load/spec.ts';
 import { ours, oursWith } from './peers/ours.ts';
 import { freshFolder, type Running, type Side } from './peers/peer.ts';
-import { profileIn } from './profile.ts';
+import { type HotSpot, profileIn } from './profile.ts';
 import type { Question, Row } from './question.ts';
 
 export interface Effort {
@@ -84,7 +84,7 @@ export async function ask(question: Question, effort: Effort): Promise<RowFigure
   return rows;
 }
 
-const SPOTS_SHOWN = 12;
+const SPOTS_SHOWN = 15;
 
 /** Runs ours alone with V8's profiler and reports the functions that took the most time themselves. */
 export async function profile(question: Question, effort: Effort): Promise<void> {
@@ -93,12 +93,17 @@ export async function profile(question: Question, effort: Effort): Promise<void>
     const nodeFlags = ['--cpu-prof', `--cpu-prof-dir=${folder}`];
     const side = oursWith('profiled', ours.durability, { nodeFlags });
     const sample = await sampleOf(question, row, side, effort);
-    const { busy, spots } = profileIn(folder);
+    const { busy, spots, paths } = profileIn(folder);
     const load = describe(question, sample);
     effort.report(`${question.name} ${row.label}: ${load}; busy ${percent(busy)}`);
-    for (const { where, share } of spots.slice(0, SPOTS_SHOWN)) {
-      effort.report(`  ${percent(share).padStart(6)} ${where}`);
-    }
+    const list = (title: string, all: readonly HotSpot[]) => {
+      effort.report(`  ${title}`);
+      for (const { where, share } of all.slice(0, SPOTS_SHOWN)) {
+        effort.report(`  ${percent(share).padStart(6)} ${where}`);
+      }
+    };
+    list('in the function itself', spots);
+    list('with what it calls', paths);
   }
 }
 

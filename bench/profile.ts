@@ -1,4 +1,4 @@
-/** Reads a V8 CPU profile: which functions of a process spent the time themselves. */
+/** Reads a V8 CPU profile: where the main thread of a process spent its time. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { ROOT } from './peers/peer.ts';
 
 interface ProfileNode {
   readonly id: number;
+  readonly children?: readonly number[];
   readonly callFrame: {
     readonly functionName: string;
     readonly url: string;
@@ -29,7 +30,10 @@ export interface HotSpot {
 export interface Profile {
   /** Share of the profiled time in which the main thread did something. */
   readonly busy: number;
+  /** By the time spent in the function itself. */
   readonly spots: readonly HotSpot[];
+  /** Functions of ours by the time spent in them and in what they call. */
+  readonly paths: readonly HotSpot[];
 }
 
 /** The newest profile of a folder. */
@@ -54,14 +58,38 @@ function hotSpots(profile: CpuProfile): Profile {
     else byPlace.set(placeOf(node), (byPlace.get(placeOf(node)) ?? 0) + us);
   }
   const busy = all - idle;
-  const spots = [...byPlace].map(([where, us]) => ({ where, share: us / busy }));
-  return { busy: busy / all, spots: spots.sort((a, b) => b.share - a.share) };
+  const shares = (times: ReadonlyMap<string, number>) =>
+    [...times]
+      .map(([where, us]) => ({ where, share: us / busy }))
+      .sort((a, b) => b.share - a.share);
+  return { busy: busy / all, spots: shares(byPlace), paths: shares(pathTimes(profile, selfUs)) };
+}
+
+/** Time of each function of ours with its callees; a recursive call counts once. */
+function pathTimes(profile: CpuProfile, selfUs: ReadonlyMap<number, number>): Map<string, number> {
+  const byId = new Map(profile.nodes.map((node) => [node.id, node]));
+  const times = new Map<string, number>();
+  const open = new Set<string>();
+  const walk = (node: ProfileNode): number => {
+    const place = placeOf(node);
+    const first = place.includes(' src/') && !open.has(place);
+    if (first) open.add(place);
+    let us = selfUs.get(node.id) ?? 0;
+    for (const child of node.children ?? []) us += walk(byId.get(child)!);
+    if (first) {
+      open.delete(place);
+      times.set(place, (times.get(place) ?? 0) + us);
+    }
+    return us;
+  };
+  walk(profile.nodes[0]!);
+  return times;
 }
 
 function placeOf({ callFrame }: ProfileNode): string {
   const { functionName, url, lineNumber } = callFrame;
+  if (url === '') return functionName === '' ? '(native call)' : functionName;
   const name = functionName === '' ? '(anonymous)' : functionName;
-  if (url === '') return name;
   const file = url.startsWith('file:') ? fileURLToPath(url).replace(ROOT, '') : url;
   return `${name} ${file}:${lineNumber + 1}`;
 }

@@ -65,7 +65,7 @@ export const mosquitto = mosquittoWith({
 export const mosquittoSqlite = mosquittoWith({
   name: 'mosquitto-sqlite',
   setting: 'SQLite store, sync full, shortest flush period',
-  durability: 'SQLite commit each second at best, not tied to the PUBACK',
+  durability: 'fdatasync of its SQLite store, one for all messages of a turn',
   lines: (inside) => [
     `persistence_location ${inside}/`,
     `global_plugin ${SQLITE}`,
