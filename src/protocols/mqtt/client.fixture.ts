@@ -79,7 +79,7 @@ export interface Message {
 const PATIENCE_MS = 5000;
 
 /** Write-ahead files of the virtual disk that take no time to make. */
-const SMALL = { walFileBytes: 4 << 20, entryBytesMax: 2 << 20, entryBytesSoft: 1 << 20 };
+const SMALL = { walFileBytes: 1 << 20, entryBytesMax: 1 << 19, entryBytesSoft: 1 << 18 };
 
 /** A room on a real broker, with timers and a clock that the test moves. */
 export class Bench {

@@ -8,8 +8,6 @@ beforeEach(async () => {
 });
 afterEach(() => bench.close());
 
-const bytes = (hex: string): Buffer => Buffer.from(hex.replaceAll(' ', ''), 'hex');
-
 test('topic aliases: set, used, changed, and not shared between connections [MQTT-3.3.2-7..10] M69', async () => {
   const reader = await bench.connect('reader');
   await reader.subscribed('#');
