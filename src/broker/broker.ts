@@ -196,6 +196,11 @@ export class Broker {
     return this.#interest.plan(address).interest;
   }
 
+  /** False when a message would reach nobody and be stored nowhere: it need not even be made. */
+  wanted(target: Target, principal: Principal): boolean {
+    return this.#planOf(target).interest > 0 || this.#homeOf(target, principal) !== null;
+  }
+
   /**
    * Takes a message: stores it once if it has a home, routes it to queues, hands it to live
    * subscribers at once.

@@ -194,6 +194,32 @@ class LastText {
 const lastAddress = new LastText();
 const lastProducer = new LastText();
 
+/** What the last plain message had, and the headers that it got: publishers repeat themselves. */
+const last = {
+  address: null as Message['address'] | null,
+  producer: '',
+  principal: null as Message['principal'] | null,
+  homeText: '',
+  origin: -1,
+  flags: -1,
+  bytes: Buffer.alloc(0),
+};
+
+/** A message with nothing in its envelope but address and producer. */
+function isPlain(message: Message): boolean {
+  return (
+    message.headers.length === 0 &&
+    message.native === null &&
+    message.contentType === '' &&
+    message.contentEncoding === '' &&
+    message.replyTo === '' &&
+    message.correlation === null &&
+    message.messageId === '' &&
+    message.expiresAtMs === 0 &&
+    message.priority < 0
+  );
+}
+
 /**
  * The headers to store for a message, with their count in front, envelope first. The bytes are good
  * until the next call.
@@ -201,6 +227,28 @@ const lastProducer = new LastText();
  * @param routeKey the record's key is the route's
  */
 export function storedHeaders(message: Message, homeText: string, routeKey: boolean): Buffer {
+  const flags = flagsOf(message) | (routeKey ? FLAG_ROUTE_KEY : 0);
+  if (!isPlain(message)) return writeHeaders(message, homeText, flags);
+  if (
+    last.address !== message.address ||
+    last.flags !== flags ||
+    last.producer !== message.producer ||
+    last.principal !== message.principal ||
+    last.origin !== message.origin ||
+    last.homeText !== homeText
+  ) {
+    last.bytes = Buffer.from(writeHeaders(message, homeText, flags));
+    last.address = message.address;
+    last.flags = flags;
+    last.producer = message.producer;
+    last.principal = message.principal;
+    last.origin = message.origin;
+    last.homeText = homeText;
+  }
+  return last.bytes;
+}
+
+function writeHeaders(message: Message, homeText: string, flags: number): Buffer {
   at = COUNT_BYTES;
   putBytes(ENVELOPE_PREFIX_BYTES);
   reserve(ENVELOPE_BYTES);
@@ -220,7 +268,7 @@ export function storedHeaders(message: Message, homeText: string, routeKey: bool
   }
   scratch[head] = VERSION;
   scratch[head + 1] = message.origin;
-  scratch[head + 2] = flagsOf(message) | (routeKey ? FLAG_ROUTE_KEY : 0);
+  scratch[head + 2] = flags;
   scratch.writeUInt16BE(mask, head + 3);
   scratch.writeUInt32BE(message.principal.id, head + 5);
   if (message.headers.length > 0) count += putUserHeaders(message);

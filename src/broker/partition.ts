@@ -137,7 +137,8 @@ export class Partition {
     if (open === null) return;
     this.#open = null;
     const { builder } = open;
-    this.#capacity = Math.min(builder.size, BATCH_BYTES_MAX);
+    // Shrinks slowly: a batch that outgrows its buffer is copied.
+    this.#capacity = Math.min(Math.max(builder.size, this.#capacity * 0.75), BATCH_BYTES_MAX);
     this.#host.opened(this, -builder.size);
     const first = open.messages[0]!;
     const facts: BatchFacts = {
