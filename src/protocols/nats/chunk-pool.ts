@@ -4,7 +4,7 @@
  */
 
 /** Sizes that an output chunk may have; a busy connection climbs to the last. */
-export const CHUNK_BYTES = [512, 8 * 1024, 64 * 1024] as const;
+const CHUNK_BYTES = [512, 8 * 1024, 64 * 1024] as const;
 export const CHUNK_BYTES_MAX = 64 * 1024;
 
 const SPARE_MAX = 64;

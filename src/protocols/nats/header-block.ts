@@ -12,7 +12,7 @@ export interface HeaderBlock {
   readonly pairs: readonly HeaderPair[];
 }
 
-export interface HeaderPair {
+interface HeaderPair {
   readonly name: string;
   readonly value: Buffer;
 }

@@ -4,7 +4,7 @@
  * The protocol version that we speak, in the numbering of nats-server: clients parse it and switch
  * features on by it. Headers came with 2.2, and nothing here lacks what 2.12 has in core NATS.
  */
-export const NATS_VERSION = '2.12.0';
+const NATS_VERSION = '2.12.0';
 const PROTOCOL_INFO = 1;
 
 export interface InfoFacts {

@@ -4,19 +4,19 @@
  */
 
 /** Who may say it. The parser refuses what the other end may not say. */
-export type Speaker = 'client' | 'server' | 'both';
+type Speaker = 'client' | 'server' | 'both';
 
 /**
  * What stands behind the verb: `words` are cut at spaces and tabs; `rest` is one text to the end of
  * the line (JSON, an error sentence).
  */
-export type Arguments = 'words' | 'rest';
+type Arguments = 'words' | 'rest';
 
 /**
  * What follows the line: nothing, a body whose size is the last word, or a header block and a body,
  * sized together by the last word and alone by the word before it.
  */
-export type Tail = 'none' | 'body' | 'headers';
+type Tail = 'none' | 'body' | 'headers';
 
 export interface Verb {
   readonly name: string;
