@@ -11,7 +11,7 @@ import { writeInt64 } from './int64.ts';
 import type { EngineLimits } from './limits.ts';
 import type { Appended, BatchFacts, Committed } from './log-engine.ts';
 import type { RecentRows } from './recent-rows.ts';
-import { BATCH, CONTROL, HeldBatch, KIND, kindOf, writeControl, writeRow } from './row-codec.ts';
+import { BATCH, CONTROL, HeldBatch, writeControl, writeRow } from './row-codec.ts';
 import type { Shard } from './shard.ts';
 import type { Wal } from './wal.ts';
 
@@ -250,15 +250,9 @@ export class Committer {
   }
 
   #place(log: Shard, batch: HeldBatch, committed: Committed | null): void {
-    const { rows, limits } = this.#parts;
+    const { rows } = this.#parts;
     const { bytes } = batch;
-    if (
-      this.#open.rowCount >= ENTRY_ROWS_MAX ||
-      entryBytes(this.#open.rowCount + 1, this.#open.bodyBytes + bytes.length) >
-        limits.entryBytesMax
-    ) {
-      this.#closeOpen();
-    }
+    this.#makeRoom(bytes.length);
     const entry = this.#open;
     const row = rows.add();
     const { baseOffset, appendTimeMs } = batch;
@@ -275,10 +269,17 @@ export class Committer {
 
   #control(logId: number, what: number, offset: number): void {
     const { rows } = this.#parts;
-    if (this.#open.rowCount >= ENTRY_ROWS_MAX) this.#closeOpen();
+    this.#makeRoom(0);
     const row = rows.add();
     writeControl(rows.rowsOf(row), rows.at(row), logId, what, offset);
     this.#open.addControl();
+  }
+
+  /** Begins a new entry when one more row with so many bytes would make the open one too large. */
+  #makeRoom(bytes: number): void {
+    const { rowCount, bodyBytes } = this.#open;
+    const size = entryBytes(rowCount + 1, bodyBytes + bytes);
+    if (rowCount >= ENTRY_ROWS_MAX || size > this.#parts.limits.entryBytesMax) this.#closeOpen();
   }
 
   #closeOpen(): void {
@@ -463,8 +464,10 @@ export class Committer {
     if (this.#open.rowCount > 0 || this.#queue.length > 0) return;
     // On a full disk the rest of the file is kept for what matters more.
     if (this.#wal.full) return;
-    const logs = this.#unmarked;
+    const logs = [...this.#unmarked];
     this.#unmarked = new Set();
+    // A row has 80 bytes: the mark stays one entry.
+    logs.length = Math.min(logs.length, this.#parts.limits.entryBytesMax >> 8);
     for (const log of logs) this.#control(log.id, CONTROL.head, log.highWatermark);
     const entry = this.#open;
     this.#open = new Entry(this.#parts.rows.next);
@@ -481,5 +484,3 @@ function checkBatch(bytes: Buffer, facts: BatchFacts): void {
     bytes.readInt32BE(BATCH.length) === bytes.length - BATCH.leaderEpoch;
   if (!whole || facts.count < 1) throw new BrokerError('invalid-batch');
 }
-
-export const isControl = (rows: Buffer, at: number): boolean => kindOf(rows, at) === KIND.control;

@@ -273,7 +273,7 @@ test('no crash loses an acknowledged batch, or shows one twice or out of place R
     {
       numRuns: runs,
       seed: Number(process.env['STORAGE_MODEL_SEED'] ?? 20_260_101),
-      endOnFailure: process.env["SHRINK"] === undefined,
+      endOnFailure: process.env['SHRINK'] === undefined,
     },
   );
 });

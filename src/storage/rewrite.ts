@@ -72,6 +72,7 @@ export async function rewrite(
         const run = source.runOf(id);
         if (run >= 0) await copyRun(core, store, writer, source, run, log.startOffset);
       }
+      if (!writer.runHasBatches) continue;
       await writer.endRun(id, log.startOffset, log.highWatermark, false);
     }
     core.instruments.reorganised.add(writer.position);

@@ -61,6 +61,11 @@ export class SegmentWriter {
     if (body !== null) await this.#put(body);
   }
 
+  /** True when the open run has batches. */
+  get runHasBatches(): boolean {
+    return this.#rowCount > 0;
+  }
+
   /** Ends the run of a log. Without batches it only records where the log starts and ends. */
   async endRun(log: number, logStart: number, logEnd: number, removed: boolean): Promise<void> {
     const rows = this.#rows.subarray(0, this.#rowCount * ROW_BYTES);

@@ -2,7 +2,7 @@
  * The write-ahead files: where the next entry goes, the file after it, and those that wait to be
  * reorganised. One write at a time. Not the commit protocol (`committer.ts`), not recovery.
  */
-import { crc32c, type Log, type Timer, type Timers } from '#kit';
+import { assert, crc32c, type Log, type Timer, type Timers } from '#kit';
 import type { Entry } from './entry.ts';
 import {
   bodiesAt,
@@ -164,7 +164,8 @@ export class Wal {
   }
 
   async #fileFor(entry: Entry, bytes: number): Promise<WalFile> {
-    const { walRowsMax } = this.#parts.limits;
+    const { walRowsMax, walFileBytes } = this.#parts.limits;
+    assert(bytes <= walFileBytes, 'an entry fits into a write-ahead file');
     for (;;) {
       const file = this.current;
       const rows = file === null ? 0 : entry.endRow - file.firstRow;
