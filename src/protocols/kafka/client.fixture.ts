@@ -7,6 +7,8 @@ import {
 } from '../../../test/contract/memory-connection.ts';
 import type { TestHost } from '../../../test/contract/test-host.ts';
 import { apiOf } from './codec.ts';
+import { produce } from './messages/00-produce.ts';
+import { createTopics } from './messages/19-create-topics.ts';
 import { type KafkaOptions, options as rows } from './options.ts';
 import { kafka } from './protocol.ts';
 import { Reader } from './reader.ts';
@@ -126,4 +128,41 @@ function recordOf(value: string, offsetDelta: number): Buffer {
   at = writeSigned(body, at, 0);
   const size = Buffer.alloc(5);
   return Buffer.concat([size.subarray(0, writeSigned(size, 0, at)), body.subarray(0, at)]);
+}
+
+let topicCount = 0;
+
+/** A topic of its own for a test. */
+export async function newTopic(
+  client: Client,
+  partitions = 1,
+): Promise<{ name: string; topicId: string }> {
+  const name = `topic-${++topicCount}`;
+  const wanted = { name, numPartitions: partitions, replicationFactor: 1 };
+  const { topics } = await client.ask(createTopics, 7, {
+    topics: [{ ...wanted, assignments: [], configs: [] }],
+  });
+  if (topics[0]!.errorCode !== 0) throw new Error(`no topic: ${topics[0]!.errorMessage}`);
+  return { name, topicId: topics[0]!.topicId };
+}
+
+export function produceBody(name: string, records: Buffer, acks = -1, index = 0) {
+  return { acks, timeoutMs: 1000, topicData: [{ name, partitionData: [{ index, records }] }] };
+}
+
+export async function produceTo(client: Client, name: string, records: Buffer, acks = -1) {
+  const { responses } = await client.ask(produce, 8, produceBody(name, records, acks));
+  return responses[0]!.partitionResponses[0]!;
+}
+
+export function fetchBody(topic: string, fetchOffset: number, more: object = {}) {
+  const asked = { partition: 0, fetchOffset, partitionMaxBytes: 1 << 20, ...more };
+  return {
+    maxWaitMs: 0,
+    minBytes: 1,
+    maxBytes: 1 << 20,
+    ...more,
+    topics: [{ topic, partitions: [asked] }],
+    forgottenTopicsData: [],
+  };
 }

@@ -7,8 +7,16 @@ import type { Host } from '#contract';
 import type { BrokerError, Timer } from '#kit';
 import { KAFKA } from '../error-codes.ts';
 import type { KafkaOptions } from '../options.ts';
-import { Group, type GroupHost, refusedJoin, refusedSync } from './group.ts';
-import type { Answer, JoinRequest, JoinResult, SyncRequest, SyncResult } from './member.ts';
+import { Group, type GroupHost } from './group.ts';
+import {
+  type Answer,
+  type JoinRequest,
+  type JoinResult,
+  refusedJoin,
+  refusedSync,
+  type SyncRequest,
+  type SyncResult,
+} from './member.ts';
 
 /** Committed offsets are looked through for old ones this often. */
 const RETENTION_CHECK_MS = 10 * 60 * 1000;

@@ -13,9 +13,12 @@ import {
   type JoinResult,
   Member,
   NOTHING,
+  refusedJoin,
+  refusedSync,
   type SyncRequest,
   type SyncResult,
 } from './member.ts';
+import { winningProtocol } from './protocol-vote.ts';
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';
 
@@ -29,8 +32,6 @@ export interface GroupHost {
   /** The last member went. */
   emptied(group: Group): void;
 }
-
-const NO_GENERATION = -1;
 
 export class Group {
   readonly id: string;
@@ -232,7 +233,10 @@ export class Group {
     if (this.leaderId === oldId) this.leaderId = id;
     member.update(request);
     this.#seen(member);
-    if (this.state !== 'Stable' || this.#vote() !== this.protocolName) {
+    if (
+      this.state !== 'Stable' ||
+      winningProtocol([...this.members.values()]) !== this.protocolName
+    ) {
       member.awaitingJoin = answer;
       this.#rebalance();
       return;
@@ -324,7 +328,7 @@ export class Group {
       this.#becomeEmpty();
       return;
     }
-    this.protocolName = this.#vote();
+    this.protocolName = winningProtocol([...this.members.values()]);
     this.state = 'CompletingRebalance';
     this.#rebalanceTimer = this.#host.timers.after(this.#rebalanceTimeoutMs(), () => {
       this.#expelUnsynced();
@@ -348,23 +352,6 @@ export class Group {
       }
     }
     return null;
-  }
-
-  /** The protocol that most members like best, of those that all can speak. */
-  #vote(): string | null {
-    const members = [...this.members.values()];
-    const votes = new Map<string, number>();
-    for (const member of members) {
-      const choice = member.protocols.find(({ name }) =>
-        members.every((one) => one.supports(name)),
-      );
-      if (choice !== undefined) votes.set(choice.name, (votes.get(choice.name) ?? 0) + 1);
-    }
-    let winner: string | null = null;
-    for (const [name, count] of votes) {
-      if (winner === null || count > votes.get(winner)!) winner = name;
-    }
-    return winner;
   }
 
   #assign(assignments: SyncRequest['assignments']): void {
@@ -498,21 +485,4 @@ export class Group {
       assignment: member.assignment,
     };
   }
-}
-
-export function refusedJoin(errorCode: number, memberId: string): JoinResult {
-  return {
-    errorCode,
-    generationId: NO_GENERATION,
-    protocolType: null,
-    protocolName: null,
-    leader: '',
-    skipAssignment: false,
-    memberId,
-    members: [],
-  };
-}
-
-export function refusedSync(errorCode: number): SyncResult {
-  return { errorCode, protocolType: null, protocolName: null, assignment: NOTHING };
 }

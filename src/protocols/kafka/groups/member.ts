@@ -115,3 +115,22 @@ export class Member {
     return this.protocols.find(({ name }) => name === protocolName)?.metadata ?? NOTHING;
   }
 }
+
+const NO_GENERATION = -1;
+
+export function refusedJoin(errorCode: number, memberId: string): JoinResult {
+  return {
+    errorCode,
+    generationId: NO_GENERATION,
+    protocolType: null,
+    protocolName: null,
+    leader: '',
+    skipAssignment: false,
+    memberId,
+    members: [],
+  };
+}
+
+export function refusedSync(errorCode: number): SyncResult {
+  return { errorCode, protocolType: null, protocolName: null, assignment: NOTHING };
+}

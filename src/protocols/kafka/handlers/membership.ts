@@ -1,7 +1,6 @@
 /** JoinGroup, SyncGroup, Heartbeat, LeaveGroup: between the wire and `groups/`. */
 import { KAFKA } from '../error-codes.ts';
-import { refusedJoin, refusedSync } from '../groups/group.ts';
-import type { JoinResult, SyncResult } from '../groups/member.ts';
+import { type JoinResult, refusedJoin, refusedSync, type SyncResult } from '../groups/member.ts';
 import { joinGroup } from '../messages/11-join-group.ts';
 import { heartbeat } from '../messages/12-heartbeat.ts';
 import { leaveGroup } from '../messages/13-leave-group.ts';
