@@ -91,6 +91,7 @@ export class Channel {
   /** After an error: everything is ignored until the client has closed too. */
   closing = false;
   readonly #publisher: Publisher;
+  #heldNotices: string[] | null = null;
   #expecting: Expecting = 'method';
   #route: Route | null = null;
   #mandatory = false;
@@ -383,8 +384,23 @@ export class Channel {
   readerGone(reader: ChannelReader): void {
     if (!this.readers.delete(reader.facts.tag) || this.closing) return;
     if (!this.connection.cancelNotice) return;
+    if (this.#heldNotices !== null) {
+      this.#heldNotices.push(reader.facts.tag);
+      return;
+    }
     this.send('basic.cancel', { consumerTag: reader.facts.tag, noWait: true });
     this.connection.outbound.wake();
+  }
+
+  /** A channel that deletes the queue of its own consumer is answered before it is told. */
+  holdNotices(): void {
+    this.#heldNotices ??= [];
+  }
+
+  releaseNotices(): void {
+    const tags = this.#heldNotices ?? [];
+    this.#heldNotices = null;
+    for (const consumerTag of tags) this.send('basic.cancel', { consumerTag, noWait: true });
   }
 
   removeReader(reader: ChannelReader): void {

@@ -249,14 +249,14 @@ test('a wrong end octet, frame type or size ends in a frame error 501 A2', () =>
   const bad = [
     Buffer.of(1, 0, 0, 0, 0, 0, 0, 0xcd),
     Buffer.of(4, 0, 0, 0, 0, 0, 0, 0xce),
-    Buffer.of(1, 0, 0, 0, 2, 0, 0, 0xce),
+    Buffer.of(1, 0, 0, 0, 0, 0x10, 1, 0xce),
   ];
   for (const bytes of bad) {
     const is501 = (error: unknown) => error instanceof ProtocolError && error.wireCode === 501;
     assert.throws(() => frames(4096).reader.push(bytes), is501);
   }
   const fits = frames(4096);
-  fits.reader.push(written((output) => output.frame(3, 1, Buffer.alloc(4088), 0, 4088)));
+  fits.reader.push(written((output) => output.frame(3, 1, Buffer.alloc(4096), 0, 4096)));
   assert.equal(fits.seen.length, 1);
 });
 

@@ -164,8 +164,9 @@ test('consumers: a used tag 530, exclusive 403, cancel when the queue goes, prio
     /ACCESS_REFUSED - queue 'busy' in vhost '\/' in excl/,
   );
   const remove = { ticket: 0, queue: 'busy', ifUnused: false, ifEmpty: false, noWait: false };
-  await client.call(1, 'queue.delete', remove, 'queue.delete-ok');
+  client.send(1, 'queue.delete', remove);
   assert.equal((await client.next('basic.cancel')).fields.consumerTag, 'x');
+  assert.equal(client.seen[0]?.name, 'queue.delete-ok', 'answered before it is told');
   await client.declare('ranked', { exclusive: true });
   await client.consume('ranked', { consumerTag: 'low' });
   const high: Table = [{ name: 'x-priority', type: 'I', value: 10 }];

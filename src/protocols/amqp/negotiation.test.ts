@@ -63,7 +63,7 @@ test('4096 byte frames are accepted and kept to in both directions A8 A29', asyn
   const body = Buffer.alloc(100_000, 'x');
   client.publish('', 'frames', body);
   assert.deepEqual((await client.get('frames')).body, body);
-  client.wire.send(written((output) => output.frame(FRAME.body, 1, Buffer.alloc(4090), 0, 4090)));
+  client.wire.send(written((output) => output.frame(FRAME.body, 1, Buffer.alloc(4097), 0, 4097)));
   assert.equal((await client.next('connection.close')).fields.replyCode, 501);
   await client.wire.closed;
 });

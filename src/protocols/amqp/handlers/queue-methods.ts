@@ -82,6 +82,7 @@ export const queueMethods: Handlers = {
     authorize(channel, 'remove', 'queue', full);
     const answer = (messageCount: number): void => {
       if (!noWait) channel.send('queue.delete-ok', { messageCount });
+      channel.releaseNotices();
     };
     // [A23] What is not there is deleted already.
     if (!channel.host.queues.has(full)) return answer(0);
@@ -89,6 +90,7 @@ export const queueMethods: Handlers = {
     if (ifUnused && queue.readers.count > 0) throw refusal.inUse(named.queue(full));
     const messageCount = queue.readers.readyCount;
     if (ifEmpty && messageCount > 0) throw refusal.notEmpty(named.queue(full));
+    channel.holdNotices();
     channel.host.removeQueue(queue);
     if (!queue.queue.durable) return answer(messageCount);
     return channel.host.durable().then(() => answer(messageCount));
