@@ -90,6 +90,19 @@ test('check-config prints effective values and where they come from O3', () => {
   assert.match(stdout, /\[kafka\]\nlisten = \["off"\] +# environment ROBUSTMQ_KAFKA_LISTEN/);
 });
 
+test('check-config finds what a start would refuse O3', () => {
+  const rows: [string[], RegExp][] = [
+    [['--admin-listen', 'nowhere'], /"nowhere" is no listen address/],
+    [['--tls-cert', 'none.pem', '--tls-key', 'none.pem'], /tls\.cert: ENOENT/],
+    [['--storage-wal-file-size', '4MiB'], /would not fit into half a write-ahead file/],
+  ];
+  for (const [args, expected] of rows) {
+    const { stdout, stderr, status } = run(['check-config', ...args]);
+    assert.match(stderr, expected);
+    assert.deepEqual([stdout, status], ['', 1]);
+  }
+});
+
 test('a mistake in the configuration ends the start with a sentence and code 1 O3', () => {
   const rows: [string[], Record<string, string>, RegExp][] = [
     [

@@ -1,8 +1,11 @@
 /** `robust-server check-config`: shows what would hold, and where it comes from. Starts nothing. */
 import type { Command } from 'commander';
-import { parseListen } from '#net';
+import { ADMIN_OPTIONS } from '#admin';
+import { loadCertificate, parseListen, TLS_OPTIONS } from '#net';
 import { protocols } from '#protocols';
+import { engineLimits } from '../engine-limits.ts';
 import type { Settings } from '../options/settings.ts';
+import { SERVER_OPTIONS, STORAGE_OPTIONS } from '../server-options.ts';
 import { withOptionFlags } from './option-flags.ts';
 
 export function addCheckConfig(program: Command): void {
@@ -10,18 +13,25 @@ export function addCheckConfig(program: Command): void {
     .command('check-config')
     .description('Check the configuration and print the effective values with their source.');
   const { settings } = withOptionFlags(command);
-  command.action(() => {
+  command.action(async () => {
     const effective = settings();
-    checkListeners(effective);
+    await check(effective);
     process.stdout.write(effective.show());
   });
 }
 
-function checkListeners(settings: Settings): void {
+/** What a start would refuse before it touches any data. */
+async function check(settings: Settings): Promise<void> {
+  await loadCertificate(settings.section('tls', TLS_OPTIONS));
+  const { messageMax } = settings.section('server', SERVER_OPTIONS);
+  engineLimits(settings.section('storage', STORAGE_OPTIONS), messageMax);
+  checkListen(settings.section('admin', ADMIN_OPTIONS).listen);
   for (const protocol of protocols) {
     const plans = protocol.listeners(settings.section(protocol.name, protocol.options));
-    for (const { listen } of plans) {
-      for (const text of listen) if (text !== 'off') parseListen(text);
-    }
+    for (const { listen } of plans) checkListen(listen);
   }
+}
+
+function checkListen(listen: readonly string[]): void {
+  for (const text of listen) if (text !== 'off') parseListen(text);
 }
