@@ -105,6 +105,19 @@ describe('live delivery', () => {
     for (const member of members) assert.ok(member.got.length > 0);
   });
 
+  it('passes over a member of a group that does not accept the message N7', async () => {
+    const own = { ...listener(), accepts: (message: Message) => message.source !== own };
+    const other = listener();
+    for (const subscriber of [own, other]) {
+      rig.broker.subscribe({ pattern: strictDotPattern('g.>')!, subscriber, group: 'q' });
+    }
+    for (let n = 0; n < 20; n++) {
+      await rig.publish(strictDotSpelling.parse('g.x'), 'x', { source: own }, 'captured');
+    }
+    assert.equal(own.got.length, 0);
+    assert.equal(other.got.length, 20);
+  });
+
   it('counts interest: subscribers, queues, groups and the store X25', async () => {
     const address = plainDotSpelling.parse('i.x');
     assert.equal(rig.broker.interest(address), 0);

@@ -350,7 +350,8 @@ export class Broker {
       if (meta !== null) routes.add(queue, meta);
     }
     for (const { members, alias } of plan.groups) {
-      const subscription = this.#interest.pick(members);
+      const subscription = this.#interest.pick(members, message);
+      if (subscription === null) continue;
       const match = { subscription, alias };
       if (subscription.subscriber !== undefined) routes.groupMatches.push(match);
       const { queue } = subscription;

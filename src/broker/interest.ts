@@ -21,6 +21,8 @@ export interface Subscriber {
    * @param matches this subscriber's subscriptions that match; never empty; not to be kept
    */
   receive(message: Message, matches: readonly Match[]): void;
+  /** False keeps a group from choosing it for this message, when others are there. */
+  accepts?(message: Message): boolean;
 }
 
 export interface SubscriptionRequest {
@@ -154,11 +156,18 @@ export class Interest {
     };
   }
 
-  /** One member of a group, at random: fair over many messages whatever the order of arrival. */
-  pick(members: readonly Subscription[]): Subscription {
-    return members.length === 1
-      ? members[0]!
-      : members[Math.floor(this.#random.next() * members.length)]!;
+  /**
+   * One member of a group, at random: fair over many messages whatever the order of arrival. Members
+   * that do not accept the message are passed over; null when none does.
+   */
+  pick(members: readonly Subscription[], message: Message): Subscription | null {
+    const count = members.length;
+    const start = count === 1 ? 0 : Math.floor(this.#random.next() * count);
+    for (let step = 0; step < count; step++) {
+      const member = members[(start + step) % count]!;
+      if (member.subscriber?.accepts?.(message) !== false) return member;
+    }
+    return null;
   }
 }
 
