@@ -131,8 +131,12 @@ export class Bench {
   }
 
   /** A connected client. */
-  async connect(clientId: string, packet: Partial<ConnectPacket> = {}): Promise<TestClient> {
-    const client = this.client();
+  async connect(
+    clientId: string,
+    packet: Partial<ConnectPacket> = {},
+    options: MemoryOptions = {},
+  ): Promise<TestClient> {
+    const client = this.client(options);
     client.connect(clientId, packet);
     const connack = await client.expect('CONNACK');
     if (connack.reason !== 0) throw new Error(`refused with ${connack.reason}`);

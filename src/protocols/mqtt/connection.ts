@@ -85,9 +85,12 @@ export class Link implements ConnectionHandler {
     return this.state === 'open';
   }
 
-  /** The socket has room for messages; packets of one that is allowed may go over it. */
+  /**
+   * The socket has room for messages; packets of one that is allowed may go over it. A connection
+   * that does not ask to wait would not call back either, so it has room whatever it holds.
+   */
   get hasRoom(): boolean {
-    return this.output.pendingBytes < this.room.options.sendBytesMax;
+    return !this.output.full || this.output.pendingBytes < this.room.options.sendBytesMax;
   }
 
   // ---- reading ------------------------------------------------------------------------------
@@ -127,7 +130,9 @@ export class Link implements ConnectionHandler {
       this.session?.outbound?.wake();
       this.session?.runReplays();
     }
-    if (this.output.pendingBytes > this.room.options.sendBytesMax * 2) this.#choke();
+    if (this.output.full && this.output.pendingBytes > this.room.options.sendBytesMax * 2) {
+      this.#choke();
+    }
   }
 
   /** @returns false when the packet must wait: it is met again when reading goes on */
@@ -186,6 +191,7 @@ export class Link implements ConnectionHandler {
   }
 
   drain(): void {
+    this.output.full = false;
     if (this.state !== 'open') return;
     if (this.#choked) this.releaseReading();
     this.session?.outbound?.wake();

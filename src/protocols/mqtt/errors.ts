@@ -10,7 +10,7 @@ export const REASON_OF: Readonly<Record<ErrorCode, number>> = {
   'invalid-name': REASON.topicNameInvalid,
   'invalid-batch': REASON.unspecifiedError,
   'old-message-format': REASON.unspecifiedError,
-  'message-too-large': REASON.quotaExceeded,
+  'message-too-large': REASON.packetTooLarge,
   'bad-credentials': REASON.badUserNameOrPassword,
   'not-authorized': REASON.notAuthorized,
   'unknown-stream': REASON.topicNameInvalid,
@@ -38,16 +38,29 @@ export function reasonOf(error: BrokerError): number {
   return REASON_OF[error.code];
 }
 
-/** PUBACK and PUBREC know fewer reasons (3.4.2.1): the others become "unspecified error". */
+/** PUBACK and PUBREC know fewer reasons (3.4.2.1): what they lack becomes one of theirs. */
 const ACK_REASONS: ReadonlySet<number> = new Set([
   REASON.notAuthorized,
   REASON.topicNameInvalid,
   REASON.quotaExceeded,
   REASON.implementationError,
-  REASON.payloadFormatInvalid,
 ]);
 
 export function ackReasonOf(error: BrokerError): number {
   const reason = reasonOf(error);
+  if (reason === REASON.packetTooLarge) return REASON.implementationError;
   return ACK_REASONS.has(reason) ? reason : REASON.unspecifiedError;
+}
+
+/**
+ * Refusals that the same message would always meet again. A 3.x client, which cannot be told no, gets
+ * its acknowledgement for them; without it, it would come back with the message for ever.
+ */
+export function isFinal(reason: number): boolean {
+  return (
+    reason === REASON.notAuthorized ||
+    reason === REASON.topicNameInvalid ||
+    reason === REASON.implementationError ||
+    reason === REASON.packetIdInUse
+  );
 }

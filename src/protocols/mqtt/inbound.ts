@@ -5,9 +5,9 @@
 import type { PublishSink } from '#broker';
 import type { BrokerError } from '#kit';
 import { AckLine } from './ack-line.ts';
-import { encodeAck, NO_PROPERTIES, PUBACK, PUBREC, REASON } from './codec/index.ts';
+import { encodeAck, NO_PROPERTIES, PUBACK, PUBREC } from './codec/index.ts';
 import type { Link } from './connection.ts';
-import { ackReasonOf } from './errors.ts';
+import { ackReasonOf, isFinal } from './errors.ts';
 import type { Session } from './session.ts';
 
 export class Inbound implements PublishSink {
@@ -89,9 +89,9 @@ export class Inbound implements PublishSink {
       link.output.append(encodeAck(type, packet, 5));
       return;
     }
-    // 3.x cannot say no: a message without the right to it is dropped, one that was not stored is
-    // not acknowledged, and the client sends it again after it has come back.
-    if (reason === REASON.notAuthorized) link.output.ack(type << 4, packetId);
+    // 3.x cannot say no: what would be refused again is dropped, what the disk could not take is not
+    // acknowledged, and the client sends it again after it has come back.
+    if (isFinal(reason)) link.output.ack(type << 4, packetId);
     else link.leave(reason, '');
   }
 }

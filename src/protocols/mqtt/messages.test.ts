@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import { Message, originOf, strictDotSpelling } from '#broker';
 import { Bench, publishBytes } from './client.fixture.ts';
 
 let bench: Bench;
@@ -139,7 +140,7 @@ test('the message expiry is passed on less the time that passed, rounded up [MQT
 
 test('a slow reader loses QoS 0, keeps QoS 1, and bounds memory M88 M161', async () => {
   const other = await Bench.open({ sendBytesMax: 10_000 });
-  const reader = await other.connect('reader');
+  const reader = await other.connect('reader', {}, { sendMark: 4096 });
   await reader.subscribed('q0/#', { qos: 0 });
   await reader.subscribed('q1/#', { qos: 1 });
   const writer = await other.connect('writer');
@@ -227,4 +228,75 @@ test('the QoS 1 acknowledgement waits for the disk, QoS 0 delivery does not [MQT
   const stored = bench.host.broker.streams.get('t')!.partitions[0]!;
   await writer.expect('PUBACK');
   assert.equal(stored.highWatermark, 1);
+});
+
+test('a message that is too large for its stream: 0x83 in 5.0, acknowledged and dropped in 3.1.1 M81', async () => {
+  const { broker } = bench.host;
+  broker.streams.create('small', { messageBytesMax: 10 });
+  const payload = 'x'.repeat(11);
+  const five = await bench.connect('five');
+  five.publish({ topic: 'small', payload, qos: 1, packetId: 1 });
+  assert.equal((await five.expect('PUBACK')).reason, 0x83);
+  const four = await bench.connect('four', { version: 4 });
+  four.publish({ topic: 'small', payload, qos: 2, packetId: 1 });
+  await four.expect('PUBREC');
+  four.pubrel(1);
+  await four.expect('PUBCOMP');
+  assert.equal(broker.streams.get('small')!.partitions[0]!.endOffset, 0);
+});
+
+test('a client that asks and does not read is not read any more M161', async () => {
+  const other = await Bench.open({ sendBytesMax: 10_000 });
+  const client = await other.connect('c', {}, { sendMark: 4096 });
+  client.wire.hold();
+  const pings = Buffer.alloc(2000, Buffer.from([0xc0, 0]));
+  for (let count = 0; count < 30; count++) {
+    client.send(pings);
+    await client.quiet();
+  }
+  assert.equal(client.wire.connection.paused, true);
+  assert.ok(client.wire.heldBytes < 25_000);
+  client.wire.release();
+  assert.equal((await client.quiet()).length, 30_000);
+  await other.close();
+});
+
+test('headers and fields of other protocols are shown as user properties, bytes as base64 X8 X38', async () => {
+  const { broker } = bench.host;
+  const reader = await bench.connect('reader');
+  await reader.subscribed('a.b.c');
+  const message = new Message(strictDotSpelling.parse('a.b.c'), null, originOf('amqp'));
+  message.key = Buffer.from([0xff]);
+  message.headers = [
+    { name: 'text', value: Buffer.from('é') },
+    { name: 'number', value: Buffer.from('5'), type: 'amqp:I' },
+    { name: 'bytes', value: Buffer.from([0xc3, 0x28]) },
+    { name: 'zero\0', value: Buffer.from('a\0b') },
+  ];
+  message.contentType = 'text/pl\0ain';
+  message.messageId = 'm1';
+  message.timestampMs = 1_700_000_000_000;
+  message.priority = 3;
+  broker.publish(message, broker.target(message.address, 'captured'), null, 0);
+  const got = await reader.expect('PUBLISH');
+  assert.equal(got.topic, 'a.b.c');
+  assert.equal(got.payload, '');
+  assert.deepEqual(got.properties, {
+    contentType: 'text/pl\ufffdain',
+    userProperties: [
+      ['text', 'é'],
+      ['number', '5'],
+      ['_b.t.number', 'amqp:I'],
+      ['bytes', 'wyg='],
+      ['_b.t.bytes', 'base64'],
+      ['zero\ufffd', 'YQBi'],
+      ['_b.t.zero\ufffd', 'base64'],
+      ['_b.null', '1'],
+      ['key', '/w=='],
+      ['_b.t.key', 'base64'],
+      ['message-id', 'm1'],
+      ['timestamp', '1700000000000'],
+      ['priority', '3'],
+    ],
+  });
 });

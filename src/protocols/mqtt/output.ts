@@ -43,6 +43,8 @@ export class Output {
   /** The only packet so far, when it is a whole one that others may share. */
   #single: Buffer | null = null;
   #listed = false;
+  /** The connection asked to wait; it says when that is over. */
+  full = false;
   /** What the connection held when this turn's output began, with what was sent since. */
   #pendingBefore = 0;
 
@@ -157,6 +159,6 @@ export class Output {
 
   #write(bytes: Buffer): void {
     this.#pendingBefore += bytes.length;
-    this.#connection.write(bytes);
+    if (!this.#connection.write(bytes)) this.full = true;
   }
 }
