@@ -2,6 +2,7 @@
  * Reads bodies from a file and checks them against their rows. Bodies that lie close together are
  * read with one call. Used for write-ahead files and segments alike.
  */
+import { BrokerError } from '#kit';
 import { isSystemError, type OpenFile } from './files.ts';
 import type { StoredBatch } from './log-engine.ts';
 import { baseOf, bodyBytesOf, endOf, isIntact, ROW_BYTES, readBatch } from './row-codec.ts';
@@ -52,8 +53,9 @@ async function readOrNothing(file: OpenFile, bytes: Buffer, position: number): P
   try {
     return await file.read(bytes, position);
   } catch (error) {
-    if (isSystemError(error) && error.code === 'EIO') return 0;
-    throw error;
+    if (!isSystemError(error)) throw error;
+    if (error.code === 'EIO') return 0;
+    throw new BrokerError('storage-failed', 'A file cannot be read.', {}, error);
   }
 }
 

@@ -320,6 +320,7 @@ export class Committer {
   }
 
   #runHooks(): void {
+    if (this.closed) return;
     this.#inHooks = true;
     try {
       for (const hook of this.#hooks) hook();

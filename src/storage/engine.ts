@@ -282,16 +282,20 @@ class Engine implements LogEngine, ShardHome {
 
   async #close(): Promise<void> {
     const { committer, wal, options } = this.#core;
+    const failedBefore = committer.failure;
     try {
+      wal.giveUpWhenFull();
       await this.#housekeeping.stop();
+      // What the hooks still hold goes first; then nothing more is taken, and the rest is written.
+      await committer.flushed();
       committer.closed = true;
-      if (committer.failure === null) {
-        await committer.flushed();
-        await this.#housekeeping.saveFinal();
-      }
+      await committer.flushed();
+      await this.#housekeeping.saveFinal();
     } catch (error) {
       if (!(error instanceof BrokerError)) committer.fail(error);
-      options.log.error('the engine could not save its state', { error: String(error) });
+      if (error !== failedBefore) {
+        options.log.error('the engine could not save its state', { error: String(error) });
+      }
     } finally {
       committer.closed = true;
       committer.stopTimers();

@@ -8,7 +8,7 @@ import { BrokerError, type Timer } from '#kit';
 import { captureCheckpoint } from './capture.ts';
 import { markClean, saveCheckpoint } from './checkpoint-files.ts';
 import type { EngineCore } from './engine.ts';
-import { isDiskFull } from './files.ts';
+import { isDiskFull, isSystemError } from './files.ts';
 import type { Recovered } from './recovery.ts';
 import { reorganise } from './reorganise.ts';
 import { liveBytes, planRewrite, rewrite } from './rewrite.ts';
@@ -99,8 +99,15 @@ export class Housekeeping {
   }
 
   /** Writes a checkpoint after what runs now. */
-  checkpoint(): Promise<void> {
-    return this.#run(() => this.#checkpoint());
+  async checkpoint(): Promise<void> {
+    try {
+      await this.#run(() => this.#checkpoint());
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      if (isDiskFull(error)) throw new BrokerError('storage-full', '', {}, error);
+      this.#core.committer.fail(error);
+      throw this.#core.committer.failure;
+    }
   }
 
   /** Ends the background work and lets the state owners save theirs; appends are still taken. */

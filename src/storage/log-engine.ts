@@ -121,7 +121,11 @@ export interface ShardLog {
   producers(): { producerId: number; epoch: number; lastSequence: number; lastTimeMs: number }[];
 }
 
-/** A range of one log that recovery or a read found damaged. Offsets: from inclusive, to exclusive. */
+/**
+ * A range of one log that recovery or a read found damaged. Offsets: from inclusive, to exclusive.
+ * Log -1: a file or entries (then `from` and `to` are entry sequences) of which the logs are not
+ * known; what is missing in each log is told by further ranges.
+ */
 export interface DamagedRange {
   readonly logId: number;
   readonly from: number;

@@ -52,7 +52,8 @@ export class Wal {
   #nextGeneration = 1;
   #preparing: Promise<void> | null = null;
   #firstFill: Promise<void> | null = null;
-  #spareWaiters: (() => void)[] = [];
+  #spareWaiters: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  #givingUp = false;
   #retry: Timer | null = null;
   #retryMs: number;
   #closed = false;
@@ -130,6 +131,12 @@ export class Wal {
     this.#prepare();
   }
 
+  /** From here on an entry that finds no space fails instead of waiting: the engine is stopping. */
+  giveUpWhenFull(): void {
+    this.#givingUp = true;
+    if (this.full) this.kick();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
@@ -195,7 +202,7 @@ export class Wal {
 
   #spareReady(): Promise<void> {
     this.#prepare();
-    return new Promise((resolve) => this.#spareWaiters.push(resolve));
+    return new Promise((resolve, reject) => this.#spareWaiters.push({ resolve, reject }));
   }
 
   #prepare(): void {
@@ -207,7 +214,7 @@ export class Wal {
       },
       (error: unknown) => {
         this.#preparing = null;
-        if (isDiskFull(error)) this.#missing();
+        if (isDiskFull(error)) this.#missing(error);
         else if (!this.#closed) this.#parts.onFailed(error);
       },
     );
@@ -218,11 +225,14 @@ export class Wal {
     this.#setFull(false);
     const waiters = this.#spareWaiters;
     this.#spareWaiters = [];
-    for (const waiter of waiters) waiter();
+    for (const waiter of waiters) waiter.resolve();
   }
 
-  #missing(): void {
+  #missing(error: unknown): void {
     this.#setFull(true);
+    if (this.#givingUp) {
+      for (const waiter of this.#spareWaiters.splice(0)) waiter.reject(error);
+    }
     if (this.#closed) return;
     this.#retry = this.#parts.timers.after(this.#retryMs, () => this.kick());
     this.#retryMs = Math.min(this.#retryMs * 2, this.#parts.limits.fullRetryMsMax);
