@@ -2,14 +2,14 @@
 import { BrokerError } from '#kit';
 import type { Json, JsonObject } from './exchange.ts';
 
-export interface FieldTypes {
+interface FieldTypes {
   readonly text: string;
   readonly integer: number;
   readonly boolean: boolean;
   readonly texts: readonly string[];
   readonly map: Readonly<Record<string, string>>;
 }
-export type FieldType = keyof FieldTypes;
+type FieldType = keyof FieldTypes;
 
 /** Fields by name; a `?` at the end marks one that may be left out. */
 export type FieldRows = Readonly<Record<string, FieldType | `${FieldType}?`>>;

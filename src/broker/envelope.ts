@@ -11,7 +11,7 @@ import { signedSize, writeSigned } from '#kit';
 import { Address, addressOfText } from './address.ts';
 import { ENVELOPE_PREFIX, type Header, type Message, NO_HEADERS, TYPE_PREFIX } from './message.ts';
 
-export const ENVELOPE_NAME = '_b.e';
+const ENVELOPE_NAME = '_b.e';
 const ENVELOPE_BYTES = 9;
 const VERSION = 1;
 /** User headers whose names would look like ours are stored behind this. */

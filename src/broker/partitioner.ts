@@ -5,7 +5,7 @@ const M = 0x5bd1e995;
 const R = 24;
 
 /** 32-bit murmur2 of Kafka's default partitioner (Austin Appleby's MurmurHash2, little endian). */
-export function murmur2(bytes: Uint8Array): number {
+function murmur2(bytes: Uint8Array): number {
   const { length } = bytes;
   let hash = SEED ^ length;
   let at = 0;

@@ -20,7 +20,7 @@ export interface Item {
   readonly meta: number;
 }
 
-export interface Lane {
+interface Lane {
   readonly acks: AckState;
   /** Messages that can be taken now. */
   readonly ready: number;

@@ -8,7 +8,7 @@ import { storedHeaders } from './envelope.ts';
 import type { Header, Message } from './message.ts';
 import { NO_HEADERS } from './message.ts';
 
-export const BATCH_HEADER_BYTES = 61;
+const BATCH_HEADER_BYTES = 61;
 const AT_LENGTH = 8;
 const AT_EPOCH = 12;
 const AT_MAGIC = 16;

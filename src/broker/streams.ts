@@ -1,7 +1,7 @@
 /** The streams of this server: making, finding, changing and removing them. */
 import { createHash, randomUUID } from 'node:crypto';
 import { BrokerError, type Clock, type Random } from '#kit';
-import type { Durability, LogEngine } from '#storage';
+import type { LogEngine } from '#storage';
 import type { Definitions, Json } from './definitions.ts';
 import { Partition, type PartitionHost } from './partition.ts';
 import { newLogId, slotOfName } from './slot.ts';
@@ -224,11 +224,9 @@ function checkPartitions(count: number): void {
 }
 
 /** A name in the safe alphabet: itself, or its safe characters with a hash of the whole. */
-export function safeNameOf(name: string): string {
+function safeNameOf(name: string): string {
   if (SAFE_NAME.test(name) && name !== '.' && name !== '..') return name;
   const readable = name.replace(/[^a-zA-Z0-9._-]/g, '_').slice(0, SAFE_PREFIX_CHARS);
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 16);
   return `${readable}-${hash}`;
 }
-
-export const DURABILITIES: readonly Durability[] = ['memory', 'async', 'fsync'];

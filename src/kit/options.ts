@@ -4,7 +4,7 @@
  * (`--<section>-<key>`). Kebab-case everywhere; rows are declared by the rooms, read by `server/`.
  */
 
-export type OptionType = 'boolean' | 'integer' | 'text' | 'list' | 'bytes' | 'duration';
+type OptionType = 'boolean' | 'integer' | 'text' | 'list' | 'bytes' | 'duration';
 
 interface Row<T extends OptionType, V> {
   readonly type: T;

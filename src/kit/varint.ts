@@ -5,7 +5,7 @@
  */
 import { ProtocolError } from './errors.ts';
 
-export const VARINT_BYTES_MAX = 10;
+const VARINT_BYTES_MAX = 10;
 
 /** Number of bytes that `writeUnsigned` takes for a value in 0 … 2^53. */
 export function unsignedSize(value: number): number {

@@ -6,7 +6,7 @@
 import { crc32c } from '#kit';
 import { KAFKA } from './error-codes.ts';
 
-export const BATCH_HEADER_BYTES = 61;
+const BATCH_HEADER_BYTES = 61;
 
 const MAGIC_AT = 16;
 const CRC_AT = 17;

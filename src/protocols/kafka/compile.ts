@@ -69,7 +69,7 @@ function sizedMethod(type: string, mayBeNull: boolean, { flexible }: Level): str
 }
 
 /** Bytes that one element takes at least: the cap on array lengths (K8). Never 0. */
-export function bytesMin(of: Rows | string, level: Level): number {
+function bytesMin(of: Rows | string, level: Level): number {
   if (typeof of === 'string') return SIZES[of] ?? prefixBytes(of, level);
   let size = level.flexible ? 1 : 0;
   for (const row of of) {

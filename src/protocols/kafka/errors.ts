@@ -2,7 +2,7 @@
 import { type BrokerError, ERRORS, type ErrorCode } from '#kit';
 import { KAFKA } from './error-codes.ts';
 
-export const WIRE_CODES: Readonly<Record<ErrorCode, number>> = {
+const WIRE_CODES: Readonly<Record<ErrorCode, number>> = {
   malformed: KAFKA.INVALID_REQUEST,
   'not-supported': KAFKA.UNSUPPORTED_VERSION,
   'invalid-argument': KAFKA.INVALID_REQUEST,

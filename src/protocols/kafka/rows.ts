@@ -3,7 +3,7 @@
  * a Kafka message; `compile.ts` turns rows into readers and writers per version. Nothing runs here.
  */
 
-export type ScalarName =
+type ScalarName =
   | 'bool'
   | 'int8'
   | 'int16'

@@ -24,7 +24,7 @@ export interface JoinRequest {
   entered?(memberId: string): void;
 }
 
-export interface JoinedMember {
+interface JoinedMember {
   readonly memberId: string;
   readonly groupInstanceId: string | null;
   readonly metadata: Buffer;
