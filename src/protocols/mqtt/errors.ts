@@ -3,7 +3,7 @@ import { type BrokerError, type ErrorCode, ProtocolError } from '#kit';
 import { REASON } from './codec/index.ts';
 
 /** Version 5 reason codes; CONNACK of 3.x takes its return code from the reason's own row. */
-export const REASON_OF: Readonly<Record<ErrorCode, number>> = {
+const REASON_OF: Readonly<Record<ErrorCode, number>> = {
   malformed: REASON.malformedPacket,
   'not-supported': REASON.implementationError,
   'invalid-argument': REASON.protocolError,
@@ -53,8 +53,8 @@ export function ackReasonOf(error: BrokerError): number {
 }
 
 /**
- * Refusals that the same message would always meet again. A 3.x client, which cannot be told no, gets
- * its acknowledgement for them; without it, it would come back with the message for ever.
+ * Refusals that the same message would always meet again. A 3.x client, which cannot be told no,
+ * gets its acknowledgement for them; without it, it would come back with the message for ever.
  */
 export function isFinal(reason: number): boolean {
   return (

@@ -89,8 +89,8 @@ export class Inbound implements PublishSink {
       link.output.append(encodeAck(type, packet, 5));
       return;
     }
-    // 3.x cannot say no: what would be refused again is dropped, what the disk could not take is not
-    // acknowledged, and the client sends it again after it has come back.
+    // 3.x cannot say no: what would be refused again is dropped, what the disk could not take is
+    // not acknowledged, and the client sends it again after it has come back.
     if (isFinal(reason)) link.output.ack(type << 4, packetId);
     else link.leave(reason, '');
   }

@@ -18,7 +18,7 @@ import {
   type UserProperty,
 } from './codec/index.ts';
 
-export const MQTT_ORIGIN: number = originOf('mqtt');
+const MQTT_ORIGIN: number = originOf('mqtt');
 
 const native = new PacketWriter();
 

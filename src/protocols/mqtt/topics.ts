@@ -7,7 +7,7 @@ const SLASH = 0x2f;
 const PLUS = 0x2b;
 const HASH = 0x23;
 
-export function topicInvalid(field: string, at: number, detail: string): ProtocolError {
+function topicInvalid(field: string, at: number, detail: string): ProtocolError {
   return new ProtocolError(field, at, detail, REASON.topicNameInvalid);
 }
 

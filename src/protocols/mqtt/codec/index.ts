@@ -20,7 +20,6 @@ export {
   encodeDisconnect,
   PINGREQ_BYTES,
   PINGRESP_BYTES,
-  type ReasonPacket,
 } from './disconnect.ts';
 export { Framer } from './framer.ts';
 export { checkHeader } from './header.ts';
@@ -42,13 +41,11 @@ export {
   encodePublishFilled,
   INLINE_BYTES_MAX,
   NO_PAYLOAD,
-  type PublishFields,
   PublishPacket,
 } from './publish.ts';
-export { checkText, malformed, PacketReader, protocolError } from './reader.ts';
-export { connackReturnCode, REASON, reasonSentence } from './reason-codes.ts';
+export { malformed, PacketReader, protocolError } from './reader.ts';
+export { REASON, reasonSentence } from './reason-codes.ts';
 export {
-  type CodesPacket,
   decodeCodes,
   decodeSubscribe,
   decodeUnsubscribe,
@@ -57,15 +54,9 @@ export {
   encodeUnsuback,
   encodeUnsubscribe,
   type FilterRequest,
-  type SubscribePacket,
-  type SubscriptionOptions,
-  type UnsubscribePacket,
 } from './subscribe.ts';
 export type { Version } from './version.ts';
 export {
   PacketWriter,
   properties as propertyScratch,
-  VARINT_MAX,
-  varintSize,
-  writeVarint,
 } from './writer.ts';

@@ -110,7 +110,7 @@ export class PacketReader {
   }
 }
 
-export function checkText(bytes: Buffer, field: string, at: number): void {
+function checkText(bytes: Buffer, field: string, at: number): void {
   // isUtf8 refuses surrogates too [MQTT-1.5.4-1].
   if (!isUtf8(bytes)) throw malformed(field, at, 'is not well-formed UTF-8');
   const zero = bytes.indexOf(0);

@@ -5,7 +5,7 @@ import { malformed, type PacketReader, protocolError } from './reader.ts';
 import type { Version } from './version.ts';
 import { body } from './writer.ts';
 
-export interface SubscriptionOptions {
+interface SubscriptionOptions {
   readonly qos: 0 | 1 | 2;
   readonly noLocal: boolean;
   readonly retainAsPublished: boolean;

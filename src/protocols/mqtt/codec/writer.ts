@@ -4,7 +4,7 @@
  */
 import { assert } from '#kit';
 
-export const VARINT_MAX = 268_435_455;
+const VARINT_MAX = 268_435_455;
 
 export function varintSize(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : 4;
