@@ -282,7 +282,7 @@ test('a torn entry is cut, counted, and not called damage', async () => {
     log.append(dataBatch('torn', 6_000), factsOf(), () => assert.fail('never acknowledged'));
     await time.advance(2);
     disk.latencyMs = 0;
-    disk.survival = 0.8;
+    disk.survival = 0.5;
     disk.crash();
     time.kill();
     const again = await open();
@@ -290,7 +290,7 @@ test('a torn entry is cut, counted, and not called damage', async () => {
     assert.deepEqual((await time.until(readAll(again.open(1, 'fsync')))).map(textOf), ['whole']);
     if (again.report.tornBytes > 6_000) torn++;
   }
-  assert.ok(torn > 6, `${torn} of 12 left their header behind`);
+  assert.ok(torn >= 3, `${torn} of 12 left their header behind`);
 });
 
 test('a second engine on the same directory is refused', async () => {
