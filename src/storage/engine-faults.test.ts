@@ -53,7 +53,7 @@ async function survey(time: VirtualTime, log: ShardLog) {
 }
 
 /** A disk with segments, full and part-filled write-ahead files, two checkpoints, after a kill. */
-async function storedDisk(how: 'kill' | 'close') {
+async function storedDisk(how: 'kill' | 'close', trimTo = 0) {
   const { time, disk, open } = rig({ walFileBytes: 8_192, entryBytesMax: 4_096 });
   const engine = await open();
   for (let n = 0; n < 60; n++) {
@@ -62,6 +62,7 @@ async function storedDisk(how: 'kill' | 'close') {
     }
     await time.advance(n % 10 === 0 ? 20 : 1);
   }
+  if (trimTo > 0) engine.open(LOGS[1]!, 'fsync').trim(trimTo);
   await time.advance(100);
   if (how === 'close') await time.until(engine.close());
   else disk.kill();
@@ -238,19 +239,24 @@ test('a disk that is full at the start still serves reads', async () => {
   assert.deepEqual((await time.until(readAll(again.open(1, 'fsync')))).map(textOf), ['kept']);
 });
 
-test('both checkpoints gone: heads come back from segments and write-ahead files, with a report', async () => {
-  const { time, disk, open } = await storedDisk('kill');
-  for (const name of ['a', 'b']) disk.flip(`data/checkpoint-${name}`, 20, 1);
-  const engine = await open();
-  assert.equal(engine.report.damaged.length, 2);
-  for (const id of LOGS) {
-    const texts = (await time.until(readAll(engine.open(id, 'fsync')))).map(textOf);
-    assert.deepEqual(
-      texts,
-      Array.from({ length: 60 }, (_, n) => `${id}/${n}`),
-    );
-  }
-});
+for (const trimTo of [0, 30, 57, 60]) {
+  test(`without checkpoints heads come back from segments, with a report (trim ${trimTo})`, async () => {
+    const { time, disk, open } = await storedDisk('kill', trimTo);
+    for (const name of ['a', 'b']) disk.flip(`data/checkpoint-${name}`, 20, 1);
+    const engine = await open();
+    assert.equal(engine.report.damaged.length, 2);
+    for (const id of LOGS) {
+      const log = engine.open(id, 'fsync');
+      const from = id === LOGS[1] ? trimTo : 0;
+      const texts = (await time.until(readAll(log))).map(textOf);
+      assert.deepEqual(
+        texts,
+        Array.from({ length: 60 - from }, (_, n) => `${id}/${n + from}`),
+      );
+      assert.deepEqual([log.startOffset, log.endOffset], [from, 60]);
+    }
+  });
+}
 
 test('older entries in a recycled file are not taken for new ones', async () => {
   const { time, disk, open } = rig({ walFileBytes: 8_192, entryBytesMax: 4_096 });

@@ -67,6 +67,7 @@ export async function recover(core: EngineCore): Promise<Recovered> {
   await replay.run(live);
   if (replay.tornBytes > 0) log.warn('a torn tail was cut', { bytes: replay.tornBytes });
   damaged.push(...replay.damaged);
+  if (checkpoint === null) closeTrimmed(core);
   // Looking at every log costs time: only when something is known to be missing.
   if (damaged.length > 0) damaged.push(...findGaps(core));
   // A killed process leaves writes in the system's cache. What is served from now on must survive
@@ -117,7 +118,8 @@ async function rebuild(core: EngineCore, segments: readonly Segment[]): Promise<
       }
       const log = core.logs.get(id) ?? core.makeLog(id);
       log.startOffset = Math.max(log.startOffset, runLogStart(directory, run));
-      log.endOffset = Math.max(log.endOffset, runEnd(directory, run), log.startOffset);
+      if (runRowCount(directory, run) === 0) continue;
+      log.endOffset = Math.max(log.endOffset, runEnd(directory, run));
       log.highWatermark = log.endOffset;
       for await (const rows of core.store.blocks(segment, run)) {
         for (let at = 0; at < rows.length; at += ROW_BYTES) {
@@ -125,6 +127,14 @@ async function rebuild(core: EngineCore, segments: readonly Segment[]): Promise<
         }
       }
     }
+  }
+}
+
+/** Logs that were trimmed beyond all that is left of them end where they start. */
+function closeTrimmed(core: EngineCore): void {
+  for (const log of core.logs.values()) {
+    log.endOffset = Math.max(log.endOffset, log.startOffset);
+    log.highWatermark = log.endOffset;
   }
 }
 

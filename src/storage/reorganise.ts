@@ -29,7 +29,7 @@ export async function reorganise(core: EngineCore, wal: WalFile): Promise<Segmen
     for (const id of [...plan.keys()].sort((a, b) => a - b)) {
       await copyRun(core, wal, writer, plan.get(id)!);
       const log = core.logs.get(id);
-      await writer.endRun(id, log?.startOffset ?? 0, log?.highWatermark ?? 0, log === undefined);
+      await writer.endRun(id, log?.startOffset ?? 0, log === undefined);
     }
     core.instruments.reorganised.add(writer.position);
     const { generation } = wal;

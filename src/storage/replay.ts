@@ -234,7 +234,9 @@ export class Replay {
       this.#damage(id, base, endOf(rows, at), path, 'two batches claim these offsets');
       return;
     }
-    if (base > log.endOffset) this.#damage(id, log.endOffset, base, path, 'index rows are lost');
+    // Without a checkpoint a log's start may be known before its batches are.
+    const next = Math.max(log.endOffset, log.startOffset);
+    if (base > next) this.#damage(id, next, base, path, 'index rows are lost');
     log.endOffset = endOf(rows, at);
     log.highWatermark = log.endOffset;
     log.remember(readFacts(rows, at), base, appendTimeOf(rows, at));

@@ -73,7 +73,7 @@ export async function rewrite(
         if (run >= 0) await copyRun(core, store, writer, source, run, log.startOffset);
       }
       if (!writer.runHasBatches) continue;
-      await writer.endRun(id, log.startOffset, log.highWatermark, false);
+      await writer.endRun(id, log.startOffset, false);
     }
     core.instruments.reorganised.add(writer.position);
     const [from, to] = [sources[0]!.name.from, sources.at(-1)!.name.to];

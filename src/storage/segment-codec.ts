@@ -10,13 +10,13 @@
  *   0 log i64          8 first offset i64   16 end offset i64
  *  24 min time i64    32 max time i64       40 position of bodies i64   48 bytes of bodies i64
  *  56 position of rows i64   64 row count u32   68 flags u32
- *  72 start of the log i64   80 end of the log i64   88 reserved u32   92 CRC-32C u32
+ *  72 start of the log i64   80 reserved      92 CRC-32C u32
  * trailer
  *   0 magic u32   4 version u32   8 generation from u32   12 to u32   16 rewritten u32
  *  20 directory rows u32   24 directory position i64   32 last sequence i64   40 …   60 CRC-32C u32
  * ```
- * A directory row without index rows only says where a log starts and ends, or that it was removed:
- * recovery without a checkpoint needs to know.
+ * A directory row without index rows only says where a log starts, or that it was removed: recovery
+ * without a checkpoint needs to know.
  */
 import type { SegmentName } from './checkpoint-codec.ts';
 import { readInt64, writeInt64 } from './int64.ts';
@@ -43,7 +43,6 @@ export interface Run {
   readonly rowCount: number;
   readonly removed: boolean;
   readonly logStart: number;
-  readonly logEnd: number;
 }
 
 export function encodeRun(run: Run): Buffer {
@@ -59,7 +58,6 @@ export function encodeRun(run: Run): Buffer {
   bytes.writeUInt32BE(run.rowCount, 64);
   bytes.writeUInt32BE(run.removed ? FLAG_REMOVED : 0, 68);
   writeInt64(bytes, 72, run.logStart);
-  writeInt64(bytes, 80, run.logEnd);
   sealRecord(bytes);
   return bytes;
 }
@@ -84,8 +82,6 @@ export const runIsRemoved = (directory: Buffer, index: number): boolean =>
   (directory.readUInt32BE(index * RUN_BYTES + 68) & FLAG_REMOVED) !== 0;
 export const runLogStart = (directory: Buffer, index: number): number =>
   readInt64(directory, index * RUN_BYTES + 72);
-export const runLogEnd = (directory: Buffer, index: number): number =>
-  readInt64(directory, index * RUN_BYTES + 80);
 
 export interface SegmentTrailer {
   readonly name: SegmentName;

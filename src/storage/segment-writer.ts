@@ -2,15 +2,7 @@
 import type { SegmentName } from './checkpoint-codec.ts';
 import type { Files, OpenFile } from './files.ts';
 import { Gather } from './gather.ts';
-import {
-  baseOf,
-  bodyBytesOf,
-  countOf,
-  markDamaged,
-  maxTimeOf,
-  moveRow,
-  ROW_BYTES,
-} from './row-codec.ts';
+import { baseOf, countOf, markDamaged, maxTimeOf, moveRow, ROW_BYTES } from './row-codec.ts';
 import { Segment } from './segment.ts';
 import { encodeRun, encodeSegmentTrailer, segmentFileName } from './segment-codec.ts';
 
@@ -66,21 +58,21 @@ export class SegmentWriter {
     return this.#rowCount > 0;
   }
 
-  /** Ends the run of a log. Without batches it only records where the log starts and ends. */
-  async endRun(log: number, logStart: number, logEnd: number, removed: boolean): Promise<void> {
+  /** Ends the run of a log. Without batches it only records where the log starts. */
+  async endRun(log: number, logStart: number, removed: boolean): Promise<void> {
     const rows = this.#rows.subarray(0, this.#rowCount * ROW_BYTES);
     const last = rows.length - ROW_BYTES;
     const run = {
       log,
-      firstOffset: rows.length === 0 ? logEnd : baseOf(rows, 0),
-      endOffset: rows.length === 0 ? logEnd : baseOf(rows, last) + countOf(rows, last),
+      firstOffset: rows.length === 0 ? logStart : baseOf(rows, 0),
+      endOffset: rows.length === 0 ? logStart : baseOf(rows, last) + countOf(rows, last),
       minTimeMs: this.#minTimeMs,
       maxTimeMs: this.#maxTimeMs,
       bodiesAt: this.#bodiesAt,
       bodyBytes: this.position - this.#bodiesAt,
       rowsAt: this.position,
       rowCount: this.#rowCount,
-      ...{ removed, logStart, logEnd },
+      ...{ removed, logStart },
     };
     this.#directory.push(encodeRun(run));
     await this.#put(Buffer.from(rows));
@@ -123,9 +115,4 @@ export class SegmentWriter {
     this.#gather.reset();
     this.#buffered = 0;
   }
-}
-
-/** Bytes that a batch takes in a segment. */
-export function batchBytes(rows: Buffer, at: number): number {
-  return bodyBytesOf(rows, at) + ROW_BYTES;
 }
