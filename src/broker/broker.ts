@@ -230,7 +230,8 @@ export class Broker {
     if (partition?.full) partition.seal();
     this.#deliver(message, plan, routes);
     if (partition === null) sink?.published(token, null);
-    return plan.interest + queues.length + (partition === null ? 0 : 1);
+    const without = routes === null ? 0 : routes.groupsWithout;
+    return plan.interest - without + queues.length + (partition === null ? 0 : 1);
   }
 
   /**
@@ -351,7 +352,10 @@ export class Broker {
     }
     for (const { members, alias } of plan.groups) {
       const subscription = this.#interest.pick(members, message);
-      if (subscription === null) continue;
+      if (subscription === null) {
+        routes.groupsWithout++;
+        continue;
+      }
       const match = { subscription, alias };
       if (subscription.subscriber !== undefined) routes.groupMatches.push(match);
       const { queue } = subscription;
@@ -402,6 +406,8 @@ class QueueRoutes {
   readonly metas: number[] = [];
   readonly groupMatches: { subscription: Subscription; alias: boolean }[] = [];
   durable = false;
+  /** Groups of which no member accepts the message. */
+  groupsWithout = 0;
   readonly #partition: Partition | null;
 
   constructor(partition: Partition | null) {

@@ -140,6 +140,65 @@ test('a frame stays readable while later chunks are pushed N8', () => {
   assert.equal(parser.next(), false);
 });
 
+test('a line that is the one before it is known again, and only then N8 N9', () => {
+  const block = 'NATS/1.0\r\n\r\n';
+  const frames = [
+    ['PUB a.b 3', 'one', false],
+    ['PUB a.b 3', 'two', true],
+    ['PUB a.b 3', '\r\nP', true],
+    ['PUB a.b 4', 'four', false],
+    ['PUB a.c 4', 'five', false],
+    ['PUB a.c  4', 'five', false],
+    ['pub a.c  4', 'five', false],
+    ['pub a.c  4', 'five', true],
+    ['PUB a.b re 0', '', false],
+    ['PUB a.b re 0', '', true],
+    [`HPUB a 12 13`, `${block}x`, false],
+    [`HPUB a 12 13`, `${block}y`, true],
+    [`HPUB a 12 13`, `${block}z`, true],
+    ['PING', null, false],
+    ['HPUB a 12 13', `${block}z`, false],
+  ] as const;
+
+  const texts = frames.map(([line, body]) => `${line}\r\n${body === null ? '' : `${body}\r\n`}`);
+  const bytes = Buffer.from(texts.join(''));
+  const parser = new Parser('client', LIMITS);
+  parser.push(bytes);
+  for (const [line, body, repeated] of frames) {
+    assert.ok(parser.next());
+    assert.equal(parser.repeated, repeated, `${line} ${body}`);
+    assert.equal(parser.body.toString(), body ?? '');
+    assert.equal(parser.payload.toString(), (body ?? '').slice(parser.headerSize));
+    const words = line.split(/ +/).slice(1);
+    assert.deepEqual(
+      words.map((_, word) => parser.text(word)),
+      words,
+    );
+  }
+  // Whatever is cut out of the stream, the frames are those of a parser that sees each line alone.
+  const alone = texts.flatMap((text) => readAll(new Parser('client', LIMITS), [Buffer.from(text)]));
+  for (let from = 0; from <= bytes.length; from++) {
+    for (let to = from; to <= bytes.length; to++) {
+      const chunks = [bytes.subarray(0, from), bytes.subarray(from, to), bytes.subarray(to)];
+      assert.deepEqual(readAll(new Parser('client', LIMITS), chunks), alone, `${from} ${to}`);
+    }
+  }
+});
+
+test('a repeated line does not make up for a body that is too long or a frame that is cut N8 N11', () => {
+  const line = 'PUB a 2\r\n';
+  for (const [rest, frames, fault] of [
+    ['ab\r\n', 2, ''],
+    ['abc\r\n', 1, String(FAULT.parser)],
+    ['ab\r', 1, ''],
+    ['ab', 1, ''],
+    ['', 1, ''],
+  ] as const) {
+    const read = readSafely('client', [Buffer.from(`${line}xy\r\n${line}${rest}`)]);
+    assert.deepEqual([read.frames.length, read.fault], [frames, fault], JSON.stringify(rest));
+  }
+});
+
 test('every truncation gives the frames that are whole, and asks for more N8', () => {
   for (const [name, speaker, bytes] of streams()) {
     const whole = readAll(new Parser(speaker, LIMITS), [bytes]);

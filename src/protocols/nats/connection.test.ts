@@ -123,6 +123,45 @@ test('one member of a queue group gets each message, plain subscriptions all of 
   assert.equal((await said(plain)).split('MSG').length - 1, 600);
 });
 
+test('a queue group never chooses the connection that publishes without echo N7 N18 N20', async () => {
+  const instance = rig.open();
+  const quiet = await ready(
+    instance,
+    'CONNECT {"verbose":false,"echo":false,"headers":true,"no_responders":true}\r\n',
+  );
+  const other = await ready(instance);
+  quiet.send('SUB g workers 1\r\nSUB in 2\r\n');
+  // Alone in the group: nobody is there to answer.
+  quiet.send('PUB g in 1\r\nx\r\n');
+  assert.equal(await said(quiet), 'HMSG in 2 16 16\r\nNATS/1.0 503\r\n\r\n\r\n');
+  other.send('SUB g workers 1\r\n');
+  quiet.send('PUB g in 1\r\nx\r\n'.repeat(100));
+  assert.equal(await said(other), 'MSG g 1 in 1\r\nx\r\n'.repeat(100));
+  assert.equal(await said(quiet), '');
+  other.send('PUB g 1\r\ny\r\n'.repeat(100));
+  const shares = [await said(quiet), await said(other)].map((text) => text.split('MSG').length - 1);
+  assert.equal(shares[0]! + shares[1]!, 100);
+  assert.ok(shares[0]! > 20 && shares[1]! > 20, `shares ${shares}`);
+});
+
+test('what nobody takes is counted, and the next message finds who came meanwhile N9 N20', async () => {
+  const instance = rig.open();
+  const [writer, reader] = [await ready(instance), await ready(instance)];
+  const frame = 'PUB meanwhile 1\r\nx\r\n';
+  writer.send(frame.repeat(3));
+  reader.send('SUB meanwhile 1\r\n');
+  writer.send(frame.repeat(2));
+  assert.equal(await said(reader), 'MSG meanwhile 1 1\r\nx\r\n'.repeat(2));
+  reader.send('UNSUB 1\r\n');
+  writer.send(frame);
+  const stream = rig.host.broker.streams.create('meanwhile');
+  writer.send(frame.repeat(2));
+  while (stream.partitions[0]!.highWatermark < 2) await turn();
+  assert.equal(stream.partitions[0]!.endOffset, 2);
+  const [row] = [...instance.list!('connections')];
+  assert.equal(row!['messagesIn'], 8);
+});
+
 test('a request that nobody serves is answered with 503 on its reply subject N20', async () => {
   const client = await ready(rig.open());
   client.send('SUB _INBOX.abc.* 7\r\nPUB nobody.home _INBOX.abc.1 2\r\nhi\r\n');

@@ -146,6 +146,11 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     if (this.outbox.full) this.#behind(message);
   }
 
+  /** A queue group chooses another member than the publisher itself, or one that is leaving. */
+  accepts(message: Message): boolean {
+    return this.state !== 'leaving' && (message.source !== this || this.options.echo);
+  }
+
   /** Answers in verbose mode [N5]. */
   ok(): void {
     if (this.options.verbose) this.outbox.control(OK);

@@ -2,10 +2,13 @@
  * Bytes -> whole frames of the NATS protocol, for either direction. No I/O, no clock, no meaning.
  *
  * The parser is its own frame: after `next()` answered true, the fields describe the frame, and
- * they stay valid until the next call of `next()`. Nothing is allocated per frame but the view on
- * its body, and bodies are cut out of the chunk that was read; only what a chunk boundary cut in
- * two is joined by copying. `push()` takes bytes at any time, also while a frame is still in use,
- * so a reader may stop after any frame and go on later.
+ * they stay valid until the next call of `next()`. Nothing is allocated per frame; a body becomes a
+ * view on the chunk that was read when it is asked for, and only what a chunk boundary cut in two is
+ * joined by copying. `push()` takes bytes at any time, also while a frame is still in use, so a
+ * reader may stop after any frame and go on later.
+ *
+ * Publishers repeat themselves: a control line that is, byte for byte, the one before it in the same
+ * chunk is not read again.
  */
 import { ProtocolError } from '#kit';
 import { isVerb, mayBecomeVerb, VERBS, type Verb, verbKey, verbsBy, WORDS_MAX } from './verbs.ts';
@@ -36,23 +39,34 @@ export class Parser {
   line: Buffer = EMPTY;
   /** Number of words behind the verb; for verbs with `rest` 0 or 1. */
   words = 0;
-  /** Header block and body together; `headerSize` bytes of it are the header block. */
-  body: Buffer = EMPTY;
+  /** Size of the header block and the body together; `headerSize` bytes of it are the block. */
+  bodySize = 0;
   headerSize = 0;
+  /** The control line is the same, byte for byte, as that of the frame before. */
+  repeated = false;
 
   readonly #table: ReadonlyMap<number, Verb>;
   readonly #limits: ParserLimits;
-  /** Where the words begin and end in `line`: two numbers each. */
+  /** Where the control line begins in `line`. */
+  #lineAt = 0;
+  /** Where the words begin and end, counted from there: two numbers each. */
   readonly #spans: number[] = new Array<number>(2 * WORDS_MAX).fill(0);
+  /** What holds the body, and where it begins. */
+  #bodyIn: Buffer = EMPTY;
+  #bodyAt = 0;
   #chunk: Buffer = EMPTY;
   #at = 0;
+  /**
+   * Bytes of the last control line, line end included, when that line and its body were whole in
+   * `#chunk`; else 0. While it is above 0, `#at` is at the beginning of a frame.
+   */
+  #lastLineBytes = 0;
   /** Chunks that came while `#chunk` was still in use. */
   #waiting: Buffer[] = [];
   /** The start of a control line whose end has not come. */
   #partial: Buffer | null = null;
   /** Bytes that the body and its line end still lack; 0 outside a body. */
   #missing = 0;
-  #bodySize = 0;
   /** What came so far of a body that a chunk boundary cut; grows by doubling, with what came. */
   #gathered: Buffer = EMPTY;
   #gatheredBytes = 0;
@@ -67,17 +81,33 @@ export class Parser {
     if (this.#at === this.#chunk.length && this.#waiting.length === 0) {
       this.#chunk = chunk;
       this.#at = 0;
+      this.#lastLineBytes = 0;
     } else {
       this.#waiting.push(chunk);
     }
   }
 
   from(word: number): number {
-    return this.#spans[2 * word]!;
+    return this.#lineAt + this.#spans[2 * word]!;
   }
 
   to(word: number): number {
-    return this.#spans[2 * word + 1]!;
+    return this.#lineAt + this.#spans[2 * word + 1]!;
+  }
+
+  /** Header block and body together: a new view on the bytes that were read. */
+  get body(): Buffer {
+    return this.#part(0, this.bodySize);
+  }
+
+  /** The header block alone. */
+  get headerBlock(): Buffer {
+    return this.#part(0, this.headerSize);
+  }
+
+  /** The body without its header block. */
+  get payload(): Buffer {
+    return this.#part(this.headerSize, this.bodySize);
   }
 
   /** Copies a word out as text. For what is rare. */
@@ -110,6 +140,8 @@ export class Parser {
    * then.
    */
   next(): boolean {
+    if (this.#lastLineBytes > 0 && this.#takeRepeated()) return true;
+    this.repeated = false;
     for (;;) {
       if (this.#at === this.#chunk.length && !this.#advance()) return false;
       if (this.#missing > 0) {
@@ -122,12 +154,40 @@ export class Parser {
     }
   }
 
+  #part(from: number, to: number): Buffer {
+    if (from === to) return EMPTY;
+    return this.#bodyIn.subarray(this.#bodyAt + from, this.#bodyAt + to);
+  }
+
+  /**
+   * Takes a frame whose control line is that of the last frame again, when all of it is in the
+   * chunk: its words and sizes are known. False leaves everything as it is.
+   */
+  #takeRepeated(): boolean {
+    const chunk = this.#chunk;
+    const start = this.#at;
+    const bodyAt = start + this.#lastLineBytes;
+    const end = bodyAt + this.bodySize;
+    if (end + 2 > chunk.length) return false;
+    // From the end: lines of one verb differ there.
+    for (let last = this.#bodyAt - 1, at = bodyAt - 1; at >= start; at--, last--) {
+      if (chunk[at] !== chunk[last]) return false;
+    }
+    if (chunk[end] !== CR || chunk[end + 1] !== LF) this.#badEnd();
+    this.#lineAt = start;
+    this.#bodyAt = bodyAt;
+    this.#at = end + 2;
+    this.repeated = true;
+    return true;
+  }
+
   /**
    * Moves on to the next waiting chunk; lets go of the last one, so that an idle parser is small.
    */
   #advance(): boolean {
     const chunk = this.#waiting.shift();
     this.#at = 0;
+    this.#lastLineBytes = 0;
     if (chunk !== undefined) {
       this.#chunk = chunk;
       return true;
@@ -135,7 +195,8 @@ export class Parser {
     this.#chunk = EMPTY;
     if (this.#missing === 0) {
       this.line = EMPTY;
-      this.body = EMPTY;
+      this.#bodyIn = EMPTY;
+      this.bodySize = 0;
     }
     return false;
   }
@@ -147,6 +208,7 @@ export class Parser {
   #cutLine(bytes: Buffer, start: number): boolean {
     const spans = this.#spans;
     const end = bytes.length;
+    this.#lastLineBytes = 0;
     let at = start;
     while (at < end && bytes[at]! > SPACE) at++;
     const verbEnd = at;
@@ -164,8 +226,8 @@ export class Parser {
       }
       if (wordFrom >= 0) {
         if (words < WORDS_MAX) {
-          spans[2 * words] = wordFrom;
-          spans[2 * words + 1] = at;
+          spans[2 * words] = wordFrom - start;
+          spans[2 * words + 1] = at - start;
         }
         words++;
         wordFrom = -1;
@@ -173,9 +235,10 @@ export class Parser {
       if (byte === LF) {
         this.#lineLimit(start, verbEnd, at);
         this.line = bytes;
+        this.#lineAt = start;
         this.words = words;
         if (bytes === this.#chunk) this.#at = at + 1;
-        this.#readLine(start, verbEnd, at);
+        this.#readLine(verbEnd, at);
         return true;
       }
     }
@@ -211,20 +274,21 @@ export class Parser {
     return this.#cutLine(line, 0);
   }
 
-  #readLine(start: number, verbEnd: number, lineEnd: number): void {
+  #readLine(verbEnd: number, lineEnd: number): void {
     const { line } = this;
+    const start = this.#lineAt;
     const row = this.#table.get(verbKey(line, start, verbEnd));
     if (row === undefined || !isVerb(row, line, start, verbEnd)) {
       throw new ProtocolError('verb', 0, 'unknown operation', FAULT.operation);
     }
     this.verb = row;
     this.headerSize = 0;
-    this.body = EMPTY;
+    this.bodySize = 0;
     if (row.arguments === 'rest') this.#takeRest(verbEnd, lineEnd);
     if (this.words < row.wordsMin || this.words > row.wordsMax) {
       throw new ProtocolError('arguments', verbEnd - start, `${row.name}: ${this.words} words`, 0);
     }
-    if (row.tail !== 'none') this.#startBody(row, start, lineEnd);
+    if (row.tail !== 'none') this.#startBody(row, lineEnd);
   }
 
   /** The whole rest of the line is one text, without the spaces around it. */
@@ -234,12 +298,12 @@ export class Parser {
     let to = lineEnd;
     while (from < to && line[from]! <= SPACE) from++;
     while (to > from && line[to - 1]! <= SPACE) to--;
-    this.#spans[0] = from;
-    this.#spans[1] = to;
+    this.#spans[0] = from - this.#lineAt;
+    this.#spans[1] = to - this.#lineAt;
     this.words = from < to ? 1 : 0;
   }
 
-  #startBody(row: Verb, start: number, lineEnd: number): void {
+  #startBody(row: Verb, lineEnd: number): void {
     const size = this.number(this.words - 1);
     if (row.tail === 'headers') {
       this.headerSize = this.number(this.words - 2);
@@ -250,18 +314,23 @@ export class Parser {
     if (size > this.#limits.payloadBytesMax) {
       throw new ProtocolError('size', this.from(this.words - 1), 'too large', FAULT.payload);
     }
-    this.#bodySize = size;
+    this.bodySize = size;
     this.#missing = size + 2;
+    const inChunk = this.line === this.#chunk;
     // The usual case, all in this chunk: no further state, no copy.
-    if (this.#chunk.length - this.#at >= this.#missing) this.#takeBody();
-    else if (this.line === this.#chunk) this.#keepLine(start, lineEnd);
+    if (this.#chunk.length - this.#at >= this.#missing) {
+      this.#takeBody();
+      if (inChunk) this.#lastLineBytes = this.#bodyAt - this.#lineAt;
+      return;
+    }
+    this.#bodyIn = EMPTY;
+    if (inChunk) this.#keepLine(lineEnd);
   }
 
   /** The body comes with later chunks: keep the line, not the whole chunk that it stands in. */
-  #keepLine(start: number, lineEnd: number): void {
-    this.line = Buffer.from(this.line.subarray(start, lineEnd));
-    for (let index = 0; index < 2 * this.words; index++)
-      this.#spans[index] = this.#spans[index]! - start;
+  #keepLine(lineEnd: number): void {
+    this.line = Buffer.from(this.line.subarray(this.#lineAt, lineEnd));
+    this.#lineAt = 0;
   }
 
   /** Takes what the chunk has of the body. True when it is complete, its line end included. */
@@ -269,9 +338,10 @@ export class Parser {
     const chunk = this.#chunk;
     const at = this.#at;
     if (this.#gatheredBytes === 0 && chunk.length - at >= this.#missing) {
-      const end = at + this.#bodySize;
+      const end = at + this.bodySize;
       if (chunk[end] !== CR || chunk[end + 1] !== LF) this.#badEnd();
-      this.body = chunk.subarray(at, end);
+      this.#bodyIn = chunk;
+      this.#bodyAt = at;
       this.#at = end + 2;
       this.#missing = 0;
       return true;
@@ -284,9 +354,10 @@ export class Parser {
     const whole = this.#gathered;
     this.#gathered = EMPTY;
     this.#gatheredBytes = 0;
-    const end = this.#bodySize;
+    const end = this.bodySize;
     if (whole[end] !== CR || whole[end + 1] !== LF) this.#badEnd();
-    this.body = whole.subarray(0, end);
+    this.#bodyIn = whole;
+    this.#bodyAt = 0;
     return true;
   }
 
@@ -294,7 +365,7 @@ export class Parser {
   #gather(chunk: Buffer, at: number, count: number): void {
     const needed = this.#gatheredBytes + count;
     if (needed > this.#gathered.length) {
-      const whole = this.#bodySize + 2;
+      const whole = this.bodySize + 2;
       const grown = Buffer.allocUnsafe(
         Math.min(whole, Math.max(needed, 2 * this.#gathered.length)),
       );
@@ -306,6 +377,6 @@ export class Parser {
   }
 
   #badEnd(): never {
-    throw new ProtocolError('body', this.#bodySize, 'does not end with CR LF', FAULT.parser);
+    throw new ProtocolError('body', this.bodySize, 'does not end with CR LF', FAULT.parser);
   }
 }

@@ -28,19 +28,21 @@ export class Subjects {
     this.#broker = broker;
   }
 
-  find(line: Uint8Array, from: number, to: number): Subject {
-    const slot = hash(line, from, to) & (SLOTS - 1);
-    const known = this.#slots[slot]!;
-    if (known !== null && sameBytes(known.bytes, line, from, to)) return this.#show(known);
-    const subject = this.#make(line, from, to);
-    this.#slots[slot] = subject;
-    return this.#show(subject);
-  }
-
-  /** The same as `find` for the subject that this connection used last. */
-  again(last: Subject | null, line: Uint8Array, from: number, to: number): Subject {
-    if (last !== null && sameBytes(last.bytes, line, from, to)) return this.#show(last);
-    return this.find(line, from, to);
+  /**
+   * The same as `find` where this connection has used `last` before; `repeated`: it is known to be
+   * that one.
+   */
+  again(
+    last: Subject | null,
+    repeated: boolean,
+    line: Uint8Array,
+    from: number,
+    to: number,
+  ): Subject {
+    if (last !== null && (repeated || sameBytes(last.bytes, line, from, to))) {
+      return this.#show(last);
+    }
+    return this.#find(line, from, to);
   }
 
   /** An address as NATS spells it; the subject that was published last is at hand. */
@@ -66,6 +68,15 @@ export class Subjects {
       this.#replyBytes = Buffer.from(strictDotSpelling.show(addressOfText(canonical)));
     }
     return this.#replyBytes;
+  }
+
+  #find(line: Uint8Array, from: number, to: number): Subject {
+    const slot = hash(line, from, to) & (SLOTS - 1);
+    const known = this.#slots[slot]!;
+    if (known !== null && sameBytes(known.bytes, line, from, to)) return this.#show(known);
+    const subject = this.#make(line, from, to);
+    this.#slots[slot] = subject;
+    return this.#show(subject);
   }
 
   #make(line: Uint8Array, from: number, to: number): Subject {

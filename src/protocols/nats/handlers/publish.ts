@@ -1,5 +1,5 @@
 /** PUB and HPUB: one message to the broker, fire and forget. The hottest path of the room. */
-import { Message } from '#broker';
+import { type Address, Message } from '#broker';
 import { BrokerError } from '#kit';
 import type { ClientSubscription } from '../client-subscription.ts';
 import type { NatsConnection } from '../connection.ts';
@@ -15,16 +15,20 @@ export function publish(connection: NatsConnection): boolean {
   const { parser, shared } = connection;
   const { subjects, broker, count } = shared;
   const { line } = parser;
-  const from = parser.from(0);
-  const subject = subjects.again(connection.lastSubject, line, from, parser.to(0));
+  const subject = subjects.again(
+    connection.lastSubject,
+    parser.repeated,
+    line,
+    parser.from(0),
+    parser.to(0),
+  );
   connection.lastSubject = subject;
   const { place } = subject;
   if (connection.options.pedantic && subject.kind !== SUBJECT.literal) {
-    count.refused.add();
-    connection.say(SAYS.invalidPublishSubject);
-    return true;
+    return refuse(connection, SAYS.invalidPublishSubject);
   }
-  const hasReply = parser.words === (parser.verb.tail === 'headers' ? 4 : 3);
+  const hasHeaders = parser.verb.tail === 'headers';
+  const hasReply = parser.words === (hasHeaders ? 4 : 3);
   if (place === null) {
     // Nobody can listen there: as with nats-server the message is nobody's, and not an error.
     count.refused.add();
@@ -32,46 +36,51 @@ export function publish(connection: NatsConnection): boolean {
     connection.ok();
     return true;
   }
-  if (!broker.authorize(connection.principal!, 'publish', place.address)) {
+  const principal = connection.principal!;
+  if (!broker.authorize(principal, 'publish', place.address)) {
     return refuse(connection, publishRefused('not-authorized', subject.text));
   }
-  const message = new Message(place.address, parser.body, shared.origin);
-  if (parser.verb.tail === 'headers') {
-    if (!connection.options.headers) {
-      connection.fail(SAYS.noHeaders);
-      return false;
-    }
-    if (parser.headerSize > 0) splitHeaders(connection, message);
+  if (hasHeaders && !connection.options.headers) {
+    connection.fail(SAYS.noHeaders);
+    return false;
   }
-  if (hasReply) {
-    if (isReservedReply(line, parser.from(1), parser.to(1))) {
-      return refuse(connection, replyRefused(parser.text(1)));
-    }
-    message.replyTo = subjects.reply(line, parser.from(1), parser.to(1));
+  // A header block is read in any case: it may be malformed, and that ends the connection.
+  const message =
+    parser.headerSize > 0 || broker.wanted(place.target, principal)
+      ? read(connection, place.address)
+      : null;
+  if (hasReply && isReservedReply(line, parser.from(1), parser.to(1))) {
+    return refuse(connection, replyRefused(parser.text(1)));
   }
-  message.source = connection;
-  message.principal = connection.principal!;
-  message.producer = connection.options.name;
-  connection.unechoed = 0;
-  let interest: number;
-  try {
-    interest = broker.publish(message, place.target, null, 0);
-  } catch (error) {
-    return failed(connection, subject, error);
+  let takers = 0;
+  if (message !== null) {
+    if (hasReply) message.replyTo = subjects.reply(line, parser.from(1), parser.to(1));
+    connection.unechoed = 0;
+    try {
+      takers = broker.publish(message, place.target, null, 0) - connection.unechoed;
+    } catch (error) {
+      return failed(connection, subject, error);
+    }
   }
   connection.messagesIn++;
   count.messagesIn.value++;
-  count.bytesIn.value += parser.body.length;
-  if (hasReply && interest - connection.unechoed === 0) noResponders(connection);
+  count.bytesIn.value += parser.bodySize;
+  if (hasReply && takers === 0) noResponders(connection);
   connection.ok();
   return true;
 }
 
-function splitHeaders(connection: NatsConnection, message: Message): void {
+/** The frame as a message, but for its reply subject. */
+function read(connection: NatsConnection, address: Address): Message {
   const { parser, shared } = connection;
-  const { body, headerSize } = parser;
-  message.value = body.subarray(headerSize);
-  readHeaders(message, body.subarray(0, headerSize), shared.host.clock.nowMs());
+  const message = new Message(address, parser.payload, shared.origin);
+  message.source = connection;
+  message.principal = connection.principal!;
+  message.producer = connection.options.name;
+  if (parser.headerSize > 0) {
+    readHeaders(message, parser.headerBlock, shared.host.clock.nowMs());
+  }
+  return message;
 }
 
 function refuse(connection: NatsConnection, text: string): boolean {
