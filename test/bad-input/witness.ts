@@ -1,0 +1,66 @@
+/** Well-behaved clients of all four protocols that must not notice what others do to the server. */
+import amqp, { type ChannelModel, type ConfirmChannel } from 'amqplib';
+import { type Admin, Kafka, logLevel } from 'kafkajs';
+import mqtt, { type MqttClient } from 'mqtt';
+import { connect, type NatsConnection } from 'nats';
+import { Inbox } from '../clients/inbox.ts';
+import type { Server } from '../clients/server.ts';
+
+export class Witness {
+  #mqtt!: MqttClient;
+  #nats!: NatsConnection;
+  #amqp!: ChannelModel;
+  #channel!: ConfirmChannel;
+  #admin!: Admin;
+  readonly #mqttInbox = new Inbox<string>();
+  readonly #lost: string[] = [];
+  #trips = 0;
+
+  static async connect(server: Server): Promise<Witness> {
+    const witness = new Witness();
+    await witness.#connect(server);
+    return witness;
+  }
+
+  /** One round trip on each connection, all of them opened long before. */
+  async roundTrips(): Promise<void> {
+    const body = `trip ${++this.#trips}`;
+    await this.#mqtt.publishAsync('witness', body, { qos: 1 });
+    while ((await this.#mqttInbox.next()) !== body);
+    await this.#nats.flush();
+    this.#channel.sendToQueue('witness-queue', Buffer.from(body));
+    await this.#channel.waitForConfirms();
+    const got = await this.#channel.get('witness-queue', { noAck: true });
+    if (got === false || String(got.content) !== body) throw new Error('AMQP lost a message');
+    await this.#admin.fetchTopicMetadata({ topics: ['witness'] });
+    if (this.#lost.length > 0) throw new Error(`connections were lost: ${this.#lost}`);
+  }
+
+  async close(): Promise<void> {
+    this.#lost.push = () => 0; // From here on the end is wanted.
+    await this.#mqtt.endAsync(true);
+    await this.#nats.close();
+    await this.#amqp.close();
+    await this.#admin.disconnect();
+  }
+
+  async #connect(server: Server): Promise<void> {
+    const options = { reconnectPeriod: 0 };
+    this.#mqtt = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`, options);
+    this.#mqtt.on('message', (_topic, payload) => this.#mqttInbox.put(String(payload)));
+    this.#mqtt.on('close', () => this.#lost.push('mqtt'));
+    await this.#mqtt.subscribeAsync('witness', { qos: 1 });
+    this.#nats = await connect({ servers: server.address('nats'), reconnect: false });
+    void this.#nats.closed().then(() => this.#lost.push('nats'));
+    this.#amqp = await amqp.connect(`amqp://${server.address('amqp')}`);
+    this.#amqp.on('error', () => {});
+    this.#amqp.on('close', () => this.#lost.push('amqp'));
+    this.#channel = await this.#amqp.createConfirmChannel();
+    await this.#channel.assertQueue('witness-queue');
+    const brokers = [server.address('kafka')];
+    const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING, retry: { retries: 0 } });
+    this.#admin = kafka.admin();
+    await this.#admin.connect();
+    this.#admin.on('admin.disconnect', () => this.#lost.push('kafka'));
+  }
+}
