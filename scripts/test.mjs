@@ -36,6 +36,7 @@ const GROUPS = [
     ],
   },
   { name: 'simulation', isolation: 'none', files: ['test/simulation/**/*.test.ts'] },
+  { name: 'faults', alone: true, files: ['test/faults/**/*.test.ts'] },
   { name: 'clients', toolchains: true, files: ['test/clients/**/*.test.ts'] },
   { name: 'crossing', toolchains: true, files: ['test/crossing/**/*.test.ts'] },
   { name: 'bad-input', alone: true, files: ['test/bad-input/**/*.test.ts'] },

@@ -32,6 +32,7 @@ beforeEach(async () => {
     set: {
       'server.data-dir': directory,
       'storage.wal-file-size': WAL_BYTES,
+      'server.message-max': 1 << 20,
     },
   });
   ends = [];
