@@ -10,7 +10,7 @@ import type { ClientSubscription } from './client-subscription.ts';
 import { BEFORE_CONNECT, type ConnectOptions } from './connect-options.ts';
 import { faultText, SAYS } from './errors.ts';
 import { errFrame, OK, PING } from './frames.ts';
-import { HANDLERS } from './handlers/table.ts';
+import { HANDLERS, type Handler } from './handlers/table.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { infoLine } from './info.ts';
 import { Outbox } from './outbox.ts';
@@ -18,7 +18,7 @@ import { Parser } from './parser.ts';
 import { SendGuard, type Waiter } from './send-guard.ts';
 import type { Shared } from './shared.ts';
 import type { Subject } from './subjects.ts';
-import { VERBS } from './verbs.ts';
+import { VERBS, type Verb } from './verbs.ts';
 
 export type ConnectionState = 'greeted' | 'checking' | 'ready' | 'leaving' | 'gone';
 
@@ -52,6 +52,9 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
   #overrun: NatsConnection | null = null;
   #stallTimer: Timer | null = null;
   #deadline: Timer | null = null;
+  /** The last verb and its handler: most frames are like the one before. */
+  #verb: Verb = VERBS.connect;
+  #handler: Handler = HANDLERS.get(VERBS.connect)!;
   #spoken = false;
   #upgrading = false;
 
@@ -245,7 +248,11 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
       this.fail(SAYS.authorizationViolation);
       return false;
     }
-    return HANDLERS.get(verb)!(this);
+    if (verb !== this.#verb) {
+      this.#verb = verb;
+      this.#handler = HANDLERS.get(verb)!;
+    }
+    return this.#handler(this);
   }
 
   #deliver(subscription: ClientSubscription, message: Message): void {

@@ -27,6 +27,13 @@ export const OPTIONS = {
     default: false,
     help: 'Refuse clients on the TCP listener that do not upgrade to TLS.',
   },
+  token: {
+    type: 'text',
+    default: '',
+    help:
+      'Secret that clients may send as auth_token. Where it is set, every client needs it or a user ' +
+      'and password; who has it acts as anonymous, from anywhere.',
+  },
   'auth-timeout': {
     type: 'duration',
     default: 2000,

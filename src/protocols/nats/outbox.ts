@@ -14,8 +14,8 @@ export interface Pipe {
 
 /** Bodies above this are not copied. */
 const COPY_BYTES_MAX = 16 * 1024;
-/** Below this a loop beats a call. */
-const LOOP_BYTES_MAX = 32;
+/** Up to this a loop beats a call. */
+const LOOP_BYTES_MAX = 16;
 /** `H`, spaces, two sizes of up to nine digits, and two line ends. */
 const FRAME_EXTRA_BYTES = 32;
 const CR = 13;

@@ -84,6 +84,39 @@ test('user and password are checked before any further command is read N4 N40', 
   assert.equal((await client.readThrough('PONG\r\n')).toString(), 'MSG x 1 1\r\ny\r\nPONG\r\n');
 });
 
+test('where a token is set, it or user and password are needed, and let in from anywhere N4 N40', async () => {
+  const instance = rig.open({ token: 's3cret' });
+  const far = { peer: { loopback: false, address: '192.0.2.1' } };
+  for (const peer of [{}, far]) {
+    const client = dial(instance, peer);
+    assert.equal(JSON.parse(client.take().toString().slice(5)).auth_required, true);
+    client.send('CONNECT {"auth_token":"s3cret","verbose":false}\r\nPING\r\n');
+    assert.equal(await said(client), 'PONG\r\n');
+    // A second CONNECT has to prove itself as well.
+    client.send('CONNECT {"verbose":false}\r\nPING\r\n');
+    await client.closed;
+    assert.equal(client.take().toString(), "-ERR 'Authorization Violation'\r\n");
+  }
+  const user = dial(instance);
+  user.take();
+  user.send('CONNECT {"user":"admin","pass":"robustmq","verbose":false}\r\nPING\r\n');
+  assert.equal((await user.readThrough('PONG\r\n')).toString(), 'PONG\r\n');
+  for (const first of [
+    'SUB a 1\r\n',
+    'CONNECT {}\r\n',
+    'CONNECT {"auth_token":"s3cre"}\r\n',
+    'CONNECT {"auth_token":"S3cret"}\r\n',
+    'CONNECT {"auth_token":"x","user":"admin","pass":"robustmq"}\r\n',
+    'CONNECT {"user":"s3cret"}\r\n',
+  ]) {
+    const client = dial(instance);
+    client.take();
+    client.send(first);
+    await client.closed;
+    assert.equal(client.take().toString(), "-ERR 'Authorization Violation'\r\n", first);
+  }
+});
+
 test('credentials are needed away from loopback, and CONNECT has its time N1 N14', async () => {
   const timers = new ManualTimers();
   const slow = await openTestHost({ timers });

@@ -10,6 +10,7 @@ import { writeHeaders } from './message-headers.ts';
 import type { NatsOptions } from './options.ts';
 import type { Outbox } from './outbox.ts';
 import { Subjects } from './subjects.ts';
+import { Token } from './token.ts';
 
 export interface NatsCounters {
   readonly messagesIn: Counter;
@@ -28,6 +29,7 @@ export class Shared {
   readonly options: NatsOptions;
   readonly origin: Origin = originOf('nats');
   readonly subjects: Subjects;
+  readonly token: Token;
   readonly pool = new ChunkPool();
   readonly count: NatsCounters;
   #dirty: Outbox[] = [];
@@ -41,17 +43,25 @@ export class Shared {
     this.broker = host.broker;
     this.options = options;
     this.subjects = new Subjects(host.broker);
+    this.token = new Token(options.token);
     this.count = counters(host);
   }
 
   /** The principal of a client without credentials; null where it needs some. */
   anonymous(peer: Peer): Principal | null {
+    if (this.token.needed) return null;
     try {
       return this.broker.anonymous({ loopback: peer.loopback });
     } catch (error) {
       if (error instanceof BrokerError && error.code === 'not-authorized') return null;
       throw error;
     }
+  }
+
+  /** The principal of a client with this token; null when it is not the right one. */
+  holder(token: string): Principal | null {
+    // The token is what lets a client in from elsewhere.
+    return this.token.isRight(token) ? this.broker.anonymous({ loopback: true }) : null;
   }
 
   /** The header block that NATS clients see; empty when there is none. Kept for all who get it. */

@@ -16,17 +16,19 @@ export function connect(connection: NatsConnection): boolean {
   }
   connection.options = options;
   connection.connected();
-  if (options.user === '' && options.pass === '') {
-    const anonymous = connection.shared.anonymous(connection.wire.peer);
-    if (anonymous === null) {
-      connection.fail(SAYS.authorizationViolation);
-      return false;
-    }
-    welcome(connection, anonymous);
-    return true;
+  if (options.authToken === '' && (options.user !== '' || options.pass !== '')) {
+    check(connection, options);
+    return false;
   }
-  check(connection, options);
-  return false;
+  const { shared, wire } = connection;
+  const principal =
+    options.authToken === '' ? shared.anonymous(wire.peer) : shared.holder(options.authToken);
+  if (principal === null) {
+    connection.fail(SAYS.authorizationViolation);
+    return false;
+  }
+  welcome(connection, principal);
+  return true;
 }
 
 /** What makes a CONNECT unacceptable whoever sends it; null when nothing does. */
@@ -36,10 +38,8 @@ function refusal(connection: NatsConnection, options: ConnectOptions): string | 
   if (plain && (connection.upgradeNeeded || options.tlsRequired)) return SAYS.tlsRequired;
   if (options.protocol < 0 || options.protocol > PROTOCOL_MAX) return SAYS.clientProtocol;
   if (options.noResponders && !options.headers) return SAYS.noRespondersNeedHeaders;
-  // Tokens, keys and signed identities are not configured here: nobody can have a valid one.
-  if (options.authToken !== '' || options.nkey !== '' || options.jwt !== '') {
-    return SAYS.authorizationViolation;
-  }
+  // Keys and signed identities are not configured here: nobody can have a valid one.
+  if (options.nkey !== '' || options.jwt !== '') return SAYS.authorizationViolation;
   return null;
 }
 
