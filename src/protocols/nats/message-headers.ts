@@ -183,8 +183,8 @@ function isUnsafe(text: string): boolean {
 }
 
 /**
- * A name as every NATS client reads it: visible ASCII without `:`. Other bytes of its UTF-8 form are
- * `%HH`, no name is `%00`, and a `%` that could be read as one of these is `%25`.
+ * A name as every NATS client reads it: visible ASCII without `:`. Other bytes of its UTF-8 form
+ * are `%HH`, no name is `%00`, and a `%` that could be read as one of these is `%25`.
  */
 function escapeName(name: string): string {
   if (name === '') return '%00';

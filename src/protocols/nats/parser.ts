@@ -3,12 +3,12 @@
  *
  * The parser is its own frame: after `next()` answered true, the fields describe the frame, and
  * they stay valid until the next call of `next()`. Nothing is allocated per frame; a body becomes a
- * view on the chunk that was read when it is asked for, and only what a chunk boundary cut in two is
- * joined by copying. `push()` takes bytes at any time, also while a frame is still in use, so a
+ * view on the chunk that was read when it is asked for, and only what a chunk boundary cut in two
+ * is joined by copying. `push()` takes bytes at any time, also while a frame is still in use, so a
  * reader may stop after any frame and go on later.
  *
- * Publishers repeat themselves: a control line that is, byte for byte, the one before it in the same
- * chunk is not read again.
+ * Publishers repeat themselves: a control line that is, byte for byte, the one before it in the
+ * same chunk is not read again.
  */
 import { ProtocolError } from '#kit';
 import { isVerb, mayBecomeVerb, VERBS, type Verb, verbKey, verbsBy, WORDS_MAX } from './verbs.ts';

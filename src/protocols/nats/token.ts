@@ -1,4 +1,4 @@
-/** The one secret that clients may send instead of a user and a password (N40): is it the right one? */
+/** The secret that clients may send instead of a user and a password (N40): is it the right one? */
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 export class Token {
