@@ -138,7 +138,10 @@ export class Partition {
     this.#open = null;
     const { builder } = open;
     // Shrinks slowly: a batch that outgrows its buffer is copied.
-    this.#capacity = Math.min(Math.max(builder.size, this.#capacity * 0.75), BATCH_BYTES_MAX);
+    this.#capacity = Math.min(
+      Math.max(builder.size, Math.trunc(this.#capacity * 0.75)),
+      BATCH_BYTES_MAX,
+    );
     this.#host.opened(this, -builder.size);
     const first = open.messages[0]!;
     const facts: BatchFacts = {

@@ -234,7 +234,7 @@ export class Principals {
   }
 
   #compileRules(): void {
-    this.#rules = this.#definitions.list(RULE_KIND).map(([, value]) => {
+    this.#rules = [...this.#definitions.list(RULE_KIND)].map(([, value]) => {
       const rule = value as unknown as Rule;
       const compiled = slashPattern(rule.pattern)!;
       // Unlike a subscription, a rule about everything is also about `$…`.

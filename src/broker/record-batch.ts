@@ -33,7 +33,7 @@ export class BatchBuilder {
 
   /** @param capacity bytes to begin with; the size of the last batch of this log is a good guess */
   constructor(capacity: number) {
-    this.#bytes = Buffer.allocUnsafe(Math.max(Math.ceil(capacity), FIRST_CAPACITY));
+    this.#bytes = Buffer.allocUnsafe(Math.max(capacity, FIRST_CAPACITY));
   }
 
   get size(): number {

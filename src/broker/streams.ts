@@ -75,7 +75,7 @@ export class Streams {
     this.#random = random;
     for (const [name, value] of definitions.list(KIND)) {
       const stored = value as unknown as StoredStream;
-      const settings = { ...DEFAULT_SETTINGS, ...stored.settings };
+      const settings = settingsOf(stored.settings);
       const stream = new StreamEntry(name, stored.id, stored.createdAtMs, settings);
       this.#open(stream, stored.logs);
       this.#enter(stream);
@@ -114,10 +114,7 @@ export class Streams {
     }
     const { partitions = 1, ...own } = settings;
     checkPartitions(partitions);
-    const stream = new StreamEntry(name, randomUUID(), this.#clock.nowMs(), {
-      ...DEFAULT_SETTINGS,
-      ...own,
-    });
+    const stream = new StreamEntry(name, randomUUID(), this.#clock.nowMs(), settingsOf(own));
     this.#open(stream, this.#newLogs(name, partitions));
     this.#enter(stream);
     this.#store(stream);
@@ -185,10 +182,13 @@ export class Streams {
   }
 
   #open(stream: StreamEntry, logs: readonly number[]): void {
-    for (const id of logs) {
+    const { length } = stream.partitions;
+    const opened = logs.map((id, index) => {
       const log = this.#engine.open(id, stream.settings.durability);
-      stream.partitions.push(new Partition(stream, stream.partitions.length, log, this.#host));
-    }
+      return new Partition(stream, length + index, log, this.#host);
+    });
+    // Of exact size: an array that grew by `push` has room for sixteen more.
+    stream.partitions = stream.partitions.concat(opened);
   }
 
   #enter(stream: StreamEntry): void {
@@ -216,6 +216,12 @@ export class Streams {
   #tell(event: StreamEvent, stream: Stream): void {
     for (const watcher of [...this.#watchers]) watcher(event, stream);
   }
+}
+
+/** Most streams have the defaults, and then share them. */
+function settingsOf(own: Partial<StreamSettings>): StreamSettings {
+  for (const _ in own) return { ...DEFAULT_SETTINGS, ...own };
+  return DEFAULT_SETTINGS;
 }
 
 function checkPartitions(count: number): void {

@@ -82,7 +82,7 @@ export class StoredDefinitions {
   }
 
   #list<Facts>(kind: string): Facts[] {
-    return this.#definitions.list(kind).map(([, value]) => {
+    return [...this.#definitions.list(kind)].map(([, value]) => {
       const stored = value as unknown as Stored<Facts>;
       return { ...stored, arguments: unpackTable(stored.arguments) } as Facts;
     });
