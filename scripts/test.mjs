@@ -13,11 +13,15 @@ import { fileURLToPath } from 'node:url';
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const SCRATCH = path.join(ROOT, '.cache', 'test');
 const GROUP_TIMEOUT_MS = 15 * 60_000;
+const TEST_TIMEOUT_MS = 5 * 60_000;
+/** How much longer things may take in the full tier. */
+const FULL_FACTOR = 8;
 
 reexecute();
 
 const full = process.argv.includes('--full');
 const only = argument('--only')?.split(',');
+const patience = full ? FULL_FACTOR : 1;
 const strict = process.env.CI === 'true';
 const startedAt = performance.now();
 
@@ -101,6 +105,7 @@ async function runTests(group) {
   const tally = path.join(SCRATCH, `${group.name}.json`);
   rmSync(tally, { force: true });
   const args = ['--test', `--test-reporter=${path.join(ROOT, 'scripts', 'test-reporter.mjs')}`];
+  args.push(`--test-timeout=${TEST_TIMEOUT_MS * patience}`);
   args.push(`--test-isolation=${group.isolation ?? 'process'}`);
   if (group.isolation === undefined) args.push(`--test-concurrency=${group.alone ? 1 : 2}`);
   const { code, seconds } = await execute(process.execPath, [...args, ...files], {
@@ -140,10 +145,7 @@ function execute(command, args, { show = false, env = {} } = {}) {
         output += chunk;
       });
     }
-    const timer = setTimeout(
-      () => child.kill('SIGKILL'),
-      full ? GROUP_TIMEOUT_MS * 8 : GROUP_TIMEOUT_MS,
-    );
+    const timer = setTimeout(() => child.kill('SIGKILL'), GROUP_TIMEOUT_MS * patience);
     child.on('error', (error) => {
       output += error.message;
     });
