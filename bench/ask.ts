@@ -21,7 +21,9 @@ export interface Effort {
 }
 
 export interface Sample extends LoadResult {
-  /** CPU time of the server during the whole load, in microseconds for each message. */
+  /**
+   * CPU time of the server's processes during the measured part, in microseconds for each message.
+   */
   readonly serverCpuUs: number;
   /** Resident memory of the server after the run, in bytes. */
   readonly resident: number;
@@ -86,7 +88,9 @@ export async function ask(question: Question, effort: Effort): Promise<RowFigure
 
 const SPOTS_SHOWN = 15;
 
-/** Runs ours alone with V8's profiler and reports the functions that took the most time themselves. */
+/**
+ * Runs ours alone with V8's profiler and reports the functions that took the most time themselves.
+ */
 export async function profile(question: Question, effort: Effort): Promise<void> {
   for (const row of question.rows) {
     const folder = freshFolder(`profile-${question.name}-${row.load.payloadBytes}`);
@@ -157,12 +161,13 @@ async function check(question: Question, row: Row, side: Side, effort: Effort): 
 async function sampleOf(question: Question, row: Row, side: Side, effort: Effort): Promise<Sample> {
   return loadOn(question, row, side, async (running, name) => {
     const spec = specOf(row, effort, running.port, name);
-    const before = running.process.cpuSeconds();
-    const result = await runLoad(spec);
-    const cpu = running.process.cpuSeconds() - before;
-    const share = result.seconds / (result.seconds + spec.warmMs / 1000);
+    const at = { begin: 0, end: 0 };
+    const result = await runLoad(spec, (moment) => {
+      at[moment] = running.process.cpuSeconds();
+    });
+    const serverCpuUs = ((at.end - at.begin) * 1e6) / result.messages;
     const resident = running.process.residentBytes();
-    return { ...result, serverCpuUs: (cpu * 1e6 * share) / result.messages, resident };
+    return { ...result, serverCpuUs, resident };
   });
 }
 

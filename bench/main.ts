@@ -49,12 +49,21 @@ async function attempt(name: string, work: () => Promise<void>): Promise<void> {
   }
 }
 
+/** After each question, so that a run that is cut short keeps what it has. */
+function save(): void {
+  if (quick || args.includes('--dry')) return;
+  const date = new Date().toISOString().slice(0, 10);
+  const words = `medians of ${rounds} alternating rounds of ${effort.runMs / 1000} s`;
+  writeResults(mergeResults({ date, effort: words, facts, rows, costs: paid }));
+}
+
 for (const question of questions) {
   await attempt(question.name, async () => {
     if (args.includes('--profile')) return profile(question, effort);
     const found = await ask(question, effort);
     for (const row of found) report(lineOf(row));
     rows.push(...found);
+    save();
   });
 }
 for (const cost of costs) {
@@ -63,11 +72,7 @@ for (const cost of costs) {
     const found = { name, title, figures: await cost.measure(quick ? QUICK_SHARE : 1) };
     report(costLineOf(found));
     paid.push(found);
+    save();
   });
-}
-if (!quick && !args.includes('--dry') && rows.length + paid.length > 0) {
-  const date = new Date().toISOString().slice(0, 10);
-  const words = `medians of ${rounds} alternating rounds of ${effort.runMs / 1000} s`;
-  writeResults(mergeResults({ date, effort: words, facts, rows, costs: paid }));
 }
 process.exit(failed ? 1 : 0);

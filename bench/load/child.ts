@@ -2,17 +2,25 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { LoadResult, LoadSpec, WireName } from './spec.ts';
+import type { LoadResult, LoadSpec, Moment, WireName } from './spec.ts';
 
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
-export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
+/** @param onMoment called when the measured part begins and ends */
+export async function runLoad(
+  spec: LoadSpec,
+  onMoment: (moment: Moment) => void = () => {},
+): Promise<LoadResult> {
   const args = [here('main.ts'), JSON.stringify(spec)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk) => {
     out += chunk;
+    for (let lf = out.indexOf('\n'); lf >= 0 && out[0] !== '{'; lf = out.indexOf('\n')) {
+      onMoment(out.slice(0, lf) as Moment);
+      out = out.slice(lf + 1);
+    }
   });
   child.stderr.on('data', (chunk) => {
     err += chunk;

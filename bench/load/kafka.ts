@@ -7,7 +7,7 @@
 import { ByteWriter } from './bytes.ts';
 import { crc32c } from './crc32c.ts';
 import { numbered } from './payload.ts';
-import { measure, Pump, resultOf, ringOf, settle, sleep } from './pump.ts';
+import { announce, measure, Pump, resultOf, ringOf, settle, sleep } from './pump.ts';
 import type { LoadResult, LoadSpec } from './spec.ts';
 import { type Scanner, Signal, Wire } from './wire.ts';
 
@@ -194,16 +194,21 @@ export async function kafkaFetch(spec: LoadSpec): Promise<LoadResult> {
   await client.wire.close();
 
   const records = 1 + pump.done * spec.batch;
+  announce('begin');
   const cpu = process.cpuUsage();
   const { seconds } = await readAll(spec.port, topic, records, spec.verify ? batch : undefined);
   const used = process.cpuUsage(cpu);
+  announce('end');
   const result = resultOf(spec, records, seconds, (used.user + used.system) / 1e6 / seconds, 0);
   return spec.verify
     ? { ...result, verified: 'offsets dense, batch bodies byte for byte' }
     : result;
 }
 
-/** Base offset and batch length lie before these bytes, the leader epoch after; both are the broker's. */
+/**
+ * Base offset and batch length lie before these bytes, the leader epoch after; both are the
+ * broker's.
+ */
 const BATCH_MAGIC_AT = 16;
 
 /** Fetches from offset 0 up to `records`; batches must be dense and, if given, equal `batch`. */

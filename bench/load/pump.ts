@@ -3,7 +3,7 @@
  * have one length and lie back to back, so any run of them is one write without a copy.
  */
 
-import type { LoadResult, LoadSpec } from './spec.ts';
+import type { LoadResult, LoadSpec, Moment } from './spec.ts';
 import type { Wire } from './wire.ts';
 
 export interface Ring {
@@ -93,6 +93,11 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Tells the parent process where the measured part begins and ends. */
+export function announce(moment: Moment): void {
+  process.stdout.write(`${moment}\n`);
+}
+
 const STALL_MS = 1_500;
 
 /** Warms up, then measures completions between two instants of the monotonic clock. */
@@ -100,11 +105,13 @@ export async function measure(spec: LoadSpec, pump: Pump, scale = 1): Promise<Lo
   pump.start();
   const watch = watchStall(pump);
   await sleep(spec.warmMs);
+  announce('begin');
   const before = { at: performance.now(), done: pump.done, cpu: process.cpuUsage() };
   await sleep(spec.runMs);
   const seconds = (performance.now() - before.at) / 1000;
   const messages = (pump.done - before.done) * scale;
   const cpu = process.cpuUsage(before.cpu);
+  announce('end');
   pump.stop();
   clearInterval(watch);
   return resultOf(spec, messages, seconds, (cpu.user + cpu.system) / 1e6 / seconds, pump.lost);

@@ -1,4 +1,6 @@
-/** Kafka side of the sink: success for every produce; for a fetch, the last batch with its offset. */
+/**
+ * Kafka side of the sink: success for every produce; for a fetch, the last batch with its offset.
+ */
 
 import type { Socket } from 'node:net';
 import { ByteWriter } from './bytes.ts';

@@ -1,4 +1,6 @@
-/** MQTT side of the sink: forwards QoS 0 publishes as they came, acknowledges QoS 1 in one write. */
+/**
+ * MQTT side of the sink: forwards QoS 0 publishes as they came, acknowledges QoS 1 in one write.
+ */
 
 import type { Socket } from 'node:net';
 import { PacketScanner, type PacketSink } from './mqtt.ts';

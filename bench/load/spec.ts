@@ -62,6 +62,9 @@ export interface LoadResult {
   readonly verified?: string;
 }
 
+/** Lines that a load prints before its result, when the measured part begins and ends. */
+export type Moment = 'begin' | 'end';
+
 export function wireOf(load: LoadName): WireName {
   return load.slice(0, load.indexOf('-')) as WireName;
 }

@@ -90,7 +90,9 @@ export class Wire {
   }
 }
 
-/** Waits for one thing that a scanner reports: `const seen = new Signal(); … await seen.promise`. */
+/**
+ * Waits for one thing that a scanner reports: `const seen = new Signal(); … await seen.promise`.
+ */
 export class Signal<T = void> {
   readonly promise: Promise<T>;
   fire!: (value: T) => void;
