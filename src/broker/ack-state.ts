@@ -1,6 +1,6 @@
 /**
- * Which positions of an ordered source are finished: everything below the floor, and ranges above it.
- * The persisted form of every cursor that acknowledges one message at a time.
+ * Which positions of an ordered source are finished: everything below the floor, and ranges above
+ * it. The persisted form of every cursor that acknowledges one message at a time.
  */
 export class AckState {
   /** Everything below is finished. */

@@ -1,8 +1,8 @@
 /**
  * Addresses and their spellings. An address is a list of levels; its canonical text joins them with
  * `/` after escaping, so that `[a, b]` is `a/b`. Each family of protocols spells levels in its own
- * way; a spelling is a bijection per level (docs/mapping.md, "Names level by level"), so no two names
- * collide and no name can turn into a wildcard.
+ * way; a spelling is a bijection per level (docs/mapping.md, "Names level by level"), so no two
+ * names collide and no name can turn into a wildcard.
  */
 
 /** How one spelling treats a level. Codes are two upper-case hex digits. */
@@ -130,13 +130,18 @@ export class Address {
     return this.text.startsWith('$') || this.text.startsWith('_INBOX');
   }
 
-  /** The words that dotted patterns match, in canonical escaping: a flat name counts by its dots. */
+  /**
+   * The words that dotted patterns match, in canonical escaping: a flat name counts by its dots.
+   */
   get words(): string[] {
     return this.text.split(this.flat ? '.' : '/');
   }
 }
 
-/** One family's way to write addresses. `parse` and `show` are inverse but for the alias of flat names. */
+/**
+ * One family's way to write addresses. `parse` and `show` are inverse but for the alias of flat
+ * names.
+ */
 export interface Spelling {
   parse(native: string): Address;
   show(address: Address): string;

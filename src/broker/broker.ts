@@ -1,6 +1,7 @@
 /**
  * The broker: what all protocols share. It finds the home of a message, stores it once, hands it to
- * whoever is interested, and tells the publisher when it is on disk. It speaks no protocol's language.
+ * whoever is interested, and tells the publisher when it is on disk. It speaks no protocol's
+ * language.
  */
 import { BrokerError, type Clock, type Log, type Metrics, type Random, type Timers } from '#kit';
 import type { MetaStore } from '#meta';

@@ -88,7 +88,9 @@ function unXerial(bytes: Buffer, bytesMax: number): Buffer {
   return Buffer.concat(blocks, total);
 }
 
-/** Upper bound of what an LZ4 frame opens to: its blocks, each at most 255 to 1 and the block size. */
+/**
+ * Upper bound of what an LZ4 frame opens to: its blocks, each at most 255 to 1 and the block size.
+ */
 function lz4SizeMax(bytes: Buffer): number {
   if (bytes.length < 7 || bytes.readUInt32LE(0) !== 0x184d2204) {
     throw new ProtocolError('records', 0, 'no LZ4 frame');

@@ -37,7 +37,9 @@ export class Definitions {
     this.#log = log;
   }
 
-  /** Reads all definitions. @throws BrokerError `storage-failed` when the catalogue cannot be read. */
+  /**
+   * Reads all definitions. @throws BrokerError `storage-failed` when the catalogue cannot be read.
+   */
   static async open(meta: MetaStore, timers: Timers, log: Log): Promise<Definitions> {
     const definitions = new Definitions(meta, timers, log);
     for await (const kinds of meta.scan(KINDS_TABLE)) {

@@ -1,11 +1,12 @@
 /**
  * The envelope: what a record carries beside key, value and headers, as record headers in front of
  * the user's (docs/mapping.md, "The record"). The first, `_b.e`, is binary and fixed; a mask in it
- * says which named ones follow, in this order. Honoured only in batches that the server packed: in a
- * producer's own batch a header `_b.…` is plain data.
+ * says which named ones follow, in this order. Honoured only in batches that the server packed: in
+ * a producer's own batch a header `_b.…` is plain data.
  *
  * `_b.e`: version 1 | origin | flags | named-header mask (2) | principal id (4).
- * Readers that know only records still see content type, correlation and the like under their names.
+ * Readers that know only records still see content type, correlation and the like under their
+ * names.
  */
 import { signedSize, writeSigned } from '#kit';
 import { Address, addressOfText } from './address.ts';
@@ -105,7 +106,9 @@ const NAMED: readonly Named[] = [
   },
 ];
 
-/** The names that a producer's own headers may use for the same fields (Kafka column of the table). */
+/**
+ * The names that a producer's own headers may use for the same fields (Kafka column of the table).
+ */
 const PLAIN_NAMED = new Map(
   NAMED.filter((row) => !row.name.startsWith(ENVELOPE_PREFIX)).map((row) => [row.name, row]),
 );

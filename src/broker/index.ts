@@ -1,7 +1,7 @@
 /**
- * broker: what all protocols share: addresses and patterns, messages and their stored form, streams,
- * homes and routes, live interest, queues, cursors, last values, definitions, users and their rights.
- * It speaks no protocol's language.
+ * broker: what all protocols share: addresses and patterns, messages and their stored form,
+ * streams, homes and routes, live interest, queues, cursors, last values, definitions, users and
+ * their rights. It speaks no protocol's language.
  */
 
 export type { Appended, BatchFacts, Durability, LogStat, StoredBatch } from '#storage';

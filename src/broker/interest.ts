@@ -1,6 +1,7 @@
 /**
- * Who is interested in an address: live subscribers, queues, and groups of which one member is chosen
- * per message. What was found for an address is a plan; it is good until a subscription changes.
+ * Who is interested in an address: live subscribers, queues, and groups of which one member is
+ * chosen per message. What was found for an address is a plan; it is good until a subscription
+ * changes.
  */
 import type { Random } from '#kit';
 import type { Address } from './address.ts';
@@ -157,8 +158,8 @@ export class Interest {
   }
 
   /**
-   * One member of a group, at random: fair over many messages whatever the order of arrival. Members
-   * that do not accept the message are passed over; null when none does.
+   * One member of a group, at random: fair over many messages whatever the order of arrival.
+   * Members that do not accept the message are passed over; null when none does.
    */
   pick(members: readonly Subscription[], message: Message): Subscription | null {
     const count = members.length;

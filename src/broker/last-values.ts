@@ -1,6 +1,7 @@
 /**
- * The last value of each address that asked to be kept (the compacted log of `storage.md`): the whole
- * message, as one record, in the state table. It commits together with the message that set it.
+ * The last value of each address that asked to be kept (the compacted log of `storage.md`): the
+ * whole message, as one record, in the state table. It commits together with the message that set
+ * it.
  */
 import { Address } from './address.ts';
 import { readEnvelope } from './envelope.ts';
@@ -45,7 +46,9 @@ export class LastValues {
     return bytes === undefined ? undefined : this.#read(address.text, bytes);
   }
 
-  /** Kept messages under a pattern, expired ones included; read one by one as they are asked for. */
+  /**
+   * Kept messages under a pattern, expired ones included; read one by one as they are asked for.
+   */
   *match(pattern: Pattern): Generator<Message> {
     if (pattern.exact && pattern.form === 'slash') {
       const text = pattern.parts.join('/');

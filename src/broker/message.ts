@@ -1,6 +1,7 @@
 /**
- * A message while it is in memory: what a protocol publishes and what it delivers. One object serves
- * all readers, so nobody changes it after it was published (the append alone fills in the place).
+ * A message while it is in memory: what a protocol publishes and what it delivers. One object
+ * serves all readers, so nobody changes it after it was published (the append alone fills in the
+ * place).
  */
 import { isUtf8 } from 'node:buffer';
 import type { Address } from './address.ts';
@@ -13,8 +14,9 @@ export interface Header {
   /** Text as UTF-8, or any bytes. Null is a header without value (Kafka). */
   readonly value: Buffer | null;
   /**
-   * Says what the bytes of `value` stand for when they are not simply text: the name of a protocol's
-   * type, such as `amqp:I` for a number written as decimal text. Crosses as `_b.t.<name>`.
+   * Says what the bytes of `value` stand for when they are not simply text: the name of a
+   * protocol's type, such as `amqp:I` for a number written as decimal text. Crosses as
+   * `_b.t.<name>`.
    */
   readonly type?: string;
 }
@@ -93,8 +95,8 @@ const NULL_VALUE: ShownHeader = { name: '_b.null', value: '1' };
 
 /**
  * Headers for protocols whose headers are text: text as it is, other bytes as base64 followed by
- * `_b.t.<name>` = `base64`, typed ones followed by their type; `_b.null` marks a value that is null.
- * Never gives invalid UTF-8; U+0000 counts as bytes ([MQTT-1.5.4-2]).
+ * `_b.t.<name>` = `base64`, typed ones followed by their type; `_b.null` marks a value that is
+ * null. Never gives invalid UTF-8; U+0000 counts as bytes ([MQTT-1.5.4-2]).
  */
 export function shownHeaders(message: Message): ShownHeader[] {
   const shown: ShownHeader[] = [];

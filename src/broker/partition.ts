@@ -1,6 +1,7 @@
 /**
- * One partition of a stream: a log of record batches. Messages of one turn are packed into one batch
- * (`BatchBuilder`), which is sealed when the engine asks for it; batches of producers pass as they are.
+ * One partition of a stream: a log of record batches. Messages of one turn are packed into one
+ * batch (`BatchBuilder`), which is sealed when the engine asks for it; batches of producers pass as
+ * they are.
  */
 import { BrokerError, ProtocolError } from '#kit';
 import type { Appended, BatchFacts, LogStat, ShardLog, StoredBatch } from '#storage';
@@ -16,7 +17,9 @@ export interface PublishSink {
   published(token: number, error: BrokerError | null): void;
 }
 
-/** Something that reads along: told when committed messages can be read, or when they never will. */
+/**
+ * Something that reads along: told when committed messages can be read, or when they never will.
+ */
 export interface Follower {
   /** Offsets below the partition's high watermark are committed now. */
   committed(partition: Partition): void;
@@ -220,7 +223,9 @@ export class Partition {
     this.#decoded = null;
   }
 
-  /** The messages of one batch of this partition. Empty when they cannot be read (said in the log). */
+  /**
+   * The messages of one batch of this partition. Empty when they cannot be read (said in the log).
+   */
   decode(batch: StoredBatch): Message[] {
     if (isControlBatch(batch.attributes)) return [];
     try {

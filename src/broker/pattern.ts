@@ -1,6 +1,7 @@
 /**
  * Patterns of addresses. A pattern is a list of canonical words and wildcards, in one of two forms:
- * slash patterns see an address by its levels, dot patterns by its words (a flat `a.b.c` has three).
+ * slash patterns see an address by its levels, dot patterns by its words (a flat `a.b.c` has
+ * three).
  */
 import { levelCodecs } from './address.ts';
 
@@ -63,7 +64,9 @@ function matchFrom(
   return w === words.length;
 }
 
-/** Is there an address that both patterns match? A dot pattern is also seen as a flat name's words. */
+/**
+ * Is there an address that both patterns match? A dot pattern is also seen as a flat name's words.
+ */
 export function overlaps(a: Pattern, b: Pattern): boolean {
   if (overlapFrom(a.parts, 0, b.parts, 0)) return true;
   // A flat name written with dots: `x.y` as one level is the same place as the words x, y.
@@ -101,7 +104,9 @@ export function isReservedWord(word: string): boolean {
   return word.startsWith('$') || word === '_INBOX';
 }
 
-/** `+` one level, `#` last: the rest and its parent. Null when a wildcard stands where it may not. */
+/**
+ * `+` one level, `#` last: the rest and its parent. Null when a wildcard stands where it may not.
+ */
 export function slashPattern(filter: string): Pattern | null {
   if (filter === '') return null;
   const levels = filter.split('/');
@@ -134,7 +139,9 @@ export function strictDotPattern(text: string): Pattern | null {
   return new Pattern('dot', text, parts, false);
 }
 
-/** `*` one word, `#` anywhere: any number of words, none included. Every text is a valid pattern. */
+/**
+ * `*` one word, `#` anywhere: any number of words, none included. Every text is a valid pattern.
+ */
 export function plainDotPattern(text: string): Pattern {
   const parts: Part[] = [];
   for (const word of text.split('.')) {

@@ -1,6 +1,7 @@
 /**
- * Users and what they may do: the one answer for all protocols. Passwords are kept as scrypt hashes.
- * Rules allow or deny actions on addresses; a deny always wins, on whichever spelling it was written.
+ * Users and what they may do: the one answer for all protocols. Passwords are kept as scrypt
+ * hashes. Rules allow or deny actions on addresses; a deny always wins, on whichever spelling it
+ * was written.
  */
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -190,9 +191,9 @@ export class Principals {
   }
 
   /**
-   * May the principal do this here? `what` is an address, a pattern to subscribe to, or a flat name.
-   * Without rules everybody who got in may use data, and only superusers administer. As soon as an
-   * allow rule names a principal, it may do only what is allowed. A deny wins.
+   * May the principal do this here? `what` is an address, a pattern to subscribe to, or a flat
+   * name. Without rules everybody who got in may use data, and only superusers administer. As soon
+   * as an allow rule names a principal, it may do only what is allowed. A deny wins.
    */
   authorize(principal: Principal, action: Action, what: Address | Pattern | string): boolean {
     if (principal.superuser) return true;
@@ -266,7 +267,9 @@ function covers(rule: Pattern, what: Address | Pattern | string): boolean {
   return formsOf(what).some((words) => matches(rule, words));
 }
 
-/** A pattern is covered when the rule matches it with its wildcards taken as words it cannot name. */
+/**
+ * A pattern is covered when the rule matches it with its wildcards taken as words it cannot name.
+ */
 function coversPattern(rule: Pattern, pattern: Pattern): boolean {
   const words: string[] = [];
   for (const part of pattern.parts) {

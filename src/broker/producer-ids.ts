@@ -1,4 +1,6 @@
-/** Ids of idempotent producers: durable, never given twice. Taken from the state table in blocks. */
+/**
+ * Ids of idempotent producers: durable, never given twice. Taken from the state table in blocks.
+ */
 import type { BrokerError } from '#kit';
 import type { StateTable } from './state-table.ts';
 

@@ -1,7 +1,7 @@
 /**
- * Where a queue's messages come from. A cursor lane reads one partition and keeps nothing per message;
- * a reference lane holds some twenty bytes per message, in the order in which they were routed, and a
- * durable one writes them to a log of its own.
+ * Where a queue's messages come from. A cursor lane reads one partition and keeps nothing per
+ * message; a reference lane holds some twenty bytes per message, in the order in which they were
+ * routed, and a durable one writes them to a log of its own.
  */
 import { BrokerError } from '#kit';
 import type { ShardLog } from '#storage';
@@ -24,7 +24,10 @@ interface Lane {
   readonly acks: AckState;
   /** Messages that can be taken now. */
   readonly ready: number;
-  /** The next message; null when there is none; a promise when it must be read first: ask again then. */
+  /**
+   * The next message; null when there is none; a promise when it must be read first: ask again
+   * then.
+   */
   peek(): Item | null | Promise<void>;
   /** Takes the message that `peek` gave. */
   shift(): void;
@@ -148,7 +151,9 @@ export class CursorLane implements Lane {
 const CHUNK = 1024;
 /** A reference whose message never came to be. */
 const DEAD = 0xffffffff;
-/** Messages kept in memory beside their references; later ones are read again when their turn comes. */
+/**
+ * Messages kept in memory beside their references; later ones are read again when their turn comes.
+ */
 const HELD_MESSAGES_MAX = 1000;
 /** How far ahead one read looks for references into it. */
 const NEAR_REFERENCES = 4 * HELD_MESSAGES_MAX;
@@ -247,7 +252,9 @@ export class ReferenceLane implements Lane {
     this.#end++;
   }
 
-  /** Appends the references since the last call to the log. @param committed called after the commit */
+  /**
+   * Appends the references since the last call to the log. @param committed called after the commit
+   */
   seal(committed: (error: BrokerError | null) => void): void {
     const { log } = this;
     if (log === null || this.#sealed === this.#end) return;
@@ -307,7 +314,9 @@ export class ReferenceLane implements Lane {
     }
   }
 
-  /** The first offset of a partition that is still wanted, or Infinity: what retention must keep. */
+  /**
+   * The first offset of a partition that is still wanted, or Infinity: what retention must keep.
+   */
   firstOffset(partition: Partition): number {
     const known = this.#partitionIndex.get(partition);
     if (known === undefined) return Number.POSITIVE_INFINITY;

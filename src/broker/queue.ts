@@ -1,7 +1,8 @@
 /**
- * A queue: messages in order, handed to competing consumers, each finished by its own acknowledgement.
- * One engine for every protocol that acknowledges single messages; it knows none of them. A queue over
- * one stream is a cursor; as soon as messages of other streams are routed to it, it holds references.
+ * A queue: messages in order, handed to competing consumers, each finished by its own
+ * acknowledgement. One engine for every protocol that acknowledges single messages; it knows none
+ * of them. A queue over one stream is a cursor; as soon as messages of other streams are routed to
+ * it, it holds references.
  *
  * Invariant: finished + in flight + ready = routed, at every moment (X64).
  */
@@ -95,8 +96,8 @@ export class Queue implements Follower {
   /** Ready messages beyond this are dropped, oldest first; Infinity = no limit. */
   lengthMax = Number.POSITIVE_INFINITY;
   /**
-   * What to store with a reference, from the subscriptions that matched; null: do not route it here.
-   * Without it 0 is stored.
+   * What to store with a reference, from the subscriptions that matched; null: do not route it
+   * here. Without it 0 is stored.
    */
   meta: ((message: Message, matches: readonly Match[]) => number | null) | null = null;
   /** Expired messages are delivered like others, for consumers that do something with them. */

@@ -165,8 +165,8 @@ export class Queues {
   }
 
   /**
-   * A message of another stream is about to be routed to this queue: from now on its own stream comes
-   * by reference too, so that both stay in one order.
+   * A message of another stream is about to be routed to this queue: from now on its own stream
+   * comes by reference too, so that both stay in one order.
    */
   holdReferences(queue: Queue): void {
     if (queue.cursor === null || queue.referencesOnly) return;

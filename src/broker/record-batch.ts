@@ -1,6 +1,7 @@
 /**
  * RecordBatch v2, the stored form of every record (Kafka protocol guide, "Record Batch"). Written
- * here for records of all protocols but Kafka's own producers, whose batches are stored as they came.
+ * here for records of all protocols but Kafka's own producers, whose batches are stored as they
+ * came.
  */
 import { crc32c, type Position, ProtocolError, readSigned, signedSize, writeSigned } from '#kit';
 import { decompress } from './compression.ts';

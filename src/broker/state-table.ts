@@ -1,8 +1,8 @@
 /**
- * Hot durable state: cursors, sessions, last values, as named bytes by kind. Every change is a record
- * of a state log and so shares the commit of the data of the same turn; the checkpoint moves what is
- * committed into the catalogue, and then the state logs are trimmed. A start reads the catalogue and
- * replays what the state logs still hold.
+ * Hot durable state: cursors, sessions, last values, as named bytes by kind. Every change is a
+ * record of a state log and so shares the commit of the data of the same turn; the checkpoint moves
+ * what is committed into the catalogue, and then the state logs are trimmed. A start reads the
+ * catalogue and replays what the state logs still hold.
  *
  * A key belongs to a slot, and each slot has a state log of its own: slots can get other owners.
  */
@@ -102,7 +102,9 @@ export class StateTable {
     else this.#waiting.push(done);
   }
 
-  /** Appends the changes since the last seal. Called by the broker just before an entry is sealed. */
+  /**
+   * Appends the changes since the last seal. Called by the broker just before an entry is sealed.
+   */
   seal(): void {
     if (this.#open.size === 0) return;
     const waiting = this.#waiting;

@@ -48,7 +48,9 @@ interface StoredStream {
 }
 
 export class Streams {
-  /** Grows when a stream comes or goes: what was resolved to streams is good while it is the same. */
+  /**
+   * Grows when a stream comes or goes: what was resolved to streams is good while it is the same.
+   */
   version = 0;
   readonly #byName = new Map<string, StreamEntry>();
   readonly #byId = new Map<string, StreamEntry>();
@@ -104,7 +106,8 @@ export class Streams {
   }
 
   /**
-   * Makes a stream: usable at once, durable when `durable()` resolves (and before anything in it is).
+   * Makes a stream: usable at once, durable when `durable()` resolves (and before anything in it
+   * is).
    * @throws BrokerError `stream-exists`, `invalid-name`, `invalid-argument`
    */
   create(name: string, settings: Partial<StreamSettings> & { partitions?: number } = {}): Stream {

@@ -48,8 +48,8 @@ export interface Connection {
   /**
    * Makes the rest of the stream TLS, for protocols that upgrade in place (NATS). Call with the
    * listener's certificate configured only; `Host.tlsAvailable()` tells. `head` holds bytes of the
-   * client's handshake that came to `data()` already: it may be called from inside `data()` with the
-   * chunk that starts with the ClientHello. Afterwards `data()` gives decrypted bytes, `write`
+   * client's handshake that came to `data()` already: it may be called from inside `data()` with
+   * the chunk that starts with the ClientHello. Afterwards `data()` gives decrypted bytes, `write`
    * encrypts, and `encrypted` is true once the handshake is done; a failed one ends the connection.
    */
   startTls(head?: Buffer): void;

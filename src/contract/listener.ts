@@ -3,12 +3,15 @@
 export type Transport = 'tcp' | 'tls' | 'ws' | 'wss';
 
 export interface ListenerPlan {
-  /** Unique over all protocols: `mqtt`, `mqtt-tls`, `mqtt-ws`; option names and log lines use it. */
+  /**
+   * Unique over all protocols: `mqtt`, `mqtt-tls`, `mqtt-ws`; option names and log lines use it.
+   */
   readonly name: string;
   readonly transport: Transport;
   /**
    * `host:port` texts. `localhost:1883` stands for both loopback addresses; port 0 picks a free one
-   * (the same for both). Empty: not opened. TLS transports open only when a certificate is configured.
+   * (the same for both). Empty: not opened. TLS transports open only when a certificate is
+   * configured.
    */
   readonly listen: readonly string[];
   /**
@@ -19,6 +22,8 @@ export interface ListenerPlan {
   readonly subprotocols?: readonly string[];
   /** For ws and wss: close when a client sends a text frame. Default true. */
   readonly binaryOnly?: boolean;
-  /** The protocol can upgrade to TLS in place: give the connection the certificate for `startTls`. */
+  /**
+   * The protocol can upgrade to TLS in place: give the connection the certificate for `startTls`.
+   */
   readonly upgradable?: boolean;
 }

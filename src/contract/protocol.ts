@@ -1,4 +1,6 @@
-/** A protocol, as the server sees it. `src/protocols/index.ts` lists them; nothing else registers. */
+/**
+ * A protocol, as the server sees it. `src/protocols/index.ts` lists them; nothing else registers.
+ */
 import type { Broker } from '#broker';
 import type { Clock, Log, Metrics, OptionRows, Random, Timers, Values } from '#kit';
 import type { Connection } from './connection.ts';

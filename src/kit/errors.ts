@@ -86,7 +86,9 @@ export type ErrorCode = keyof typeof ERRORS;
 
 export const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
 
-/** The one error class for everything in the catalogue. `message` is the row's sentence plus detail. */
+/**
+ * The one error class for everything in the catalogue. `message` is the row's sentence plus detail.
+ */
 export class BrokerError extends Error {
   readonly code: ErrorCode;
   readonly details: Readonly<Record<string, unknown>>;
@@ -115,7 +117,9 @@ export class ProtocolError extends BrokerError {
   readonly field: string;
   /** Byte offset inside the frame or packet. */
   readonly at: number;
-  /** The protocol's own code for it, when the specification demands one (an MQTT reason code, say). */
+  /**
+   * The protocol's own code for it, when the specification demands one (an MQTT reason code, say).
+   */
   readonly wireCode: number | undefined;
 
   constructor(field: string, at: number, detail: string, wireCode?: number) {

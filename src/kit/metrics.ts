@@ -59,7 +59,9 @@ export const LATENCY_SECONDS = [
   10,
 ] as const;
 
-/** All instruments of one server. Names follow Prometheus: `robustmq_<room>_<what>_<unit>[_total]`. */
+/**
+ * All instruments of one server. Names follow Prometheus: `robustmq_<room>_<what>_<unit>[_total]`.
+ */
 export class Metrics {
   readonly families = new Map<string, Family>();
 

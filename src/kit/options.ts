@@ -25,7 +25,10 @@ export type OptionRow =
   | Row<'list', readonly string[]>
   /** A number of bytes, or text such as `64MiB`, `1GB`. Value: bytes. */
   | Row<'bytes', number>
-  /** A number of ms, or text such as `500ms`, `30s`, `2m`, `7d`. Value: ms. -1 = never, where min allows. */
+  /**
+   * A number of ms, or text such as `500ms`, `30s`, `2m`, `7d`. Value: ms. -1 = never, where min
+   * allows.
+   */
   | Row<'duration', number>;
 
 export type OptionRows = Readonly<Record<string, OptionRow>>;
@@ -39,7 +42,7 @@ type ValueOf<R extends OptionRow> =
         ? readonly string[]
         : number;
 
-/** The values of a set of rows, under camelCase names: row `max-packet` gives `maxPacket`. */
+/** The values of a set of rows, under camelCase names: row `size-max` gives `sizeMax`. */
 export type Values<Rows extends OptionRows> = {
   readonly [Name in keyof Rows as Name extends string ? Camel<Name> : never]: ValueOf<Rows[Name]>;
 };

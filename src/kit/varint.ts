@@ -1,7 +1,7 @@
 /**
- * Variable-length integers of the record batch format: base 128, low group first, zig-zag for signed
- * ones (Kafka protocol guide, "Protocol Primitive Types"). Values up to 2^53 only: larger ones are
- * reported as malformed, because no offset, length or time of ours is larger.
+ * Variable-length integers of the record batch format: base 128, low group first, zig-zag for
+ * signed ones (Kafka protocol guide, "Protocol Primitive Types"). Values up to 2^53 only: larger
+ * ones are reported as malformed, because no offset, length or time of ours is larger.
  */
 import { ProtocolError } from './errors.ts';
 

@@ -1,7 +1,7 @@
 /**
  * The embedded catalogue: one SQLite file (Node's built-in), full sync on each transaction. Chosen
- * over LMDB by measurement, see docs/decisions/0005. Calls block for one small commit (about 0.3 ms),
- * so callers gather the changes of a turn into one write.
+ * over LMDB by measurement, see docs/decisions/0005. Calls block for one small commit (about 0.3
+ * ms), so callers gather the changes of a turn into one write.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { BrokerError } from '#kit';

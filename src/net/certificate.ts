@@ -1,4 +1,6 @@
-/** The server's TLS identity, read at start, so that a bad file stops the start and not a client. */
+/**
+ * The server's TLS identity, read at start, so that a bad file stops the start and not a client.
+ */
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { BrokerError, type Values } from '#kit';
@@ -20,11 +22,10 @@ export async function loadCertificate(
   if (options.cert === '' || options.key === '') {
     throw new BrokerError('bad-configuration', 'tls.cert and tls.key are needed together.');
   }
-  const [cert, key, ca] = await Promise.all([
-    readPem('tls.cert', options.cert),
-    readPem('tls.key', options.key),
-    options.ca === '' ? undefined : readPem('tls.ca', options.ca),
-  ]);
+  // One after the other: of several missing files the same one is always named.
+  const cert = await readPem('tls.cert', options.cert);
+  const key = await readPem('tls.key', options.key);
+  const ca = options.ca === '' ? undefined : await readPem('tls.ca', options.ca);
   try {
     const material: SecureContextOptions = {
       cert,

@@ -1,7 +1,8 @@
 /**
  * The commit protocol: appends get their offsets at once and wait in the open entry; at the end of
  * the turn it is sealed and written, one entry at a time; then everybody who waited is told, in
- * append order. Group commit comes from that by itself: what arrives during a write is the next entry.
+ * append order. Group commit comes from that by itself: what arrives during a write is the next
+ * entry.
  */
 import { BrokerError, type Clock, type Log, type Timer, type Timers } from '#kit';
 import { Entry } from './entry.ts';

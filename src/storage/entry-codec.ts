@@ -22,9 +22,9 @@ import { bodyAtOf, bodyBytesOf, isIntact, KIND, kindOf, ROW_BYTES } from './row-
 export const ENTRY_ALIGN = 512;
 export const HEADER_BYTES = 64;
 export const TRAILER_BYTES = 32;
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 /** Raised when old versions could not read what is written; stored in every entry. */
-export const FEATURE_LEVEL = 1;
+const FEATURE_LEVEL = 1;
 
 const HEADER_MAGIC = 0x524d5145; // RMQE
 const TRAILER_MAGIC = 0x524d5154; // RMQT
@@ -108,7 +108,7 @@ export function decodeHeader(bytes: Buffer): EntryHeader | null {
 }
 
 /** True when `trailer` closes the entry whose encoded header is `header`. */
-export function isTrailerOf(header: Buffer, trailer: Buffer): boolean {
+function isTrailerOf(header: Buffer, trailer: Buffer): boolean {
   return trailer.equals(encodeTrailer(header));
 }
 
@@ -134,7 +134,7 @@ export function entryFault(bytes: Buffer): string | null {
 }
 
 /** Checks all bodies of an entry against its rows (which were checked before). */
-export function bodiesFault(rows: Buffer, bodies: Buffer): string | null {
+function bodiesFault(rows: Buffer, bodies: Buffer): string | null {
   for (let at = 0; at < rows.length; at += ROW_BYTES) {
     if (kindOf(rows, at) === KIND.control) continue;
     const from = bodyAtOf(rows, at);

@@ -4,10 +4,13 @@
  * `fdatasync` (`storage.md` section 6). `real-files.ts` is the machine's own; `virtual-files.ts`
  * the simulated one. Both pass `files.contract.ts`.
  *
- * Failures are rejections with the system's error, whose `code` says what happened (`ENOSPC`, `EIO`).
+ * Failures are rejections with the system's error, whose `code` says what happened (`ENOSPC`,
+ * `EIO`).
  */
 
-/** True for what the file system rejects with; anything else that is thrown is a mistake of ours. */
+/**
+ * True for what the file system rejects with; anything else that is thrown is a mistake of ours.
+ */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string';
 }
@@ -18,16 +21,23 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 export interface OpenFile {
-  /** Writes all of `chunks`, one after the other, from `position` on. Rejects when any byte failed. */
+  /**
+   * Writes all of `chunks`, one after the other, from `position` on. Rejects when any byte failed.
+   */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
-  /** Makes every completed write durable (fdatasync). After a rejection the file must not be trusted. */
+  /**
+   * Makes every completed write durable (fdatasync). After a rejection the file must not be
+   * trusted.
+   */
   sync(): Promise<void>;
   /**
    * Writes and makes durable in one step (a write with O_DSYNC, where the platform has it).
    * Equal to `write` followed by `sync`.
    */
   writeThrough(chunks: readonly Uint8Array[], position: number): Promise<void>;
-  /** Fills `target` from `position`; resolves to the number of bytes read (fewer only at the end). */
+  /**
+   * Fills `target` from `position`; resolves to the number of bytes read (fewer only at the end).
+   */
   read(target: Uint8Array, position: number): Promise<number>;
   readSync(target: Uint8Array, position: number): number;
   size(): Promise<number>;
@@ -36,7 +46,9 @@ export interface OpenFile {
 }
 
 export interface Files {
-  /** Opens for reading and writing; creates it (and makes the name durable) when `create` is set. */
+  /**
+   * Opens for reading and writing; creates it (and makes the name durable) when `create` is set.
+   */
   open(path: string, create: boolean): Promise<OpenFile>;
   /** Names in a directory, without path, sorted; empty when there is no such directory. */
   list(directory: string): Promise<string[]>;

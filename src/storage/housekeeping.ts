@@ -215,7 +215,7 @@ export class Housekeeping {
     if (sources === null) return;
     const result = await rewrite(this.#core, this.#core.store, sources);
     this.segments.splice(this.segments.indexOf(sources[0]!), 0, result);
-    for (const source of sources) this.#exchange(source, result);
+    for (const source of sources) this.#putInstead(source, result);
     // Counted as it is: only a later trim makes it worth another look.
     this.#live.set(result, result.contentBytes);
     this.#sweepDue = true;
@@ -223,7 +223,7 @@ export class Housekeeping {
   }
 
   /** Logs that read `source` read `result` from now on. */
-  #exchange(source: Segment, result: Segment): void {
+  #putInstead(source: Segment, result: Segment): void {
     for (let run = 0; run < source.runCount; run++) {
       const log = this.#core.logs.get(runLog(source.directory, run));
       const at = log?.segments.indexOf(source) ?? -1;

@@ -44,11 +44,16 @@ export interface BatchFacts {
   readonly producerEpoch: number;
   /** Sequence number of the first record (KIP-98), or -1. */
   readonly baseSequence: number;
-  /** Attribute bits of the batch that readers of the index need (compression, transactional, control). */
+  /**
+   * Attribute bits of the batch that readers of the index need (compression, transactional,
+   * control).
+   */
   readonly attributes: number;
 }
 
-/** A batch as read back: its bytes are exactly what was appended, but for what the owner patches. */
+/**
+ * A batch as read back: its bytes are exactly what was appended, but for what the owner patches.
+ */
 export interface StoredBatch extends BatchFacts {
   readonly baseOffset: number;
   readonly appendTimeMs: number;
@@ -61,7 +66,9 @@ export type Committed = (error: BrokerError | null) => void;
 
 export interface Appended {
   readonly baseOffset: number;
-  /** True when this producer sent the same sequence before: `baseOffset` is that of the first time. */
+  /**
+   * True when this producer sent the same sequence before: `baseOffset` is that of the first time.
+   */
   readonly duplicate: boolean;
 }
 
@@ -84,9 +91,9 @@ export interface ShardLog {
   /**
    * Gives the batch its offsets now and stores it with the next commit. The bytes belong to the
    * engine from here on: for DATA it writes base offset (bytes 0 to 7) and leader epoch (12 to 15,
-   * value 0) into them; the rest is stored as it is. Appends made in one synchronous stretch of code
-   * land in one entry: they are committed together or not at all.
-   * `committed` is called when the durability class of the log is met.
+   * value 0) into them; the rest is stored as it is. Appends made in one synchronous stretch of
+   * code land in one entry: they are committed together or not at all. `committed` is called when
+   * the durability class of the log is met.
    * @throws BrokerError `busy` (too many bytes in flight), `storage-full`, `storage-failed`,
    *   `closing`, `out-of-order-sequence`, `stale-producer`: nothing was appended.
    */
@@ -107,12 +114,14 @@ export interface ShardLog {
    */
   tail(listener: (log: ShardLog) => void): () => void;
   /**
-   * The first batch boundary from which at most `bytes` remain up to the high watermark (which itself
-   * is the answer when not even the last batch fits). For retention by size; need not be exact to a
-   * batch where data was reorganised, but never keeps less than asked.
+   * The first batch boundary from which at most `bytes` remain up to the high watermark (which
+   * itself is the answer when not even the last batch fits). For retention by size; need not be
+   * exact to a batch where data was reorganised, but never keeps less than asked.
    */
   offsetForBytes(bytes: number): number | Promise<number>;
-  /** Drops everything before `offset`; durable with the next checkpoint or commit. Frees disk later. */
+  /**
+   * Drops everything before `offset`; durable with the next checkpoint or commit. Frees disk later.
+   */
   trim(offset: number): void;
   /** Drops the log and all its data. The id is not used again. */
   remove(): void;
@@ -166,11 +175,18 @@ export interface LogEngine {
    * changed state are appended, so that one commit carries as much as was there.
    */
   beforeSeal(append: () => void): void;
-  /** Resolves when everything appended until now is committed. Rejects when it cannot be any more. */
+  /**
+   * Resolves when everything appended until now is committed. Rejects when it cannot be any more.
+   */
   flushed(): Promise<void>;
-  /** Writes a checkpoint now: heads, producers, positions. A later start reads only what follows. */
+  /**
+   * Writes a checkpoint now: heads, producers, positions. A later start reads only what follows.
+   */
   checkpoint(): Promise<void>;
-  /** Called when the engine begins a checkpoint: state owners save theirs; awaited before it is valid. */
+  /**
+   * Called when the engine begins a checkpoint: state owners save theirs; awaited before it is
+   * valid.
+   */
   onCheckpoint(save: () => Promise<void>): void;
   /** Bytes on disk, in use and free for reuse. */
   usage(): { dataBytes: number; walBytes: number };

@@ -7,7 +7,7 @@ import { BrokerError } from '#kit';
 import type { BatchFacts } from './log-engine.ts';
 
 /** A producer has at most five requests in flight (KIP-98); that many repeats are recognised. */
-export const BATCHES_REMEMBERED = 5;
+const BATCHES_REMEMBERED = 5;
 const SEQUENCE_END = 2 ** 31;
 const ATTRIBUTE_CONTROL = 1 << 5;
 

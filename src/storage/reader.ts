@@ -213,7 +213,9 @@ export class Reader {
     return this.#store.read(segment, run, offset, bytesMax, log.highWatermark);
   }
 
-  /** Index of the place that holds `offset` or ends before it; -1 when it lies before all places. */
+  /**
+   * Index of the place that holds `offset` or ends before it; -1 when it lies before all places.
+   */
   #placeOf(log: Shard, offset: number): number {
     const { places } = log;
     return lastAtOrBefore(places.length, (at) => this.#rows.base(places[at]!), offset);

@@ -34,7 +34,9 @@ export class RecentRows {
     this.#cacheBytes = cacheBytes;
   }
 
-  /** Makes room for one more row and returns its number. The caller fills it with `rowsOf`, `at`. */
+  /**
+   * Makes room for one more row and returns its number. The caller fills it with `rowsOf`, `at`.
+   */
   add(): number {
     const row = this.next++;
     if (row - this.start >= this.#chunks.length * CHUNK_ROWS) this.#chunks.push(new Chunk());

@@ -1,7 +1,8 @@
 /**
- * Puts one flipped bit of a small record right. All index structures on disk are fixed-width records
- * that end in their own CRC-32C; at these lengths the checksum tells any two single-bit errors
- * apart, so the flipped bit can be found by trying. Not for message bodies: those are only refused.
+ * Puts one flipped bit of a small record right. All index structures on disk are fixed-width
+ * records that end in their own CRC-32C; at these lengths the checksum tells any two single-bit
+ * errors apart, so the flipped bit can be found by trying. Not for message bodies: those are only
+ * refused.
  */
 import { crc32c } from '#kit';
 

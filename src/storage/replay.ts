@@ -1,7 +1,8 @@
 /**
- * Recovery of what lies in write-ahead files: entry headers and index rows are read, bodies are not,
- * but for those of the last entry. A torn tail is cut at the last whole entry; a bad entry before a
- * valid later one is damage, which is reported and stepped over. Nothing is skipped silently.
+ * Recovery of what lies in write-ahead files: entry headers and index rows are read, bodies are
+ * not, but for those of the last entry. A torn tail is cut at the last whole entry; a bad entry
+ * before a valid later one is damage, which is reported and stepped over. Nothing is skipped
+ * silently.
  */
 import type { DamageReports } from './damage.ts';
 import { bodiesAt, decodeHeader, ENTRY_ALIGN, HEADER_BYTES } from './entry-codec.ts';

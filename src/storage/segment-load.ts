@@ -1,4 +1,7 @@
-/** Finds the segments at start: reads each trailer and directory, leaves index rows and bodies alone. */
+/**
+ * Finds the segments at start: reads each trailer and directory, leaves index rows and bodies
+ * alone.
+ */
 import type { SegmentName } from './checkpoint-codec.ts';
 import type { DamageReports } from './damage.ts';
 import type { Files, OpenFile } from './files.ts';

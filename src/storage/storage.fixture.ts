@@ -1,4 +1,7 @@
-/** What the tests of this room share: batches with valid checksums, engines on virtual or real disks. */
+/**
+ * What the tests of this room share: batches with valid checksums, engines on virtual or real
+ * disks.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,7 +41,9 @@ export function factsOf(over: Partial<BatchFacts> = {}): BatchFacts {
   };
 }
 
-/** Bytes in the form of a RecordBatch v2; the records are `text`, which storage does not look at. */
+/**
+ * Bytes in the form of a RecordBatch v2; the records are `text`, which storage does not look at.
+ */
 export function dataBatch(text: string | Buffer, padding = 0): Buffer {
   const payload = typeof text === 'string' ? Buffer.from(text) : text;
   const bytes = Buffer.alloc(BATCH.headerBytes + payload.length + padding);

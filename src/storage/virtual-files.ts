@@ -1,7 +1,7 @@
 /**
- * `Files` in memory, with the faults of real disks on demand and repeatable from a seed: writes that
- * were not synced are lost, torn or reordered by a crash, bits flip, space runs out, a write or a
- * sync fails, everything is slow. Names are durable at once, as the interface promises.
+ * `Files` in memory, with the faults of real disks on demand and repeatable from a seed: writes
+ * that were not synced are lost, torn or reordered by a crash, bits flip, space runs out, a write
+ * or a sync fails, everything is slow. Names are durable at once, as the interface promises.
  */
 import { assert, BrokerError, type Random, type Timers } from '#kit';
 import type { Files, OpenFile } from './files.ts';

@@ -1,6 +1,7 @@
 /**
- * Finds entries in write-ahead files that may hold anything: whole entries, torn ones, flipped bits,
- * leftovers of an earlier generation. Judges bytes only; what follows from it is decided in `replay.ts`.
+ * Finds entries in write-ahead files that may hold anything: whole entries, torn ones, flipped
+ * bits, leftovers of an earlier generation. Judges bytes only; what follows from it is decided in
+ * `replay.ts`.
  */
 import { crc32c } from '#kit';
 import {
@@ -64,7 +65,9 @@ export interface FoundEntry {
   readonly lostRows: number;
 }
 
-/** The entry at `position` when its header and index are whole and it belongs to this generation. */
+/**
+ * The entry at `position` when its header and index are whole and it belongs to this generation.
+ */
 export async function entryAt(file: ScannedFile, position: number): Promise<FoundEntry | null> {
   const header = decodeHeader(await file.view(position, HEADER_BYTES));
   if (header === null || header.generation !== file.wal.generation) return null;

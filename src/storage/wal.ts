@@ -74,7 +74,9 @@ export class Wal {
     return bytes;
   }
 
-  /** Begins a new file after what recovery found; `reusable` are whole files without live entries. */
+  /**
+   * Begins a new file after what recovery found; `reusable` are whole files without live entries.
+   */
   async start(nextGeneration: number, finished: WalFile[], reusable: WalFile[]): Promise<void> {
     this.#nextGeneration = nextGeneration;
     this.finished = finished;

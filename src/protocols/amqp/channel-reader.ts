@@ -9,7 +9,7 @@ import type { QueueReader } from './queue-readers.ts';
  * Unacknowledged deliveries per channel, whatever the prefetch says: memory has a bound even with a
  * client that never acknowledges.
  */
-export const UNACKED_MAX = 100_000;
+const UNACKED_MAX = 100_000;
 
 export interface ReaderFacts {
   readonly tag: string;

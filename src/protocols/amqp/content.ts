@@ -193,6 +193,6 @@ export function withReplyTo(content: Content, replyTo: string): Content {
 }
 
 /** The text of a header of the content's table, for routing by other parts. */
-export function headerText(content: Content, name: string): string | undefined {
+function headerText(content: Content, name: string): string | undefined {
   return textOf(content.table, name);
 }

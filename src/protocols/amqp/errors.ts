@@ -43,7 +43,7 @@ export class AmqpError extends Error {
   }
 }
 
-export const REPLY_CODES: Readonly<Record<ErrorCode, ReplyCode>> = {
+const REPLY_CODES: Readonly<Record<ErrorCode, ReplyCode>> = {
   malformed: 502,
   'not-supported': 540,
   'invalid-argument': 406,

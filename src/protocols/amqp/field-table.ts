@@ -61,7 +61,7 @@ export type Table = readonly TableEntry[];
 export const EMPTY_TABLE: Table = [];
 
 /** Tables in tables in arrays: deeper than this is refused, so that no input exhausts the stack. */
-export const TABLE_DEPTH_MAX = 64;
+const TABLE_DEPTH_MAX = 64;
 
 const SYNTAX_ERROR = 502;
 

@@ -18,7 +18,7 @@ export interface Matcher<B extends Matchable> {
   match(key: string, headers: Table, found: Set<B>): void;
 }
 
-export const EXCHANGE_TYPES = ['direct', 'fanout', 'topic', 'headers'] as const;
+const EXCHANGE_TYPES = ['direct', 'fanout', 'topic', 'headers'] as const;
 export type ExchangeType = (typeof EXCHANGE_TYPES)[number];
 
 export function isExchangeType(text: string): text is ExchangeType {
@@ -142,7 +142,7 @@ function isNumber(value: unknown): value is number | bigint {
 }
 
 /** Same names with the same values, in any order. */
-export function sameTable(one: Table, other: Table): boolean {
+function sameTable(one: Table, other: Table): boolean {
   if (one.length !== other.length) return false;
   return one.every((entry) => {
     const match = findEntry(other, entry.name);

@@ -50,7 +50,7 @@ const CONTINUED = 1;
 const SYNTAX_ERROR = 502;
 
 /** Reads property flags and list: the rest of a header frame after the body size. */
-export function readProperties(reader: WireReader): Properties {
+function readProperties(reader: WireReader): Properties {
   const flags = reader.short('property flags');
   let word = flags;
   while ((word & CONTINUED) !== 0) {
@@ -79,7 +79,7 @@ export function readProperties(reader: WireReader): Properties {
   return properties as Properties;
 }
 
-export function writeProperties(output: Output, properties: Properties): void {
+function writeProperties(output: Output, properties: Properties): void {
   const values = properties as Readonly<Record<string, unknown>>;
   let flags = 0;
   for (let index = 0; index < PROPERTIES.length; index++) {

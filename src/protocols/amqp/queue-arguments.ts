@@ -7,7 +7,7 @@ import { named, refusal } from './errors.ts';
 import { integerOf, type Table, type TableEntry } from './field-table.ts';
 import { sameValue } from './matchers.ts';
 
-export type StartAt = 'first' | 'next' | number;
+type StartAt = 'first' | 'next' | number;
 
 export interface QueueLimits {
   /** 'quorum' behaves as a durable queue with a delivery limit. */

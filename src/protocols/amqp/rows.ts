@@ -7,7 +7,7 @@ import type { readTable, Table, writeTable } from './field-table.ts';
 import type { Output } from './output.ts';
 import type { WireReader } from './wire-reader.ts';
 
-export type FieldKind =
+type FieldKind =
   | 'octet'
   | 'short'
   | 'long'

@@ -21,7 +21,7 @@ export interface BindingFacts {
   readonly arguments: Table;
 }
 
-export function packTable(table: Table): string {
+function packTable(table: Table): string {
   if (table.length === 0) return '';
   return written((output) => writeTable(output, table)).toString('base64');
 }

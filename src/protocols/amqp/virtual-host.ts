@@ -40,7 +40,7 @@ const STANDARD_EXCHANGES: readonly (readonly [string, ExchangeType])[] = [
 ];
 
 /** Messages of a queue without a stream are in memory: their number has a bound. */
-export const TRANSIENT_LENGTH_MAX = 1_000_000;
+const TRANSIENT_LENGTH_MAX = 1_000_000;
 /** How long acknowledged records of a queue's own stream stay for other views. */
 const ACKED_RETENTION_MS = 3_600_000;
 

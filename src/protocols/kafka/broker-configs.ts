@@ -1,4 +1,6 @@
-/** The broker's own configurations as Kafka tools know them. Read-only: they come from the options. */
+/**
+ * The broker's own configurations as Kafka tools know them. Read-only: they come from the options.
+ */
 import { DEFAULT_SETTINGS } from '#broker';
 import type { Room } from './room.ts';
 import type { ConfigKind } from './topic-configs.ts';

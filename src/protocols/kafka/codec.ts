@@ -1,6 +1,6 @@
 /**
- * Frames to objects and back: request and response headers, and per API the readers and writers that
- * `compile.ts` makes when a version is first met. No I/O, no state of a connection.
+ * Frames to objects and back: request and response headers, and per API the readers and writers
+ * that `compile.ts` makes when a version is first met. No I/O, no state of a connection.
  */
 import { compileReader, compileWriter, type Read, type Write } from './compile.ts';
 import { MESSAGES } from './messages/index.ts';
@@ -39,7 +39,9 @@ class Versions<Of extends Rows> {
   }
 }
 
-/** One API with its codecs. `request.write` and `response.read` are the client's side, for tests. */
+/**
+ * One API with its codecs. `request.write` and `response.read` are the client's side, for tests.
+ */
 export class Api<Pair extends MessagePair = MessagePair> {
   readonly pair: Pair;
   readonly request: Versions<Pair['request']>;

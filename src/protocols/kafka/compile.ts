@@ -1,7 +1,7 @@
 /**
  * Turns rows into one reader and one writer per version, as JavaScript source: the versions and
- * types are decided once, and what runs per message is straight code. The source is made of the rows
- * of this room only, never of anything that came from outside.
+ * types are decided once, and what runs per message is straight code. The source is made of the
+ * rows of this room only, never of anything that came from outside.
  */
 import { assert } from '#kit';
 import type { Reader } from './reader.ts';

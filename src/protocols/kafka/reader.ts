@@ -1,7 +1,7 @@
 /**
- * Reads the primitive types of the Kafka protocol from one frame. Every method checks the bytes that
- * are left before it touches or allocates anything, and answers bad input with a `ProtocolError`
- * that names the field: nothing else is ever thrown.
+ * Reads the primitive types of the Kafka protocol from one frame. Every method checks the bytes
+ * that are left before it touches or allocates anything, and answers bad input with a
+ * `ProtocolError` that names the field: nothing else is ever thrown.
  */
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from '#kit';

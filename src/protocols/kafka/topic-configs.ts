@@ -1,7 +1,7 @@
 /**
  * Topic configurations (K42), one row each. What a stream can do is stored and enforced. What this
- * server does in one way only must be asked for in that way, or is refused. What only says how files
- * on disk are cut or moved has no counterpart here: it is accepted, and shown as read-only.
+ * server does in one way only must be asked for in that way, or is refused. What only says how
+ * files on disk are cut or moved has no counterpart here: it is accepted, and shown as read-only.
  */
 import { DEFAULT_SETTINGS, type Durability, type StreamSettings } from '#broker';
 
@@ -27,7 +27,9 @@ interface ConfigRow {
   show(settings: StreamSettings): string;
   /** Puts a value into `changes`: returns what is wrong with it, or null. Absent: see `accepts`. */
   apply?(value: string, changes: Changes): string | null;
-  /** For what is always the same: the values that mean just that. Absent: every value is accepted. */
+  /**
+   * For what is always the same: the values that mean just that. Absent: every value is accepted.
+   */
   readonly accepts?: readonly string[];
 }
 

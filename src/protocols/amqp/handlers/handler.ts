@@ -7,7 +7,7 @@ import type { Fields, MethodName } from '../methods.ts';
 import type { AmqpExchange } from '../virtual-host.ts';
 
 /** A promise makes the connection wait with reading, so that answers stay in order. */
-export type Handler<Name extends MethodName> = (
+type Handler<Name extends MethodName> = (
   channel: Channel,
   fields: Fields<Name>,
 ) => void | Promise<void>;

@@ -176,7 +176,9 @@ export class Coordinator {
     return this.#groups.size < groupsMax ? KAFKA.NONE : KAFKA.COORDINATOR_NOT_AVAILABLE;
   }
 
-  /** What lives on of a group without members are its offsets; its generation counts on with them. */
+  /**
+   * What lives on of a group without members are its offsets; its generation counts on with them.
+   */
   #emptied(group: Group): void {
     if (!group.idle || this.#groups.get(group.id) !== group) return;
     if (this.#cursors.list(group.id).length > 0) {

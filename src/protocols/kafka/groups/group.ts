@@ -1,8 +1,8 @@
 /**
- * A classic consumer group: the life of `GroupCoordinator` as clients know it (Kafka protocol guide,
- * "Group Membership API"; KIP-345 static members, KIP-394 ids first, KIP-814). Members live in memory
- * only: after a restart they are told UNKNOWN_MEMBER_ID and join again, with their offsets kept
- * (K62). It knows no bytes, no connection and no offset: `coordinator.ts` joins these.
+ * A classic consumer group: the life of `GroupCoordinator` as clients know it (Kafka protocol
+ * guide, "Group Membership API"; KIP-345 static members, KIP-394 ids first, KIP-814). Members live
+ * in memory only: after a restart they are told UNKNOWN_MEMBER_ID and join again, with their
+ * offsets kept (K62). It knows no bytes, no connection and no offset: `coordinator.ts` joins these.
  */
 import type { Clock, Timer, Timers } from '#kit';
 import { KAFKA } from '../error-codes.ts';

@@ -1,4 +1,6 @@
-/** OffsetCommit, OffsetFetch, OffsetDelete: the positions of groups, kept as the broker's cursors. */
+/**
+ * OffsetCommit, OffsetFetch, OffsetDelete: the positions of groups, kept as the broker's cursors.
+ */
 import type { CommittedOffset, Stream } from '#broker';
 import type { BrokerError } from '#kit';
 import type { Call } from '../call.ts';

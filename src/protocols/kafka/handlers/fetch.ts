@@ -1,7 +1,7 @@
 /**
- * Fetch: batches go out as storage holds them. A request that finds too little waits on the tails of
- * its partitions and on one timer (K30); nothing polls. Fetch sessions are not kept: every request is
- * answered as a full one, with session id 0 (KIP-227 allows it).
+ * Fetch: batches go out as storage holds them. A request that finds too little waits on the tails
+ * of its partitions and on one timer (K30); nothing polls. Fetch sessions are not kept: every
+ * request is answered as a full one, with session id 0 (KIP-227 allows it).
  */
 import type { Partition, StoredBatch, Stream } from '#broker';
 import { BrokerError, type Timer } from '#kit';

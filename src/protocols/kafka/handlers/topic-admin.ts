@@ -200,7 +200,9 @@ function growTopic(
   }
 }
 
-/** All logs share the same files, so there is one directory; sizes are what each log takes of it. */
+/**
+ * All logs share the same files, so there is one directory; sizes are what each log takes of it.
+ */
 export const describeLogDirsOperation = answers(describeLogDirs, (request, call, room) => {
   const asked =
     request.topics === null
