@@ -191,8 +191,3 @@ export function withReplyTo(content: Content, replyTo: string): Content {
     directReply: false,
   };
 }
-
-/** The text of a header of the content's table, for routing by other parts. */
-function headerText(content: Content, name: string): string | undefined {
-  return textOf(content.table, name);
-}

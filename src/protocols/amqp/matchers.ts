@@ -140,12 +140,3 @@ function sameItem(one: { name?: string } & TypedValue, other: typeof one): boole
 function isNumber(value: unknown): value is number | bigint {
   return typeof value === 'number' || typeof value === 'bigint';
 }
-
-/** Same names with the same values, in any order. */
-function sameTable(one: Table, other: Table): boolean {
-  if (one.length !== other.length) return false;
-  return one.every((entry) => {
-    const match = findEntry(other, entry.name);
-    return match !== undefined && sameValue(entry, match);
-  });
-}

@@ -7,15 +7,7 @@ import type { readTable, Table, writeTable } from './field-table.ts';
 import type { Output } from './output.ts';
 import type { WireReader } from './wire-reader.ts';
 
-type FieldKind =
-  | 'octet'
-  | 'short'
-  | 'long'
-  | 'longlong'
-  | 'bit'
-  | 'shortstr'
-  | 'longstr'
-  | 'table';
+type FieldKind = 'octet' | 'short' | 'long' | 'longlong' | 'bit' | 'shortstr' | 'longstr' | 'table';
 
 export type FieldRows = Readonly<Record<string, FieldKind>>;
 

@@ -1,4 +1,6 @@
-/** The example programs of nats.go: nats-sub, nats-pub, nats-qsub, nats-req, nats-rply, nats-bench. */
+/**
+ * The example programs of nats.go: nats-sub, nats-pub, nats-qsub, nats-req, nats-rply, nats-bench.
+ */
 import { onPath, step, type Toolchain } from './toolchain.ts';
 
 const MODULE = 'github.com/nats-io/nats.go';

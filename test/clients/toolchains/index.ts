@@ -8,6 +8,6 @@ export { debian } from './debian.ts';
 export { natsGo } from './go.ts';
 export { kafkaToolArguments, kafkaTools } from './kafka-tools.ts';
 export { python } from './python.ts';
-export { forgetFailure, type Ready, ready, type Toolchain } from './toolchain.ts';
+export { forgetFailure, ready } from './toolchain.ts';
 
 export const TOOLCHAINS = [debian, python, kafkaTools, natsGo] as const;

@@ -1,4 +1,6 @@
-/** Installs every toolchain, in parallel, and says what is there. Never fails: tests skip by name. */
+/**
+ * Installs every toolchain, in parallel, and says what is there. Never fails: tests skip by name.
+ */
 import { forgetFailure, ready, TOOLCHAINS } from './index.ts';
 
 await Promise.all(

@@ -1,4 +1,6 @@
-/** paho-mqtt, confluent-kafka, nats-py and pika, in a folder of their own beside no other package. */
+/**
+ * paho-mqtt, confluent-kafka, nats-py and pika, in a folder of their own beside no other package.
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { onPath, step, type Toolchain } from './toolchain.ts';

@@ -1,8 +1,9 @@
 /**
  * A toolchain is a set of foreign clients at pinned versions, installed by the ordinary package
- * client into `.cache/toolchains/<name>-<hash of the pins>`. Installing goes to a scratch folder that
- * is renamed when it is whole, so an interrupted install leaves nothing that looks finished, and two
- * at once do no harm. What a machine lacks is a reason to skip by name, never an error of the suite.
+ * client into `.cache/toolchains/<name>-<hash of the pins>`. Installing goes to a scratch folder
+ * that is renamed when it is whole, so an interrupted install leaves nothing that looks finished,
+ * and two at once do no harm. What a machine lacks is a reason to skip by name, never an error of
+ * the suite.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,7 +13,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export const INSTALL_TIMEOUT_MS = 8 * 60_000;
+const INSTALL_TIMEOUT_MS = 8 * 60_000;
 const CACHE = path.resolve(import.meta.dirname, '../../../.cache/toolchains');
 
 export interface Toolchain {
