@@ -15,7 +15,6 @@ import {
   type Table,
   type TableEntry,
   type TypedValue,
-  textOf,
 } from './field-table.ts';
 import { type Properties, parseProperties, propertyBytes } from './properties.ts';
 
