@@ -1,7 +1,7 @@
 /**
- * kill -9 of the real server while publishers of all four protocols are at work, restart on the same
- * folder, and every acknowledged message must be there, in the order of its publisher, with nothing
- * invented. The rounds build on each other: later ones check what earlier ones stored, too.
+ * kill -9 of the real server while publishers of all four protocols are at work, restart on the
+ * same folder, and every acknowledged message must be there, in the order of its publisher, with
+ * nothing invented. The rounds build on each other: later ones check what earlier ones stored, too.
  */
 import assert from 'node:assert/strict';
 import { type EventEmitter, once } from 'node:events';

@@ -32,7 +32,7 @@ export class Ledger {
   }
 }
 
-/** Resolves when the connection has ended; `ready` is called when the first message can go. */
+/** Sends until its connection ends, and resolves then. */
 export type Publisher = (server: Server, ledger: Ledger) => Promise<void>;
 
 const WINDOW = 100;
