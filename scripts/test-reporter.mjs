@@ -38,7 +38,8 @@ function count(tally, type, data) {
     if (!suite && !isFile(data)) tally.passed++;
     return '';
   }
-  // A suite fails when a test in it does: that one is counted. Only its own hooks are its own fault.
+  // A suite fails when a test in it does: that one is counted. Only its own hooks are its own
+  // fault.
   const kind = data.details?.error?.failureType;
   if (suite && kind === 'subtestsFailed') return '';
   if (isFile(data) && kind === 'subtestsFailed') return '';

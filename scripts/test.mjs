@@ -1,8 +1,8 @@
 /**
- * The whole test suite: `node scripts/test.mjs [--full] [--only group,group]`. Plain JavaScript that
- * any Node from 20 on can start: the pinned Node runs everything that matters. Ends with one line of
- * counts; with CI=true a skipped test is a failure. `--full` runs the long tier too and writes
- * docs/test-report.md.
+ * The whole test suite: `node scripts/test.mjs [--full] [--only group,group]`. Plain JavaScript
+ * that any Node from 20 on can start: the pinned Node runs everything that matters. Ends with one
+ * line of counts; with CI=true a skipped test is a failure. `--full` runs the long tier too and
+ * writes docs/test-report.md.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import fs, { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,10 @@ const patience = full ? FULL_FACTOR : 1;
 const strict = process.env.CI === 'true';
 const startedAt = performance.now();
 
-/** Groups run one after the other, what is in one may run two at a time. */
+/**
+ * The groups, in order. Those marked `beside` run at the same time as the first ones, on the second
+ * core. Where a server and its clients are processes, two files run at a time, or one (`alone`).
+ */
 const GROUPS = [
   { name: 'types', command: ['tsc'] },
   { name: 'lint', command: ['biome', 'check', '--error-on-warnings'] },
@@ -33,12 +36,13 @@ const GROUPS = [
     name: 'unit',
     isolation: 'none',
     files: [
-      'src/**/*.test.ts',
+      'src/!(protocols)/**/*.test.ts',
       'test/*.test.ts',
       'test/contract/**/*.test.ts',
       'scripts/*.test.ts',
     ],
   },
+  { name: 'protocols', beside: true, isolation: 'none', files: ['src/protocols/**/*.test.ts'] },
   { name: 'simulation', isolation: 'none', files: ['test/simulation/**/*.test.ts'] },
   { name: 'faults', alone: true, files: ['test/faults/**/*.test.ts'] },
   { name: 'clients', toolchains: true, files: ['test/clients/**/*.test.ts'] },
@@ -52,12 +56,13 @@ const groups = GROUPS.filter((group) => only === undefined || only.includes(grou
 // Foreign toolchains install while the checks and unit tests run; later groups wait for them.
 const installing = groups.some((group) => group.toolchains) ? installToolchains() : null;
 const results = [];
-for (const group of groups) {
-  if (group.toolchains) await installing;
-  const result = group.command ? await check(group) : await runTests(group);
-  results.push(result);
-  print(result);
+const beside = groups.filter((group) => group.beside).map(runGroup);
+for (const group of groups.filter((each) => !each.beside)) {
+  // What talks to a server has both cores for itself.
+  if (group.toolchains || group.alone) await Promise.all([installing, ...beside]);
+  await runGroup(group);
 }
+await Promise.all(beside);
 const toolchains = await installing;
 finish();
 
@@ -79,6 +84,12 @@ function reexecute() {
     env: environment,
   });
   process.exit(status ?? 1);
+}
+
+async function runGroup(group) {
+  const result = group.command ? await check(group) : await runTests(group);
+  results.push(result);
+  print(result);
 }
 
 /** A checker of the source as a whole: one passed or one failed. */

@@ -1,4 +1,6 @@
-/** confluent-kafka (librdkafka), unmodified; scenarios in programs/python/confluent_scenarios.py. */
+/**
+ * confluent-kafka (librdkafka), unmodified; scenarios in programs/python/confluent_scenarios.py.
+ */
 import { pythonClient } from './python-scenarios.ts';
 
 await pythonClient('confluent-kafka', 'confluent_scenarios.py', 'kafka', {

@@ -1,4 +1,7 @@
-/** Apache Kafka's own command-line tools, by class name. They are slow to start: few runs, much each. */
+/**
+ * Apache Kafka's own command-line tools, by class name. They are slow to start: few runs, much
+ * each.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Program, run } from './program.ts';

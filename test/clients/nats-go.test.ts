@@ -1,4 +1,6 @@
-/** The example programs of nats.go: nats-sub, nats-pub, nats-qsub, nats-req, nats-rply, nats-bench. */
+/**
+ * The example programs of nats.go: nats-sub, nats-pub, nats-qsub, nats-req, nats-rply, nats-bench.
+ */
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';

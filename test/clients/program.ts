@@ -1,6 +1,6 @@
 /**
- * A foreign program as a child process: its output by lines, waiting for a line or for its end. Each
- * wait has a deadline and, when it passes, an error that shows what the program had said.
+ * A foreign program as a child process: its output by lines, waiting for a line or for its end.
+ * Each wait has a deadline and, when it passes, an error that shows what the program had said.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

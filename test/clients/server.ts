@@ -14,8 +14,8 @@ const PROGRAM = path.resolve(import.meta.dirname, '../../bin/robust-server.mjs')
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 30_000;
 /**
- * The official servers in place of ours, as `kafka=29092,nats=24222`: shows that a test asks for what
- * the peer of its protocol does. Tests that restart or kill the server are not for that.
+ * The official servers in place of ours, as `kafka=29092,nats=24222`: shows that a test asks for
+ * what the peer of its protocol does. Tests that restart or kill the server are not for that.
  */
 const PEERS = process.env['TEST_PEERS'] ?? '';
 const LISTENERS = ['mqtt', 'mqtt-ws', 'kafka', 'nats', 'nats-ws', 'amqp', 'admin'] as const;
@@ -36,6 +36,7 @@ const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 export class Server {
   readonly dataDir: string;

@@ -1,7 +1,8 @@
 /**
  * The demonstration of docs/mapping.md, word for word: consumers of four protocols run at once on
- * `robustmq.multi.protocol`, one message is published, and all of them get it from the one stored copy.
- * mosquitto's commands and MQTT.js stand for mqttx, nats-sub of nats.go for the `nats` command.
+ * `robustmq.multi.protocol`, one message is published, and all of them get it from the one stored
+ * copy. mosquitto's commands and MQTT.js stand for mqttx, nats-sub of nats.go for the `nats`
+ * command.
  */
 import assert from 'node:assert/strict';
 import { type EventEmitter, once } from 'node:events';

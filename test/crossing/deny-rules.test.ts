@@ -1,6 +1,6 @@
 /**
- * Rights across spellings: a deny on either form of a name denies it in every protocol, so that what
- * is refused in one cannot be had in another. Second part of the truth table of flat names.
+ * Rights across spellings: a deny on either form of a name denies it in every protocol, so that
+ * what is refused in one cannot be had in another. Second part of the truth table of flat names.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';

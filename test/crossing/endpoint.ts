@@ -1,4 +1,6 @@
-/** One protocol's side of a crossing: writes a sample natively, reads natively, both by the tables. */
+/**
+ * One protocol's side of a crossing: writes a sample natively, reads natively, both by the tables.
+ */
 import type { Inbox } from '../clients/inbox.ts';
 import type { Outcome, ProtocolName, Sample } from './sample.ts';
 

@@ -7,7 +7,9 @@ import { after, before, describe, it } from 'node:test';
 import { type Server, startServer } from '../clients/server.ts';
 import { FlatParties, type Party } from './flat-parties.ts';
 
-/** A publisher form, a reader form, and the name under which the reader sees it; null: it does not. */
+/**
+ * A publisher form, a reader form, and the name under which the reader sees it; null: it does not.
+ */
 interface Row {
   readonly from: Party;
   readonly name: string;
@@ -28,7 +30,8 @@ function row(
   return { from, name, to, reads, sees, rule };
 }
 
-// Party `amqp` publishes on amq.topic and binds there; `queue` uses the default exchange and a queue.
+// Party `amqp` publishes on amq.topic and binds there; `queue` uses the default exchange and a
+// queue.
 const ROWS: readonly Row[] = [
   row('mqtt', 'f1.b.c', 'mqtt', 'f1.b.c', 'f1.b.c', 'itself'),
   row('mqtt', 'f2.b.c', 'nats', 'f2.b.c', 'f2.b.c', 'rule 1'),

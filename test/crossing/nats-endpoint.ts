@@ -44,7 +44,9 @@ function nativeHeaders(sample: Sample) {
   return headers;
 }
 
-/** A header block that the library cannot read must not end its connection, and the test with it. */
+/**
+ * A header block that the library cannot read must not end its connection, and the test with it.
+ */
 function readable(message: Msg): Seen | Error {
   try {
     return seen(message);
