@@ -362,7 +362,8 @@ export class ReferenceLane implements Lane {
       else chunk.partitions[slot] = DEAD;
     };
     const gone = (error: unknown): void => {
-      resumeAfter(error, partition);
+      // Damaged, trimmed or removed with its stream: there is no such message any more.
+      if (!(error instanceof BrokerError)) throw error;
       chunk.partitions[slot] = DEAD;
     };
     try {

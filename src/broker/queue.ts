@@ -50,6 +50,8 @@ export interface QueueHost {
   routed(queue: Queue): void;
   expired(queue: Queue): void;
   dropped(queue: Queue): void;
+  /** Its next message cannot be read from the disk now. */
+  unreadable(queue: Queue, error: unknown): void;
 }
 
 interface InFlight {
@@ -286,10 +288,17 @@ export class Queue implements Follower {
     if (item === null) return false;
     if (item instanceof Promise) {
       this.#loading = true;
-      item.finally(() => {
-        this.#loading = false;
-        this.dispatch();
-      });
+      item.then(
+        () => {
+          this.#loading = false;
+          this.dispatch();
+        },
+        (error: unknown) => {
+          // Tried again when something new comes or a consumer asks: a loop would not heal a disk.
+          this.#loading = false;
+          this.#host.unreadable(this, error);
+        },
+      );
       return false;
     }
     if (this.#discardExpired(item)) return true;

@@ -89,6 +89,12 @@ export class Queues {
       },
       expired: () => expired.add(),
       dropped: () => dropped.add(),
+      unreadable: (queue, error) => {
+        this.#log.error('a message of a queue cannot be read', {
+          queue: queue.name,
+          reason: error instanceof Error ? error.message : String(error),
+        });
+      },
     };
   }
 
