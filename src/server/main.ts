@@ -1,4 +1,5 @@
 /** The command line `robust-server`. */
+import './runtime-flags.ts';
 import { Command } from 'commander';
 import { BrokerError } from '#kit';
 import { addCheckConfig } from './commands/check-config.ts';
