@@ -104,7 +104,8 @@ describe('kill -9 under load on all four protocols', () => {
       `too few acknowledgements: ${CRASH_PROTOCOLS.map((name) => ledgers[name].acknowledged.size)}`;
     await deadline(Promise.race([enough, Promise.all(loads)]), LOAD_TIMEOUT_MS, sentence);
     await server.kill();
-    await Promise.all(loads);
+    const unaware = () => 'a publisher did not notice the end of the server';
+    await deadline(Promise.all(loads), LOAD_TIMEOUT_MS, unaware);
   }
 });
 
