@@ -36,12 +36,14 @@ const GROUPS = [
     name: 'unit',
     isolation: 'none',
     files: [
-      'src/!(protocols)/**/*.test.ts',
+      'src/!(protocols|storage)/**/*.test.ts',
       'test/*.test.ts',
       'test/contract/**/*.test.ts',
       'scripts/*.test.ts',
     ],
   },
+  // A process of its own: some of these measure memory.
+  { name: 'storage', isolation: 'none', files: ['src/storage/**/*.test.ts'] },
   { name: 'protocols', beside: true, isolation: 'none', files: ['src/protocols/**/*.test.ts'] },
   { name: 'simulation', isolation: 'none', files: ['test/simulation/**/*.test.ts'] },
   { name: 'faults', alone: true, files: ['test/faults/**/*.test.ts'] },

@@ -28,7 +28,6 @@ test('CONNACK of 5.0 tells limits that exist and no others M49', async () => {
   client.connect('c');
   assert.deepEqual((await client.expect('CONNACK')).properties, {
     maximumPacketSize: 16 << 20,
-    receiveMaximum: 1024,
     topicAliasMaximum: 64,
   });
 });

@@ -36,9 +36,10 @@ export const OPTIONS = {
     max: 268_435_460,
     help: 'Largest packet that is accepted, with its header; announced to version 5 clients.',
   },
+  // Some clients ignore a lower one and would be closed; the broker's own bounds slow them instead.
   'receive-maximum': {
     type: 'integer',
-    default: 1024,
+    default: 65_535,
     min: 1,
     max: 65_535,
     help: 'QoS 1 and 2 messages that a version 5 client may have unacknowledged towards us.',
