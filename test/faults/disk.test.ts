@@ -1,6 +1,6 @@
 /**
- * A disk that fails or fills under a running server: every protocol says so in its own way, what was
- * committed is still served, and nothing that was refused appears later.
+ * A disk that fails or fills under a running server: every protocol says so in its own way, what
+ * was committed is still served, and nothing that was refused appears later.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
