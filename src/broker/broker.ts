@@ -66,7 +66,7 @@ export class Target {
   }
 }
 
-const TARGETS_MAX = 100_000;
+const TARGETS_MAX = 32_768;
 const TRANSIT_STREAM = '__transit';
 const NO_QUEUES: readonly Queue[] = [];
 

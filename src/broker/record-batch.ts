@@ -34,7 +34,8 @@ export class BatchBuilder {
 
   /** @param capacity bytes to begin with; the size of the last batch of this log is a good guess */
   constructor(capacity: number) {
-    this.#bytes = Buffer.allocUnsafe(Math.max(capacity, FIRST_CAPACITY));
+    // Not from the shared pool: the finished batch would keep its neighbours there alive.
+    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, FIRST_CAPACITY));
   }
 
   get size(): number {
