@@ -14,7 +14,7 @@ import type { Appended, BatchFacts, Committed } from './log-engine.ts';
 import type { RecentRows } from './recent-rows.ts';
 import { BATCH, CONTROL, HeldBatch, writeControl, writeRow } from './row-codec.ts';
 import type { Shard } from './shard.ts';
-import type { Wal } from './wal.ts';
+import type { WalSink } from './wal-sink.ts';
 
 /** Logs that one commit mark names; others are covered by the next checkpoint. */
 const MARKED_LOGS_MAX = 4096;
@@ -48,7 +48,7 @@ export class Committer {
   inFlightBytes = 0;
 
   readonly #parts: CommitterParts;
-  readonly #wal: Wal;
+  readonly #wal: WalSink;
   #open: Entry;
   #queue: Entry[] = [];
   #writing: Entry | null = null;
@@ -71,7 +71,7 @@ export class Committer {
   #unmarked = new Set<Shard>();
   #delivery = 0;
 
-  constructor(parts: CommitterParts, wal: Wal) {
+  constructor(parts: CommitterParts, wal: WalSink) {
     this.#parts = parts;
     this.#wal = wal;
     this.#open = new Entry(parts.rows.next);
@@ -91,7 +91,7 @@ export class Committer {
 
   get busy(): boolean {
     const { inFlightBytesMax, walBacklogMax } = this.#parts.limits;
-    return this.inFlightBytes >= inFlightBytesMax || this.#wal.finished.length > walBacklogMax;
+    return this.inFlightBytes >= inFlightBytesMax || this.#wal.backlog > walBacklogMax;
   }
 
   append(log: Shard, bytes: Buffer, facts: BatchFacts, committed: Committed | null): Appended {
@@ -242,10 +242,9 @@ export class Committer {
 
   /** A full disk takes no data; state goes on into what is left of the current file. */
   #admitWhenFull(bytes: Buffer, facts: BatchFacts): void {
-    const file = this.#wal.current;
     const kept = this.#parts.limits.walFileBytes / 64;
     const needed = entryBytes(1, this.inFlightBytes + bytes.length);
-    if (facts.kind === 'data' || file === null || file.room < needed + kept) {
+    if (facts.kind === 'data' || this.#wal.room < needed + kept) {
       throw new BrokerError('storage-full');
     }
   }
@@ -376,7 +375,7 @@ export class Committer {
     entry.sequence = this.sequence++;
     const startedMs = clock.monotonicMs();
     try {
-      await this.#wal.write(entry);
+      await this.#wal.commit(entry);
     } catch (error) {
       this.fail(error);
       return;

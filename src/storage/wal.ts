@@ -17,6 +17,7 @@ import { Gather } from './gather.ts';
 import type { EngineLimits } from './limits.ts';
 import type { RecentRows } from './recent-rows.ts';
 import { preallocate, WalFile, walName } from './wal-file.ts';
+import type { WalSink } from './wal-sink.ts';
 
 /** Recycled files that are kept for later; further ones are removed. */
 const POOL_MAX = 1;
@@ -37,7 +38,7 @@ export interface WalParts {
   readonly onFailed: (error: unknown) => void;
 }
 
-export class Wal {
+export class Wal implements WalSink {
   current: WalFile | null = null;
   /** Full files, oldest first. */
   finished: WalFile[] = [];
@@ -57,6 +58,8 @@ export class Wal {
   #retry: Timer | null = null;
   #retryMs: number;
   #closed = false;
+  /** Why the first commit failed that did; no later one is tried. */
+  #broken: { readonly error: unknown } | null = null;
 
   constructor(parts: WalParts) {
     this.#parts = parts;
@@ -65,6 +68,14 @@ export class Wal {
 
   get nextGeneration(): number {
     return this.#nextGeneration;
+  }
+
+  get room(): number {
+    return this.current?.room ?? 0;
+  }
+
+  get backlog(): number {
+    return this.finished.length;
   }
 
   get bytes(): number {
@@ -86,21 +97,14 @@ export class Wal {
     if (this.#spare !== null) this.#rollTo(this.#spare, this.#parts.rows.next);
   }
 
-  /** Writes one entry and makes it durable. Waits while no file has room. */
-  async write(entry: Entry): Promise<void> {
-    const bytes = entryBytes(entry.rowCount, entry.bodyBytes);
-    const file = await this.#fileFor(entry, bytes);
-    const position = file.written;
-    this.#parts.rows.place(entry.firstRow, entry.rowCount, position + bodiesAt(entry.rowCount));
-    this.#encode(entry, bytes, file.generation);
+  async commit(entry: Entry): Promise<void> {
+    if (this.#broken !== null) throw this.#broken.error;
     try {
-      await file.file.writeThrough(this.#gather.chunks(), position);
-    } finally {
-      this.#gather.reset();
+      await this.#write(entry);
+    } catch (error) {
+      this.#broken = { error };
+      throw error;
     }
-    file.written = position + bytes;
-    file.endRow = entry.endRow;
-    file.lastSequence = entry.sequence;
   }
 
   /** The file that holds a row of a committed entry. */
@@ -147,6 +151,22 @@ export class Wal {
     await this.#preparing;
     const files = [this.current, this.#spare, ...this.finished, ...this.#pool];
     for (const file of files) await file?.file.close();
+  }
+
+  async #write(entry: Entry): Promise<void> {
+    const bytes = entryBytes(entry.rowCount, entry.bodyBytes);
+    const file = await this.#fileFor(entry, bytes);
+    const position = file.written;
+    this.#parts.rows.place(entry.firstRow, entry.rowCount, position + bodiesAt(entry.rowCount));
+    this.#encode(entry, bytes, file.generation);
+    try {
+      await file.file.writeThrough(this.#gather.chunks(), position);
+    } finally {
+      this.#gather.reset();
+    }
+    file.written = position + bytes;
+    file.endRow = entry.endRow;
+    file.lastSequence = entry.sequence;
   }
 
   #encode(entry: Entry, bytes: number, generation: number): void {
