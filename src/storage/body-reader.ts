@@ -1,15 +1,21 @@
 /**
- * Reads bodies from a file and checks them against their rows. Bodies that lie close together are
- * read with one call. Used for write-ahead files and segments alike.
+ * Reads bodies from where they lie and checks them against their rows. Bodies that lie close
+ * together are read with one call. Used for write-ahead files and segments alike.
  */
 import { BrokerError } from '#kit';
-import { isSystemError, type OpenFile } from './files.ts';
+import { isSystemError } from './files.ts';
 import type { StoredBatch } from './log-engine.ts';
 import { baseOf, bodyBytesOf, endOf, isIntact, ROW_BYTES, readBatch } from './row-codec.ts';
 
 /** A gap that is cheaper to read over than to skip. */
 const GAP_BYTES_MAX = 16_384;
 const READ_BYTES_MAX = 4 * 2 ** 20;
+
+/** Where bodies lie: a write-ahead file or a segment. */
+export interface ByteSource {
+  /** Bytes [from, from + length), fewer at the end; a buffer that belongs to the caller. */
+  read(from: number, length: number): Promise<Buffer>;
+}
 
 /** What was readable, up to the first batch that was not. */
 export interface ReadOutcome {
@@ -20,10 +26,10 @@ export interface ReadOutcome {
 
 /**
  * @param rows encoded rows, in offset order
- * @param positions where the body of each row begins in `file`
+ * @param positions where the body of each row begins in `source`
  */
 export async function readBodies(
-  file: OpenFile,
+  source: ByteSource,
   rows: Buffer,
   positions: readonly number[],
 ): Promise<ReadOutcome> {
@@ -32,12 +38,11 @@ export async function readBodies(
     const last = groupEnd(rows, positions, first);
     const start = positions[first]!;
     const end = positions[last]! + bodyBytesOf(rows, last * ROW_BYTES);
-    const bytes = Buffer.allocUnsafeSlow(end - start);
-    const count = await readOrNothing(file, bytes, start);
+    const bytes = await readOrNothing(source, start, end - start);
     for (let index = first; index <= last; index++) {
       const at = index * ROW_BYTES;
       const from = positions[index]! - start;
-      const body = bytes.subarray(from, Math.min(count, from + bodyBytesOf(rows, at)));
+      const body = bytes.subarray(from, from + bodyBytesOf(rows, at));
       if (!isIntact(rows, at, body)) {
         return { batches, damaged: { from: baseOf(rows, at), to: endOf(rows, at) } };
       }
@@ -49,12 +54,12 @@ export async function readBodies(
 }
 
 /** A place that the disk cannot read counts as damaged: other places may be fine. */
-async function readOrNothing(file: OpenFile, bytes: Buffer, position: number): Promise<number> {
+async function readOrNothing(source: ByteSource, from: number, length: number): Promise<Buffer> {
   try {
-    return await file.read(bytes, position);
+    return await source.read(from, length);
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    if (error.code === 'EIO') return 0;
+    if (error.code === 'EIO') return Buffer.alloc(0);
     throw new BrokerError('storage-failed', 'A file cannot be read.', {}, error);
   }
 }

@@ -5,6 +5,7 @@
 import { BrokerError, type Clock, type Log, type Metrics, type Random, type Timers } from '#kit';
 import { Committer } from './committer.ts';
 import { DamageReports } from './damage.ts';
+import { openDirectoryStore } from './directory-store.ts';
 import type { Files } from './files.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { type Instruments, makeInstruments } from './instruments.ts';
@@ -20,6 +21,7 @@ import type {
   RecoveryReport,
   StoredBatch,
 } from './log-engine.ts';
+import type { ObjectStore } from './object-store.ts';
 import { Reader } from './reader.ts';
 import { RecentRows } from './recent-rows.ts';
 import { recover } from './recovery.ts';
@@ -49,7 +51,9 @@ export async function openEngine(options: EngineOptions): Promise<LogEngine> {
   await files.ensureDirectory(directory);
   const unlock = await files.lock(`${directory}/lock`);
   try {
-    const engine = new Engine(options, unlock);
+    const { openSegmentsMax } = { ...DEFAULT_LIMITS, ...options.limits };
+    const objects = await openDirectoryStore(files, directory, openSegmentsMax);
+    const engine = new Engine(options, objects, unlock);
     await engine.start();
     return engine;
   } catch (error) {
@@ -68,6 +72,8 @@ export interface EngineCore {
   readonly rows: RecentRows;
   readonly wal: Wal;
   readonly committer: Committer;
+  /** Where segments lie. */
+  readonly objects: ObjectStore;
   readonly store: SegmentStore;
   readonly makeLog: (id: number) => Shard;
 }
@@ -83,7 +89,7 @@ class Engine implements LogEngine, ShardHome {
   #healthListeners: ((health: EngineHealth, reason: string) => void)[] = [];
   #closing: Promise<void> | null = null;
 
-  constructor(options: EngineOptions, unlock: () => Promise<void>) {
+  constructor(options: EngineOptions, objects: ObjectStore, unlock: () => Promise<void>) {
     this.#unlock = unlock;
     const { files, directory, clock, timers, log } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -112,10 +118,10 @@ class Engine implements LogEngine, ShardHome {
       logs.set(id, shard);
       return shard;
     };
-    const { openSegmentsMax: openMax, rowBlocksMax: blocksMax } = limits;
-    const store = new SegmentStore({ files, damage, openMax, blocksMax });
+    const store = new SegmentStore({ objects, damage, blocksMax: limits.rowBlocksMax });
     this.#core = {
-      ...{ options, limits, instruments, damage, logs, rows, wal, committer, store, makeLog },
+      ...{ options, limits, instruments, damage, logs, rows, wal, committer },
+      ...{ objects, store, makeLog },
     };
     this.#housekeeping = new Housekeeping(this.#core);
     this.#reader = new Reader(this.#core);
@@ -299,7 +305,7 @@ class Engine implements LogEngine, ShardHome {
     } finally {
       committer.closed = true;
       committer.stopTimers();
-      await this.#core.store.close();
+      await this.#core.objects.close();
       await wal.close();
       await this.#unlock();
     }

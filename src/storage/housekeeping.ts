@@ -237,14 +237,11 @@ export class Housekeeping {
 
   /** Makes it durable that these segments are not needed, then removes them. */
   async #retire(segments: readonly Segment[]): Promise<void> {
-    const { options, store, wal } = this.#core;
+    const { store, wal } = this.#core;
     this.segments = this.segments.filter((segment) => !segments.includes(segment));
     await this.#save();
-    for (const segment of segments) {
-      this.#live.delete(segment);
-      store.retire(segment);
-      await options.files.remove(segment.path);
-    }
+    for (const segment of segments) this.#live.delete(segment);
+    await store.remove(segments);
     this.#count();
     // Space came back.
     if (wal.full) wal.kick();

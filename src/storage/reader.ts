@@ -181,7 +181,7 @@ export class Reader {
     file.readers++;
     try {
       // The rows may be forgotten while the disk works: they are copied.
-      const { batches, damaged } = await readBodies(file.file, Buffer.concat(chosen), positions);
+      const { batches, damaged } = await readBodies(file, Buffer.concat(chosen), positions);
       if (damaged === null || batches.length > 0) return batches;
       throw this.#damage.report({
         logId: log.id,

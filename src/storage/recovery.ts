@@ -43,7 +43,7 @@ export async function recover(core: EngineCore): Promise<Recovered> {
   }
   for (const range of damaged) core.damage.report(range);
   const wanted = checkpoint?.segments ?? null;
-  const loaded = await loadSegments(files, directory, wanted, core.damage);
+  const loaded = await loadSegments(core, wanted);
   damaged.push(...loaded.damaged);
   const { segments } = loaded;
   if (checkpoint !== null) restore(core, checkpoint);

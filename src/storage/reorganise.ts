@@ -15,29 +15,22 @@ import {
   ROW_BYTES,
 } from './row-codec.ts';
 import type { Segment } from './segment.ts';
-import { SegmentWriter } from './segment-writer.ts';
+import { type SegmentWriter, writeSegment } from './segment-writer.ts';
 import type { WalFile } from './wal-file.ts';
 
 /** Batches that are fetched from the write-ahead file at a time. */
 const FETCH_ROWS = 256;
 
 export async function reorganise(core: EngineCore, wal: WalFile): Promise<Segment> {
-  const { files, directory } = core.options;
   const plan = planRuns(core, wal);
-  const writer = await SegmentWriter.create(files, directory);
-  try {
+  const name = { from: wal.generation, to: wal.generation, version: 0 };
+  return writeSegment(core, name, wal.lastSequence, async (writer) => {
     for (const id of [...plan.keys()].sort((a, b) => a - b)) {
       await copyRun(core, wal, writer, plan.get(id)!);
       const log = core.logs.get(id);
       await writer.endRun(id, log?.startOffset ?? 0, log === undefined);
     }
-    core.instruments.reorganised.add(writer.position);
-    const { generation } = wal;
-    return await writer.finish({ from: generation, to: generation, version: 0 }, wal.lastSequence);
-  } catch (error) {
-    await writer.abandon();
-    throw error;
-  }
+  });
 }
 
 /** For each log that the file mentions, its live rows in offset order. */
@@ -86,7 +79,7 @@ async function copyFromFile(core: EngineCore, wal: WalFile, writer: SegmentWrite
   const positions = run.map((row) => rows.position(row));
   for (let done = 0; done < run.length; ) {
     const rest = encoded.subarray(done * ROW_BYTES);
-    const { batches, damaged } = await readBodies(wal.file, rest, positions.slice(done));
+    const { batches, damaged } = await readBodies(wal, rest, positions.slice(done));
     for (const batch of batches) {
       await writer.add(encoded, done * ROW_BYTES, batch.bytes);
       done++;

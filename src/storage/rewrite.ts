@@ -16,7 +16,7 @@ import {
 import type { Segment } from './segment.ts';
 import { runBodiesAt, runLog } from './segment-codec.ts';
 import type { SegmentStore } from './segment-store.ts';
-import { SegmentWriter } from './segment-writer.ts';
+import { type SegmentWriter, writeSegment } from './segment-writer.ts';
 
 /** This many small neighbours are merged at once. */
 const MERGE_MIN = 4;
@@ -62,9 +62,10 @@ export async function rewrite(
   store: SegmentStore,
   sources: readonly Segment[],
 ): Promise<Segment> {
-  const { files, directory } = core.options;
-  const writer = await SegmentWriter.create(files, directory);
-  try {
+  const [from, to] = [sources[0]!.name.from, sources.at(-1)!.name.to];
+  const version = Math.max(...sources.map(({ name }) => name.version)) + 1;
+  const { lastSequence } = sources.at(-1)!;
+  return writeSegment(core, { from, to, version }, lastSequence, async (writer) => {
     for (const id of logsOf(sources)) {
       const log = core.logs.get(id);
       if (log === undefined) continue;
@@ -75,14 +76,7 @@ export async function rewrite(
       if (!writer.runHasBatches) continue;
       await writer.endRun(id, log.startOffset, false);
     }
-    core.instruments.reorganised.add(writer.position);
-    const [from, to] = [sources[0]!.name.from, sources.at(-1)!.name.to];
-    const version = Math.max(...sources.map(({ name }) => name.version)) + 1;
-    return await writer.finish({ from, to, version }, sources.at(-1)!.lastSequence);
-  } catch (error) {
-    await writer.abandon();
-    throw error;
-  }
+  });
 }
 
 /** The logs of all sources, ascending, each once. */
@@ -137,8 +131,8 @@ async function copyPiece(
   for (let at = 0; at < rows.length; at += ROW_BYTES) positions.push(bodiesAt + bodyAtOf(rows, at));
   for (let at = 0; at < rows.length; ) {
     const rest = rows.subarray(at);
-    const { batches, damaged } = await store.use(source, (file) =>
-      readBodies(file, rest, positions.slice(at / ROW_BYTES)),
+    const { batches, damaged } = await store.use(source, (bytes) =>
+      readBodies(bytes, rest, positions.slice(at / ROW_BYTES)),
     );
     for (const batch of batches) {
       await writer.add(rows, at, batch.bytes);

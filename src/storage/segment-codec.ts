@@ -121,9 +121,12 @@ export function decodeSegmentTrailer(bytes: Buffer): SegmentTrailer | null {
   };
 }
 
+/** How the names of all segments begin. */
+export const SEGMENT_PREFIX = 'seg-';
+
 export function segmentFileName(name: SegmentName): string {
   const pad = (value: number, width: number): string => String(value).padStart(width, '0');
-  return `seg-${pad(name.from, 10)}-${pad(name.to, 10)}-${pad(name.version, 5)}.seg`;
+  return `${SEGMENT_PREFIX}${pad(name.from, 10)}-${pad(name.to, 10)}-${pad(name.version, 5)}.seg`;
 }
 
 /** What a file name says; null when it is no segment. */

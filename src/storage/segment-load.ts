@@ -3,8 +3,7 @@
  * alone.
  */
 import type { SegmentName } from './checkpoint-codec.ts';
-import type { DamageReports } from './damage.ts';
-import type { Files, OpenFile } from './files.ts';
+import type { EngineCore } from './engine.ts';
 import type { DamagedRange } from './log-engine.ts';
 import { isSealed, repairBit } from './repair.ts';
 import { Segment } from './segment.ts';
@@ -12,11 +11,12 @@ import {
   decodeSegmentTrailer,
   parseSegmentName,
   RUN_BYTES,
+  SEGMENT_PREFIX,
   SEGMENT_TRAILER_BYTES,
   segmentFileName,
 } from './segment-codec.ts';
 
-/** Files that are opened at the same time. */
+/** Segments that are looked at at the same time. */
 const PARALLEL = 8;
 
 export interface LoadedSegments {
@@ -29,28 +29,27 @@ export interface LoadedSegments {
  *   that is there counts, the newest version of each stretch
  */
 export async function loadSegments(
-  files: Files,
-  directory: string,
+  core: EngineCore,
   wanted: readonly SegmentName[] | null,
-  damage: DamageReports,
 ): Promise<LoadedSegments> {
-  const there = new Map<string, SegmentName>();
-  for (const fileName of await files.list(directory)) {
-    const name = parseSegmentName(fileName);
-    if (name !== null) there.set(fileName, name);
+  const sizes = new Map<string, number>();
+  const names: SegmentName[] = [];
+  for (const { name: objectName, bytes } of await core.objects.list(SEGMENT_PREFIX)) {
+    const name = parseSegmentName(objectName);
+    if (name === null) continue;
+    names.push(name);
+    sizes.set(objectName, bytes);
   }
-  const chosen = wanted ?? newestVersions([...there.values()]);
+  const chosen = wanted ?? newestVersions(names);
   const inUse = new Set(chosen.map(segmentFileName));
   // What no checkpoint knows was left behind by a crash.
-  for (const orphan of there.keys()) {
-    if (!inUse.has(orphan)) await files.remove(`${directory}/${orphan}`);
-  }
-  const loader = new Loader(files, directory, damage);
+  await core.objects.deleteMany([...sizes.keys()].filter((orphan) => !inUse.has(orphan)));
+  const loader = new Loader(core);
   const segments: Segment[] = [];
   for (let first = 0; first < chosen.length; first += PARALLEL) {
     const some = chosen.slice(first, first + PARALLEL);
     const found = await Promise.all(
-      some.map((name) => loader.load(name, there.has(segmentFileName(name)))),
+      some.map((name) => loader.load(name, sizes.get(segmentFileName(name)) ?? -1)),
     );
     for (const segment of found) if (segment !== null) segments.push(segment);
   }
@@ -60,38 +59,26 @@ export async function loadSegments(
 
 class Loader {
   readonly damaged: DamagedRange[] = [];
-  readonly #files: Files;
-  readonly #directory: string;
-  readonly #damage: DamageReports;
+  readonly #core: EngineCore;
 
-  constructor(files: Files, directory: string, damage: DamageReports) {
-    this.#files = files;
-    this.#directory = directory;
-    this.#damage = damage;
+  constructor(core: EngineCore) {
+    this.#core = core;
   }
 
-  async load(name: SegmentName, isThere: boolean): Promise<Segment | null> {
-    const path = `${this.#directory}/${segmentFileName(name)}`;
-    if (!isThere) return this.#lost(path, 'the segment is missing');
-    const file = await this.#files.open(path, false);
-    try {
-      return await this.#read(file, name, path);
-    } finally {
-      await file.close();
-    }
-  }
-
-  async #read(file: OpenFile, name: SegmentName, path: string): Promise<Segment | null> {
-    const size = await file.size();
-    const record = Buffer.alloc(SEGMENT_TRAILER_BYTES);
+  /** @param size bytes of the segment, -1 when it is not there */
+  async load(name: SegmentName, size: number): Promise<Segment | null> {
+    const { objects, damage, options } = this.#core;
+    const objectName = segmentFileName(name);
+    const path = `${options.directory}/${objectName}`;
+    if (size < 0) return this.#lost(path, 'the segment is missing');
     const at = size - SEGMENT_TRAILER_BYTES;
     if (at < 0) return this.#lost(path, 'the segment is cut off');
-    await file.read(record, at);
-    if (!isSealed(record) && repairBit(record)) this.#damage.repaired(path, at);
+    const record = await objects.get(objectName, at, SEGMENT_TRAILER_BYTES);
+    if (!isSealed(record) && repairBit(record)) damage.repaired(path, at);
     const trailer = decodeSegmentTrailer(record);
     if (trailer === null) return this.#lost(path, 'the segment trailer is damaged');
-    const bytes = Buffer.allocUnsafeSlow(trailer.runCount * RUN_BYTES);
-    const got = bytes.subarray(0, await file.read(bytes, trailer.directoryAt));
+    const length = trailer.runCount * RUN_BYTES;
+    const got = await objects.get(objectName, trailer.directoryAt, length);
     const runs: Buffer[] = [];
     for (let from = 0; from + RUN_BYTES <= got.length; from += RUN_BYTES) {
       const run = got.subarray(from, from + RUN_BYTES);
@@ -99,19 +86,19 @@ class Loader {
         runs.push(run);
       } else if (repairBit(run)) {
         runs.push(run);
-        this.#damage.repaired(path, trailer.directoryAt + from);
+        damage.repaired(path, trailer.directoryAt + from);
       }
     }
     const whole = runs.length === trailer.runCount;
     if (!whole) this.#lost(path, `${trailer.runCount - runs.length} directory rows are damaged`);
-    const directory = whole ? bytes : Buffer.concat(runs);
-    return new Segment(this.#directory, name, size, trailer.lastSequence, directory);
+    const directory = whole ? got : Buffer.concat(runs);
+    return new Segment(options.directory, name, size, trailer.lastSequence, directory);
   }
 
   #lost(file: string, reason: string): null {
     const range = { logId: -1, from: 0, to: 0, file, reason };
     this.damaged.push(range);
-    this.#damage.report(range);
+    this.#core.damage.report(range);
     return null;
   }
 }

@@ -1,12 +1,14 @@
 /**
- * Reads segments: a bounded number of open files, a small cache of index row blocks, and from there
- * one read per run of bodies. A reader that goes on where it stopped finds its block in the cache.
+ * Reads segments: a small cache of index row blocks, and from there one read per run of bodies. A
+ * reader that goes on where it stopped finds its block in the cache. Where segments lie is the
+ * matter of `ObjectStore`.
  */
 import { BrokerError } from '#kit';
-import { readBodies } from './body-reader.ts';
+import { type ByteSource, readBodies } from './body-reader.ts';
 import type { DamageReports } from './damage.ts';
-import { type Files, isSystemError, type OpenFile } from './files.ts';
+import { isSystemError } from './files.ts';
 import type { StoredBatch } from './log-engine.ts';
+import type { ObjectStore } from './object-store.ts';
 import { isSealed, repairBit } from './repair.ts';
 import { baseOf, bodyAtOf, bodyBytesOf, endOf, maxTimeOf, ROW_BYTES } from './row-codec.ts';
 import { lastAtOrBefore, rowBase } from './search.ts';
@@ -16,23 +18,14 @@ import { runBodiesAt, runEnd, runLog, runRowCount, runRowsAt } from './segment-c
 const BLOCK_ROWS = 256;
 const BATCHES_MAX = 4096;
 
-interface Handle {
-  readonly file: Promise<OpenFile>;
-  users: number;
-  retired: boolean;
-}
-
 export interface StoreParts {
-  readonly files: Files;
+  readonly objects: ObjectStore;
   readonly damage: DamageReports;
-  readonly openMax: number;
   readonly blocksMax: number;
 }
 
 export class SegmentStore {
   readonly #parts: StoreParts;
-  /** By serial, least recently used first. */
-  readonly #handles = new Map<number, Handle>();
   readonly #blocks = new Map<string, Buffer>();
 
   constructor(parts: StoreParts) {
@@ -47,12 +40,12 @@ export class SegmentStore {
     bytesMax: number,
     limit: number,
   ): Promise<StoredBatch[]> {
-    return this.use(segment, async (file) => {
+    return this.use(segment, async (source) => {
       const { rows, positions, missing } = await this.#choose(
-        ...([file, segment, run, offset, bytesMax, limit] as const),
+        ...([source, segment, run, offset, bytesMax, limit] as const),
       );
       if (missing !== null) throw this.#damaged(segment, run, missing, 'index rows are lost');
-      const { batches, damaged } = await readBodies(file, rows, positions);
+      const { batches, damaged } = await readBodies(source, rows, positions);
       if (damaged === null || batches.length > 0) return batches;
       throw this.#damaged(segment, run, damaged, 'checksum');
     });
@@ -60,9 +53,9 @@ export class SegmentStore {
 
   /** Base offset of the first batch with a record at or after `timestampMs`, or -1. */
   async findByTime(segment: Segment, run: number, timestampMs: number, from: number) {
-    return this.use(segment, async (file) => {
+    return this.use(segment, async (source) => {
       for (let block = 0; block < blockCount(segment, run); block++) {
-        const rows = await this.#block(file, segment, run, block);
+        const rows = await this.#block(source, segment, run, block);
         for (let at = 0; at < rows.length; at += ROW_BYTES) {
           if (maxTimeOf(rows, at) >= timestampMs && endOf(rows, at) > from) return baseOf(rows, at);
         }
@@ -73,10 +66,10 @@ export class SegmentStore {
 
   /** The first batch boundary of a run from which at most `bytes` of bodies remain in it. */
   async offsetForBytes(segment: Segment, run: number, bytes: number): Promise<number> {
-    return this.use(segment, async (file) => {
+    return this.use(segment, async (source) => {
       let from = runEnd(segment.directory, run);
       for (let block = blockCount(segment, run) - 1; block >= 0; block--) {
-        const rows = await this.#block(file, segment, run, block);
+        const rows = await this.#block(source, segment, run, block);
         for (let at = rows.length - ROW_BYTES; at >= 0; at -= ROW_BYTES) {
           bytes -= bodyBytesOf(rows, at);
           if (bytes < 0) return from;
@@ -90,53 +83,33 @@ export class SegmentStore {
   /** All index rows of a run, a block at a time. Not cached: for copying. */
   async *blocks(segment: Segment, run: number): AsyncGenerator<Buffer> {
     for (let block = 0; block < blockCount(segment, run); block++) {
-      yield await this.use(segment, (file) => this.#load(file, segment, run, block));
+      yield await this.use(segment, (source) => this.#load(source, segment, run, block));
     }
   }
 
-  /** Runs `work` with the open file, which stays open until it ends. */
-  async use<T>(segment: Segment, work: (file: OpenFile) => Promise<T>): Promise<T> {
-    let handle = this.#handles.get(segment.serial);
-    if (handle === undefined) {
-      handle = { file: this.#parts.files.open(segment.path, false), users: 0, retired: false };
-    } else {
-      this.#handles.delete(segment.serial);
-    }
-    this.#handles.set(segment.serial, handle);
-    handle.users++;
+  /** Runs `work` with the bytes of a segment, which stays there until it ends. */
+  async use<T>(segment: Segment, work: (source: ByteSource) => Promise<T>): Promise<T> {
+    const { objects } = this.#parts;
+    const { objectName } = segment;
+    segment.readers++;
     try {
-      return await work(await handle.file);
+      return await work({ read: (from, length) => objects.get(objectName, from, length) });
     } catch (error) {
       if (error instanceof BrokerError || !isSystemError(error)) throw error;
-      // A file that could not be opened is tried anew the next time.
-      this.retire(segment);
       throw new BrokerError('storage-failed', `${segment.path} cannot be read.`, {}, error);
     } finally {
-      handle.users--;
-      if (handle.retired && handle.users === 0) closeQuietly(handle);
-      this.#shrink();
+      segment.release();
     }
   }
 
-  /** Closes a segment's file as soon as nobody reads it. */
-  retire(segment: Segment): void {
-    const handle = this.#handles.get(segment.serial);
-    if (handle === undefined) return;
-    this.#handles.delete(segment.serial);
-    handle.retired = true;
-    if (handle.users === 0) closeQuietly(handle);
-  }
-
-  async close(): Promise<void> {
-    for (const handle of this.#handles.values()) {
-      handle.retired = true;
-      if (handle.users === 0) await closeQuietly(handle);
-    }
-    this.#handles.clear();
+  /** Removes segments that no log names any more, once nobody reads them. */
+  async remove(segments: readonly Segment[]): Promise<void> {
+    for (const segment of segments) await segment.unread();
+    await this.#parts.objects.deleteMany(segments.map(({ objectName }) => objectName));
   }
 
   async #choose(
-    file: OpenFile,
+    source: ByteSource,
     segment: Segment,
     run: number,
     offset: number,
@@ -148,9 +121,9 @@ export class SegmentStore {
     const positions: number[] = [];
     let bytes = 0;
     let next = offset;
-    let block = await this.#blockOf(file, segment, run, offset);
+    let block = await this.#blockOf(source, segment, run, offset);
     for (; block < blockCount(segment, run); block++) {
-      const rows = await this.#block(file, segment, run, block);
+      const rows = await this.#block(source, segment, run, block);
       const found = lastAtOrBefore(rows.length / ROW_BYTES, rowBase(rows), next);
       let at = Math.max(0, found) * ROW_BYTES;
       if (at < rows.length && endOf(rows, at) <= next) at += ROW_BYTES;
@@ -175,26 +148,36 @@ export class SegmentStore {
   }
 
   /** The block that holds `offset`, or the one before the gap in which it lies. */
-  async #blockOf(file: OpenFile, segment: Segment, run: number, offset: number): Promise<number> {
+  async #blockOf(
+    source: ByteSource,
+    segment: Segment,
+    run: number,
+    offset: number,
+  ): Promise<number> {
     let low = 0;
     let high = blockCount(segment, run);
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((await this.#firstBase(file, segment, run, middle)) <= offset) low = middle + 1;
+      if ((await this.#firstBase(source, segment, run, middle)) <= offset) low = middle + 1;
       else high = middle;
     }
     return Math.max(0, low - 1);
   }
 
-  async #firstBase(file: OpenFile, segment: Segment, run: number, block: number): Promise<number> {
+  async #firstBase(
+    source: ByteSource,
+    segment: Segment,
+    run: number,
+    block: number,
+  ): Promise<number> {
     for (; block < blockCount(segment, run); block++) {
-      const rows = await this.#block(file, segment, run, block);
+      const rows = await this.#block(source, segment, run, block);
       if (rows.length > 0) return baseOf(rows, 0);
     }
     return runEnd(segment.directory, run);
   }
 
-  async #block(file: OpenFile, segment: Segment, run: number, block: number): Promise<Buffer> {
+  async #block(source: ByteSource, segment: Segment, run: number, block: number): Promise<Buffer> {
     const key = `${segment.serial} ${run} ${block}`;
     const cached = this.#blocks.get(key);
     if (cached !== undefined) {
@@ -202,7 +185,7 @@ export class SegmentStore {
       this.#blocks.set(key, cached);
       return cached;
     }
-    const rows = await this.#load(file, segment, run, block);
+    const rows = await this.#load(source, segment, run, block);
     this.#blocks.set(key, rows);
     for (const oldest of this.#blocks.keys()) {
       if (this.#blocks.size <= this.#parts.blocksMax) break;
@@ -212,14 +195,13 @@ export class SegmentStore {
   }
 
   /** Reads index rows and checks each; rows beyond repair are left out, which shows as a gap. */
-  async #load(file: OpenFile, segment: Segment, run: number, block: number): Promise<Buffer> {
+  async #load(source: ByteSource, segment: Segment, run: number, block: number): Promise<Buffer> {
     const first = block * BLOCK_ROWS;
     const count = Math.min(BLOCK_ROWS, runRowCount(segment.directory, run) - first);
-    const bytes = Buffer.allocUnsafeSlow(count * ROW_BYTES);
     const position = runRowsAt(segment.directory, run) + first * ROW_BYTES;
-    const got = bytes.subarray(0, await file.read(bytes, position));
+    const got = await source.read(position, count * ROW_BYTES);
     const kept: Buffer[] = [];
-    let whole = got.length === bytes.length;
+    let whole = got.length === count * ROW_BYTES;
     for (let at = 0; at + ROW_BYTES <= got.length; at += ROW_BYTES) {
       const row = got.subarray(at, at + ROW_BYTES);
       if (isSealed(row)) {
@@ -231,7 +213,7 @@ export class SegmentStore {
         whole = false;
       }
     }
-    return whole ? bytes : Buffer.concat(kept);
+    return whole ? got : Buffer.concat(kept);
   }
 
   #damaged(
@@ -243,22 +225,8 @@ export class SegmentStore {
     const logId = runLog(segment.directory, run);
     return this.#parts.damage.report({ logId, ...range, file: segment.path, reason });
   }
-
-  #shrink(): void {
-    for (const [serial, handle] of this.#handles) {
-      if (this.#handles.size <= this.#parts.openMax) return;
-      if (handle.users > 0) continue;
-      this.#handles.delete(serial);
-      closeQuietly(handle);
-    }
-  }
 }
 
 function blockCount(segment: Segment, run: number): number {
   return Math.ceil(runRowCount(segment.directory, run) / BLOCK_ROWS);
-}
-
-/** A file that was only read loses nothing when closing fails. */
-async function closeQuietly(handle: Handle): Promise<void> {
-  await handle.file.then((file) => file.close()).catch(() => {});
 }

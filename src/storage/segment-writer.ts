@@ -1,23 +1,39 @@
 /** Writes one segment front to back: runs in ascending order of their logs, then the directory. */
 import type { SegmentName } from './checkpoint-codec.ts';
-import type { Files, OpenFile } from './files.ts';
+import type { EngineCore } from './engine.ts';
 import { Gather } from './gather.ts';
+import type { WriteChunks } from './object-store.ts';
 import { baseOf, countOf, markDamaged, maxTimeOf, moveRow, ROW_BYTES } from './row-codec.ts';
 import { Segment } from './segment.ts';
 import { encodeRun, encodeSegmentTrailer, segmentFileName } from './segment-codec.ts';
 
-/** One segment is written at a time, under this name until it is whole. */
-const NEW_NAME = 'segment.new';
 const WRITE_BYTES = 2 ** 20;
 const FIRST_ROWS = 64;
+
+/** Makes a segment of what `fill` writes; durable when it has resolved, not there if it rejects. */
+export async function writeSegment(
+  core: EngineCore,
+  name: SegmentName,
+  lastSequence: number,
+  fill: (writer: SegmentWriter) => Promise<void>,
+): Promise<Segment> {
+  let directory: Buffer = Buffer.alloc(0);
+  let bytes = 0;
+  await core.objects.put(segmentFileName(name), async (write) => {
+    const writer = new SegmentWriter(write);
+    await fill(writer);
+    core.instruments.reorganised.add(writer.position);
+    directory = await writer.finish(name, lastSequence);
+    bytes = writer.position;
+  });
+  return new Segment(core.options.directory, name, bytes, lastSequence, directory);
+}
 
 export class SegmentWriter {
   /** Bytes written so far. */
   position = 0;
 
-  readonly #files: Files;
-  readonly #folder: string;
-  readonly #file: OpenFile;
+  readonly #write: WriteChunks;
   readonly #gather = new Gather();
   readonly #directory: Buffer[] = [];
   #buffered = 0;
@@ -27,16 +43,8 @@ export class SegmentWriter {
   #maxTimeMs = -1;
   #minTimeMs = Number.MAX_SAFE_INTEGER;
 
-  private constructor(files: Files, folder: string, file: OpenFile) {
-    this.#files = files;
-    this.#folder = folder;
-    this.#file = file;
-  }
-
-  static async create(files: Files, folder: string): Promise<SegmentWriter> {
-    const path = `${folder}/${NEW_NAME}`;
-    await files.remove(path);
-    return new SegmentWriter(files, folder, await files.open(path, true));
+  constructor(write: WriteChunks) {
+    this.#write = write;
   }
 
   /** Adds a batch to the run that is open. `body` null: it was damaged and is left out. */
@@ -82,25 +90,15 @@ export class SegmentWriter {
     this.#minTimeMs = Number.MAX_SAFE_INTEGER;
   }
 
-  /** Makes it durable under its name. */
-  async finish(name: SegmentName, lastSequence: number): Promise<Segment> {
+  /** Writes what closes the segment; its directory. */
+  async finish(name: SegmentName, lastSequence: number): Promise<Buffer> {
     const directory = Buffer.concat(this.#directory);
     const directoryAt = this.position;
     const runCount = this.#directory.length;
     await this.#put(directory);
     await this.#put(encodeSegmentTrailer({ name, runCount, directoryAt, lastSequence }));
     await this.#flush();
-    await this.#file.sync();
-    await this.#file.close();
-    const path = `${this.#folder}/${segmentFileName(name)}`;
-    await this.#files.rename(`${this.#folder}/${NEW_NAME}`, path);
-    return new Segment(this.#folder, name, this.position, lastSequence, directory);
-  }
-
-  /** Leaves nothing behind. */
-  async abandon(): Promise<void> {
-    await this.#file.close();
-    await this.#files.remove(`${this.#folder}/${NEW_NAME}`);
+    return directory;
   }
 
   async #put(bytes: Buffer): Promise<void> {
@@ -111,7 +109,7 @@ export class SegmentWriter {
   }
 
   async #flush(): Promise<void> {
-    await this.#file.write(this.#gather.chunks(), this.position - this.#buffered);
+    await this.#write(this.#gather.chunks());
     this.#gather.reset();
     this.#buffered = 0;
   }

@@ -21,12 +21,17 @@ export class Segment {
   /** Tells segments apart in caches. */
   readonly serial = ++serials;
   readonly name: SegmentName;
+  readonly objectName: string;
+  /** For people. */
   readonly path: string;
   readonly fileBytes: number;
   readonly lastSequence: number;
   /** Encoded runs, ascending by log. */
   readonly directory: Buffer;
   readonly runCount: number;
+  /** Reads under way; the segment is not removed before they end. */
+  readers = 0;
+  #unread: (() => void)[] = [];
 
   constructor(
     folder: string,
@@ -36,11 +41,22 @@ export class Segment {
     directory: Buffer,
   ) {
     this.name = name;
-    this.path = `${folder}/${segmentFileName(name)}`;
+    this.objectName = segmentFileName(name);
+    this.path = `${folder}/${this.objectName}`;
     this.fileBytes = fileBytes;
     this.lastSequence = lastSequence;
     this.directory = directory;
     this.runCount = directory.length / RUN_BYTES;
+  }
+
+  release(): void {
+    this.readers--;
+    if (this.readers === 0) for (const call of this.#unread.splice(0)) call();
+  }
+
+  /** Resolves when the reads that are under way have ended. */
+  async unread(): Promise<void> {
+    while (this.readers > 0) await new Promise<void>((resolve) => this.#unread.push(resolve));
   }
 
   /** Index of a log's run, or -1. */

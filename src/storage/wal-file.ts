@@ -35,6 +35,11 @@ export class WalFile {
     return this.size - this.written;
   }
 
+  async read(from: number, length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    return bytes.subarray(0, await this.file.read(bytes, from));
+  }
+
   release(): void {
     this.readers--;
     if (this.readers === 0) this.retired?.();

@@ -1,0 +1,33 @@
+/**
+ * The seam to where whole, unchanging objects lie: here a directory (`directory-store.ts`), it may
+ * as well be an object store in the network. So there is no appending and no changing in place.
+ * Types only; every implementation passes `object-store.contract.ts`.
+ *
+ * Failures are rejections with the system's error, whose `code` says what happened: `ENOENT` for a
+ * name that is not there, `ENOSPC` for a full disk.
+ */
+
+export interface StoredObject {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** Adds to the object that is being put. The chunks are free again when it has resolved. */
+export type WriteChunks = (chunks: readonly Uint8Array[]) => Promise<void>;
+
+export interface ObjectStore {
+  /**
+   * Makes an object of what `fill` writes, piece by piece; durable when it has resolved. Nobody
+   * sees the object before that, or ever when `fill` or a write rejects or the process dies. An
+   * older object of that name is replaced at once.
+   */
+  put(name: string, fill: (write: WriteChunks) => Promise<void>): Promise<void>;
+  /** Bytes [from, from + length), fewer where the object ends; a buffer of the caller's own. */
+  get(name: string, from: number, length: number): Promise<Buffer>;
+  /** The objects whose names begin with `prefix`, sorted by name. */
+  list(prefix: string): Promise<StoredObject[]>;
+  /** Removes objects, durably. No error for those that are not there. */
+  deleteMany(names: readonly string[]): Promise<void>;
+  /** Lets go of what is held open. */
+  close(): Promise<void>;
+}
