@@ -11,7 +11,6 @@ import type { ServerCommand } from './server-process.ts';
 
 export const DEBIAN_ROOT = join(PEERS, 'debian-unstable');
 const PACKAGES = 'mosquitto,rabbitmq-server';
-const MIRROR = 'http://deb.debian.org/debian';
 const ARCHIVES = join(DEBIAN_ROOT, 'var/cache/apt/archives');
 const COMPLETE = join(DEBIAN_ROOT, '.complete');
 /** Where the run folders of the benchmark appear inside. */
@@ -32,7 +31,7 @@ export function installDebianRoot(): void {
   }
   mkdirSync(PEERS, { recursive: true });
   const wanted = ['--download-only', '--variant=minbase', `--include=${PACKAGES}`];
-  runStep('debootstrap', [...wanted, 'sid', DEBIAN_ROOT, MIRROR], {});
+  runStep('debootstrap', [...wanted, 'sid', DEBIAN_ROOT], {});
   for (const name of readdirSync(ARCHIVES).filter((file) => file.endsWith('.deb'))) {
     runStep('dpkg-deb', ['-x', join(ARCHIVES, name), DEBIAN_ROOT], {});
   }
