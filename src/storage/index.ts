@@ -10,6 +10,7 @@ export {
   type BatchFacts,
   type BatchKind,
   type Committed,
+  type Compaction,
   type DamagedRange,
   type Durability,
   type EngineHealth,
@@ -21,6 +22,7 @@ export {
   SLOT_COUNT,
   type StoredBatch,
   slotOf,
+  type Upkeep,
 } from './log-engine.ts';
 export { realFiles } from './real-files.ts';
 export { VirtualFiles } from './virtual-files.ts';

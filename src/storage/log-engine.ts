@@ -83,8 +83,41 @@ export interface LogStat {
   readonly batches: number;
 }
 
+/**
+ * Rewrites what a compacted log holds (KIP-58 and Kafka's log compaction). Storage knows no keys:
+ * it asks this, which its owner gives, and only decides when and what.
+ */
+export interface Compaction {
+  /** Records younger than this stay as they are. */
+  readonly minLagMs: number;
+  /** A record that waits longer than this to be compacted makes the log due, whatever its share. */
+  readonly maxLagMs: number;
+  /** Share of bytes not compacted yet from which the log is due: 0 to 1. */
+  readonly dirtyRatio: number;
+  /** How long tombstones stay after they were first compacted over. */
+  readonly tombstoneMs: number;
+  /** Calls for each record of a batch that has a key. */
+  scan(
+    batch: StoredBatch,
+    record: (offset: number, key: Buffer, tombstone: boolean, timeMs: number) => void,
+  ): void;
+  /**
+   * The batch with only those records that `keep` names, at their offsets, spanning the same range;
+   * the same bytes when all stay, null when none does.
+   */
+  filter(batch: StoredBatch, keep: (offset: number) => boolean): Buffer | null;
+}
+
+/** What the owner of a log wants of it once it is reorganised. Not stored: set at each open. */
+export interface Upkeep {
+  /** Its segments go to the remote object store, when the engine was given one. */
+  readonly remote: boolean;
+  readonly compaction: Compaction | null;
+}
+
 export interface ShardLog {
   readonly id: number;
+  upkeep: Upkeep;
   readonly startOffset: number;
   readonly endOffset: number;
   readonly highWatermark: number;

@@ -10,6 +10,7 @@ import type {
   LogStat,
   ShardLog,
   StoredBatch,
+  Upkeep,
 } from './log-engine.ts';
 import { ProducerTable } from './producers.ts';
 import type { Segment } from './segment.ts';
@@ -28,11 +29,13 @@ export interface ShardHome {
 type Listener = (log: ShardLog) => void;
 
 const NOTHING: never[] = [];
+const PLAIN: Upkeep = { remote: false, compaction: null };
 
 export class Shard implements ShardLog {
   readonly id: number;
   readonly home: ShardHome;
   durability: Durability;
+  upkeep = PLAIN;
   startOffset = 0;
   endOffset = 0;
   highWatermark = 0;
