@@ -319,14 +319,22 @@ export class Committer {
     this.#deliverEarly();
   }
 
-  #runHooks(): void {
-    if (this.closed) return;
+  /** Runs what appends as part of a seal. */
+  sealing(append: () => void): void {
+    const before = this.#inHooks;
     this.#inHooks = true;
     try {
-      for (const hook of this.#hooks) hook();
+      append();
     } finally {
-      this.#inHooks = false;
+      this.#inHooks = before;
     }
+  }
+
+  #runHooks(): void {
+    if (this.closed) return;
+    this.sealing(() => {
+      for (const hook of this.#hooks) hook();
+    });
   }
 
   #addTrims(): void {

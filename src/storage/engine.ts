@@ -190,6 +190,14 @@ class Engine implements LogEngine, ShardHome {
     return this.#core.committer.flushed();
   }
 
+  sealing(append: () => void): void {
+    this.#core.committer.sealing(append);
+  }
+
+  sameOwner(): boolean {
+    return true;
+  }
+
   checkpoint(): Promise<void> {
     return this.#housekeeping.checkpoint();
   }

@@ -25,4 +25,5 @@ export {
   type Upkeep,
 } from './log-engine.ts';
 export { realFiles } from './real-files.ts';
+export { joinOwners } from './slot-owners.ts';
 export { VirtualFiles } from './virtual-files.ts';

@@ -209,6 +209,16 @@ export interface LogEngine {
    */
   beforeSeal(append: () => void): void;
   /**
+   * Runs `append` as a hook of `beforeSeal`: what belongs to appends that were accepted finds room
+   * even while the engine is busy.
+   */
+  sealing(append: () => void): void;
+  /**
+   * True when what is appended to both logs in one synchronous stretch is committed together: their
+   * slots have one owner. Otherwise the second append must wait for the commit of the first.
+   */
+  sameOwner(logA: number, logB: number): boolean;
+  /**
    * Resolves when everything appended until now is committed. Rejects when it cannot be any more.
    */
   flushed(): Promise<void>;

@@ -15,7 +15,7 @@ import {
   type Timers,
 } from '#kit';
 import { openMemoryStore } from '#meta';
-import { type EngineLimits, openEngine, VirtualFiles } from '#storage';
+import { type EngineLimits, joinOwners, type LogEngine, openEngine, VirtualFiles } from '#storage';
 
 export interface TestHostOptions {
   readonly clock?: Clock;
@@ -24,6 +24,8 @@ export interface TestHostOptions {
   readonly limits?: Partial<EngineLimits>;
   readonly broker?: Partial<BrokerOptions>;
   readonly tls?: boolean;
+  /** Owners of slots, each with an engine of its own. Default: `TEST_OWNERS`, else 1. */
+  readonly owners?: number;
 }
 
 /** A virtual disk is memory: files of the real size would only cost time. */
@@ -40,11 +42,14 @@ export async function openTestHost(options: TestHostOptions = {}): Promise<TestH
   const log = options.log ?? silentLog;
   const metrics = new Metrics();
   const files = new VirtualFiles({ random, timers: realTimers });
-  const engine = await openEngine({
-    directory: '/data',
-    ...{ files, clock, timers: realTimers, random, log, metrics },
-    limits: { ...SMALL, ...options.limits },
-  });
+  const open = (directory: string): Promise<LogEngine> =>
+    openEngine({
+      ...{ directory, files, clock, timers: realTimers, random, log, metrics },
+      limits: { ...SMALL, ...options.limits },
+    });
+  const count = options.owners ?? Number(process.env['TEST_OWNERS'] ?? 1);
+  const owners = await Promise.all(Array.from({ length: count }, (_, n) => open(`/data${n}`)));
+  const engine = count === 1 ? owners[0]! : joinOwners(owners, (slot) => slot % count);
   const broker = await Broker.open({
     ...{ engine, meta: openMemoryStore(), clock, timers: realTimers, random, log, metrics },
     ...(options.broker === undefined ? {} : { options: options.broker }),
