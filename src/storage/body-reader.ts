@@ -17,7 +17,7 @@ export interface ByteSource {
   read(from: number, length: number): Promise<Buffer>;
 }
 
-/** What was readable, up to the first batch that was not. */
+/** What was readable, up to the first batch that was not. A hole is read as a batch of no bytes. */
 export interface ReadOutcome {
   readonly batches: StoredBatch[];
   /** The offsets of the first damaged batch, or null. */

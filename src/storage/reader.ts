@@ -10,7 +10,8 @@ import type { StoredBatch } from './log-engine.ts';
 import type { RecentRows } from './recent-rows.ts';
 import { maxTimeOf, ROW_BYTES } from './row-codec.ts';
 import { lastAtOrBefore } from './search.ts';
-import { runBodyBytes, runFirst, runMaxTime } from './segment-codec.ts';
+import type { Segment } from './segment.ts';
+import { runBodyBytes, runEnd, runFirst, runMaxTime } from './segment-codec.ts';
 import type { SegmentStore } from './segment-store.ts';
 import type { Shard } from './shard.ts';
 import type { Wal } from './wal.ts';
@@ -209,8 +210,22 @@ export class Reader {
       throw this.#missing(log, offset, after ?? base);
     }
     this.#instruments.diskReads.value++;
+    return this.#fromSegment(log, segment, offset, bytesMax);
+  }
+
+  /** Where a run ends in a hole, what follows it lies further on. */
+  async #fromSegment(
+    log: Shard,
+    segment: Segment,
+    offset: number,
+    bytesMax: number,
+  ): Promise<StoredBatch[]> {
     const run = segment.runOf(log.id);
-    return this.#store.read(segment, run, offset, bytesMax, log.highWatermark);
+    const limit = log.highWatermark;
+    const batches = await this.#store.read(segment, run, offset, bytesMax, limit);
+    const end = runEnd(segment.directory, run);
+    if (batches.length > 0 || end >= limit || log.removed) return batches;
+    return this.read(log, Math.max(end, log.startOffset), bytesMax);
   }
 
   /**

@@ -33,6 +33,9 @@ export const CONTROL = {
 const FLAG_SERVER_PACKED = 1;
 /** Only in segments: the body was already damaged when it was copied, and is not there. */
 const FLAG_DAMAGED = 2;
+/** Only in segments: all records of these offsets were compacted away; there is no body. */
+const FLAG_HOLE = 4;
+const COUNT_MAX = 0xffff_ffff;
 
 const AT = {
   kind: 0,
@@ -142,6 +145,45 @@ export function markDamaged(rows: Buffer, at: number): void {
   sealRow(rows, at);
 }
 
+export const isHole = (rows: Buffer, at: number): boolean =>
+  (rows[at + AT.flags]! & FLAG_HOLE) !== 0;
+
+/**
+ * Makes a row say that its records were compacted away. Its offsets stay taken, and with
+ * `keepsProducer` it still says which sequences of which producer they had: recovery without a
+ * checkpoint learns that from rows.
+ */
+export function markHole(rows: Buffer, at: number, keepsProducer: boolean): void {
+  rows[at + AT.flags] = FLAG_HOLE;
+  writeInt64(rows, at + AT.maxTime, -1);
+  rows.writeUInt32BE(0, at + AT.bodyBytes);
+  rows.writeUInt32BE(0, at + AT.bodyCrc);
+  rows.writeUInt16BE(0, at + AT.attributes);
+  if (!keepsProducer) {
+    writeInt64(rows, at + AT.producer, -1);
+    rows.writeInt16BE(-1, at + AT.producerEpoch);
+    rows.writeInt32BE(-1, at + AT.sequence);
+  }
+  sealRow(rows, at);
+}
+
+/** Lets the hole at `into` span the row at `from` as well, when that is the hole next to it. */
+export function joinHoles(target: Buffer, into: number, source: Buffer, from: number): boolean {
+  if (!isPlainHole(target, into) || !isPlainHole(source, from)) return false;
+  const count = countOf(target, into) + countOf(source, from);
+  if (endOf(target, into) !== baseOf(source, from) || count > COUNT_MAX) return false;
+  target.writeUInt32BE(count, into + AT.count);
+  const appendTimeMs = Math.max(appendTimeOf(target, into), appendTimeOf(source, from));
+  writeInt64(target, into + AT.appendTime, appendTimeMs);
+  sealRow(target, into);
+  return true;
+}
+
+/** A hole that says nothing of a producer. */
+function isPlainHole(rows: Buffer, at: number): boolean {
+  return isHole(rows, at) && readInt64(rows, at + AT.producer) < 0;
+}
+
 /** A batch as it is handed out: the facts of its row, and its bytes. */
 export class HeldBatch implements StoredBatch {
   readonly kind: 'data' | 'state';
@@ -195,11 +237,12 @@ export function readBatch(rows: Buffer, at: number, body: Buffer): StoredBatch {
 }
 
 /**
- * True when `body` is what the row says. Of a data batch the fields before its own checksum's
- * reach are known from the row, so every byte is checked.
+ * True when `body` is what the row says; a hole has none, which is right. Of a data batch the
+ * fields before its own checksum's reach are known from the row, so every byte is checked.
  */
 export function isIntact(rows: Buffer, at: number, body: Buffer): boolean {
   const bodyCrc = rows.readUInt32BE(at + AT.bodyCrc);
+  if (isHole(rows, at)) return body.length === 0;
   if (isDamagedRow(rows, at) || body.length !== bodyBytesOf(rows, at)) return false;
   if (kindOf(rows, at) !== KIND.data) return crc32c(body) === bodyCrc;
   return (

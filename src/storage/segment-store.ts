@@ -10,7 +10,7 @@ import { isSystemError } from './files.ts';
 import type { StoredBatch } from './log-engine.ts';
 import type { ObjectStore } from './object-store.ts';
 import { isSealed, repairBit } from './repair.ts';
-import { baseOf, bodyAtOf, bodyBytesOf, endOf, maxTimeOf, ROW_BYTES } from './row-codec.ts';
+import { baseOf, bodyAtOf, bodyBytesOf, endOf, isHole, maxTimeOf, ROW_BYTES } from './row-codec.ts';
 import { lastAtOrBefore, rowBase } from './search.ts';
 import type { Segment } from './segment.ts';
 import { runBodiesAt, runEnd, runLog, runRowCount, runRowsAt } from './segment-codec.ts';
@@ -32,7 +32,10 @@ export class SegmentStore {
     this.#parts = parts;
   }
 
-  /** Batches of a run from the one that holds `offset` on; `limit` is the log's high watermark. */
+  /**
+   * Batches of a run from the one that holds `offset` on; `limit` is the log's high watermark.
+   * Empty when everything from `offset` to the end of the run was compacted away.
+   */
   async read(
     segment: Segment,
     run: number,
@@ -57,7 +60,8 @@ export class SegmentStore {
       for (let block = 0; block < blockCount(segment, run); block++) {
         const rows = await this.#block(source, segment, run, block);
         for (let at = 0; at < rows.length; at += ROW_BYTES) {
-          if (maxTimeOf(rows, at) >= timestampMs && endOf(rows, at) > from) return baseOf(rows, at);
+          if (isHole(rows, at) || maxTimeOf(rows, at) < timestampMs) continue;
+          if (endOf(rows, at) > from) return baseOf(rows, at);
         }
       }
       return -1;
@@ -130,20 +134,21 @@ export class SegmentStore {
       for (; at < rows.length; at += ROW_BYTES) {
         const base = baseOf(rows, at);
         if (base > next && positions.length === 0) {
-          return { rows, positions, missing: { from: offset, to: base } };
+          return { rows, positions, missing: { from: next, to: base } };
         }
         const full = bytes >= bytesMax || positions.length >= BATCHES_MAX;
         if (full || base > next || base >= limit) {
           return { rows: Buffer.concat(chosen), positions, missing: null };
         }
+        next = endOf(rows, at);
+        if (isHole(rows, at)) continue;
         chosen.push(rows.subarray(at, at + ROW_BYTES));
         positions.push(bodiesAt + bodyAtOf(rows, at));
         bytes += bodyBytesOf(rows, at);
-        next = endOf(rows, at);
       }
     }
     const end = runEnd(segment.directory, run);
-    const missing = positions.length === 0 ? { from: offset, to: end } : null;
+    const missing = positions.length === 0 && next < end ? { from: next, to: end } : null;
     return { rows: Buffer.concat(chosen), positions, missing };
   }
 
