@@ -3,7 +3,7 @@
  * whole and durable. A bounded number of files stays open for reading.
  */
 import type { Files, OpenFile } from './files.ts';
-import type { ObjectStore, StoredObject, WriteChunks } from './object-store.ts';
+import type { FillObject, ObjectStore, StoredObject } from './object-store.ts';
 
 /** Ends the names of objects that are not whole yet. */
 const PART_SUFFIX = '.part';
@@ -43,7 +43,7 @@ class DirectoryStore implements ObjectStore {
     this.#openMax = openMax;
   }
 
-  async put(name: string, fill: (write: WriteChunks) => Promise<void>): Promise<void> {
+  async put(name: string, fill: FillObject): Promise<void> {
     // Two puts of one name do not meet: the one that ends last counts.
     const part = `${this.#path(name)}.${++this.#puts}${PART_SUFFIX}`;
     const file = await this.#files.open(part, true);
@@ -142,7 +142,7 @@ class DirectoryStore implements ObjectStore {
   }
 }
 
-async function writeWhole(file: OpenFile, fill: (write: WriteChunks) => Promise<void>) {
+async function writeWhole(file: OpenFile, fill: FillObject): Promise<void> {
   let position = 0;
   await fill(async (chunks) => {
     const from = position;

@@ -16,6 +16,7 @@ const NEVER = new Promise<never>(() => {});
 async function putText(store: ObjectStore, name: string, ...texts: string[]): Promise<void> {
   await store.put(name, async (write) => {
     for (const text of texts) await write([Buffer.from(text)]);
+    return 0;
   });
 }
 
@@ -49,6 +50,7 @@ function contentChecks(check: Check): void {
       await write([Buffer.from('hello '), Buffer.from('')]);
       await write([]);
       await write([Buffer.from('wor'), Buffer.from('ld')]);
+      return 3;
     });
     assert.equal((await store.get('a', 0, 11)).toString(), 'hello world');
     assert.equal((await store.get('a', 4, 4)).toString(), 'o wo');
@@ -66,6 +68,7 @@ function contentChecks(check: Check): void {
         await write([reused]);
         reused.write('two');
         await write([reused]);
+        return 6;
       });
       (await store.get('a', 0, 6)).fill(0);
       assert.equal(await textOf(store, 'a'), 'onetwo');
@@ -121,6 +124,7 @@ function wholenessChecks(check: Check): void {
         await assert.rejects(store.get('new', 0, 1), { code: 'ENOENT' });
         assert.equal(await textOf(store, 'old'), 'first');
         await write([Buffer.from('ond')]);
+        return 0;
       });
       assert.equal(await textOf(store, each), 'second');
       if (each === 'new') await store.deleteMany(['new']);
@@ -155,7 +159,7 @@ function wholenessChecks(check: Check): void {
           void store.put(each, async (write) => {
             await write([Buffer.from('half')]);
             resolve();
-            await NEVER;
+            return NEVER;
           });
         });
       }

@@ -63,13 +63,14 @@ test('a crash before any call of a put leaves the old object or the new one, who
     last++;
     const disk = new VirtualFiles({ random: seededRandom(last) });
     const first = await openDirectoryStore(disk.mount(), 'objects', OPEN_MAX);
-    await first.put('a', (write) => write([old]));
+    await first.put('a', (write) => write([old]).then(() => 0));
     const dying = dyingAt(disk, last);
     const second = await openDirectoryStore(dying.files, 'objects', OPEN_MAX);
     void second.put('a', async (write) => {
       for (let at = 0; at < fresh.length; at += SECTOR_BYTES) {
         await write([fresh.subarray(at, at + SECTOR_BYTES)]);
       }
+      return 0;
     });
     // Without delays of its own the virtual disk is done when the turn ends.
     await new Promise((resolve) => setImmediate(resolve));
@@ -102,7 +103,9 @@ test('no more files stay open than allowed, and those in use stay open', async (
     },
   };
   const store = await openDirectoryStore(counted, 'objects', OPEN_MAX);
-  for (let n = 0; n < 10; n++) await store.put(`${n}`, (write) => write([Buffer.from(`${n}`)]));
+  for (let n = 0; n < 10; n++) {
+    await store.put(`${n}`, (write) => write([Buffer.from(`${n}`)]).then(() => 0));
+  }
   for (let n = 0; n < 10; n++) await store.get(`${n}`, 0, 1);
   assert.equal(open, OPEN_MAX);
   assert.ok(most <= OPEN_MAX + 1);

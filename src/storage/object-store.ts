@@ -15,13 +15,19 @@ export interface StoredObject {
 /** Adds to the object that is being put. The chunks are free again when it has resolved. */
 export type WriteChunks = (chunks: readonly Uint8Array[]) => Promise<void>;
 
+/**
+ * Writes an object front to back. Resolves to how many bytes at its end must stay quick to read (a
+ * directory, say), whatever becomes of the rest: a store that moves objects far away keeps those.
+ */
+export type FillObject = (write: WriteChunks) => Promise<number>;
+
 export interface ObjectStore {
   /**
    * Makes an object of what `fill` writes, piece by piece; durable when it has resolved. Nobody
    * sees the object before that, or ever when `fill` or a write rejects or the process dies. An
    * older object of that name is replaced at once.
    */
-  put(name: string, fill: (write: WriteChunks) => Promise<void>): Promise<void>;
+  put(name: string, fill: FillObject): Promise<void>;
   /** Bytes [from, from + length), fewer where the object ends; a buffer of the caller's own. */
   get(name: string, from: number, length: number): Promise<Buffer>;
   /** The objects whose names begin with `prefix`, sorted by name. */

@@ -16,7 +16,7 @@ test('a segment is removed when the reads that are under way have ended, not bef
   const store = new SegmentStore({ objects, damage, blocksMax: 4 });
   const name = { from: 1, to: 1, version: 0 };
   const segment = new Segment('data', name, 4, 1, Buffer.alloc(0));
-  await objects.put(segment.objectName, (write) => write([Buffer.from('body')]));
+  await objects.put(segment.objectName, (write) => write([Buffer.from('body')]).then(() => 0));
 
   const gate = Promise.withResolvers<void>();
   const reads = [2, 1].map((from) =>

@@ -5,7 +5,12 @@ import { Gather } from './gather.ts';
 import type { WriteChunks } from './object-store.ts';
 import { baseOf, countOf, markDamaged, maxTimeOf, moveRow, ROW_BYTES } from './row-codec.ts';
 import { Segment } from './segment.ts';
-import { encodeRun, encodeSegmentTrailer, segmentFileName } from './segment-codec.ts';
+import {
+  encodeRun,
+  encodeSegmentTrailer,
+  SEGMENT_TRAILER_BYTES,
+  segmentFileName,
+} from './segment-codec.ts';
 
 const WRITE_BYTES = 2 ** 20;
 const FIRST_ROWS = 64;
@@ -25,6 +30,7 @@ export async function writeSegment(
     core.instruments.reorganised.add(writer.position);
     directory = await writer.finish(name, lastSequence);
     bytes = writer.position;
+    return directory.length + SEGMENT_TRAILER_BYTES;
   });
   return new Segment(core.options.directory, name, bytes, lastSequence, directory);
 }
