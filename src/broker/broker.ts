@@ -17,7 +17,7 @@ import type { Follower, Partition, PublishSink } from './partition.ts';
 import { partitionOf } from './partitioner.ts';
 import type { Pattern } from './pattern.ts';
 import type { Principal } from './principal.ts';
-import { type Action, type Credentials, Principals } from './principals.ts';
+import { type Action, type Credentials, type DeriveKey, Principals } from './principals.ts';
 import { ProducerIds } from './producer-ids.ts';
 import type { Queue } from './queue.ts';
 import { Queues } from './queues.ts';
@@ -50,6 +50,8 @@ export interface BrokerGiven {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly options?: Partial<BrokerOptions>;
+  /** How passwords become keys; scrypt when it is left out. */
+  readonly deriveKey?: DeriveKey;
 }
 
 /** An address with what was found out about it; good as long as the broker says so. */
@@ -104,7 +106,7 @@ export class Broker {
     this.#timers = timers;
     this.definitions = definitions;
     this.state = state;
-    this.principals = new Principals(definitions);
+    this.principals = new Principals(definitions, random, given.deriveKey);
     this.#open = new OpenPartitions(given, this.principals, this.options.openedBytesMax);
     this.streams = new Streams(definitions, engine, this.#open, clock, random);
     this.routes = new Routes(definitions, this.streams);

@@ -47,7 +47,14 @@ export {
   strictDotPattern,
 } from './pattern.ts';
 export { type Principal, SERVER_PRINCIPAL } from './principal.ts';
-export { ACTIONS, type Action, type Credentials, type Rule, type User } from './principals.ts';
+export {
+  ACTIONS,
+  type Action,
+  type Credentials,
+  type DeriveKey,
+  type Rule,
+  type User,
+} from './principals.ts';
 export type { Attachment, Delivery, Queue, QueueConsumer } from './queue.ts';
 export type { QueueSettings, Queues } from './queues.ts';
 export type { HomeRule, Route } from './routes.ts';

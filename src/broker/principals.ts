@@ -3,9 +3,9 @@
  * hashes. Rules allow or deny actions on addresses; a deny always wins, on whichever spelling it
  * was written.
  */
-import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { createHash, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { BrokerError } from '#kit';
+import { BrokerError, type Random } from '#kit';
 import { type Address, flatAddress } from './address.ts';
 import type { Definitions, Json } from './definitions.ts';
 import { matches, overlaps, Pattern, slashPattern } from './pattern.ts';
@@ -58,7 +58,10 @@ interface ActiveRule extends Rule {
   readonly compiled: Pattern;
 }
 
-const deriveKey = promisify(
+/** Makes the key that is kept of a password. A simulation gives a quick one of its own. */
+export type DeriveKey = (password: string, salt: Buffer) => Promise<Buffer>;
+
+const deriveByScrypt: DeriveKey = promisify(
   (password: string, salt: Buffer, done: (error: Error | null, key: Buffer) => void) =>
     scrypt(password.normalize('NFC'), salt, SCRYPT_BYTES, SCRYPT_OPTIONS, done),
 );
@@ -82,10 +85,15 @@ export class Principals {
   #rules: ActiveRule[] = [];
   /** Digests of passwords that were right once, so that a reconnect does not cost a scrypt. */
   readonly #verified = new Map<string, Buffer>();
-  readonly #verifiedKey = randomBytes(32);
+  readonly #verifiedKey: Buffer;
+  readonly #random: Random;
+  readonly #deriveKey: DeriveKey;
 
-  constructor(definitions: Definitions) {
+  constructor(definitions: Definitions, random: Random, deriveKey: DeriveKey = deriveByScrypt) {
     this.#definitions = definitions;
+    this.#random = random;
+    this.#deriveKey = deriveKey;
+    this.#verifiedKey = random.bytes(32);
     this.#byId.set(1, this.#anonymous);
     for (const [name, value] of definitions.list(USER_KIND)) this.#enter(name, value);
     definitions.watch(USER_KIND, (name, value) => {
@@ -127,8 +135,8 @@ export class Principals {
       throw new BrokerError('invalid-name', `'${name}' cannot be a user.`);
     }
     if (password === '') throw new BrokerError('invalid-argument', 'the password is empty.');
-    const salt = randomBytes(SALT_BYTES);
-    const hash = await deriveKey(password, salt);
+    const salt = this.#random.bytes(SALT_BYTES);
+    const hash = await this.#deriveKey(password, salt);
     const id = this.#users.get(name)?.id ?? Math.max(1, ...this.#byId.keys()) + 1;
     const stored = {
       id,
@@ -148,7 +156,7 @@ export class Principals {
     const known = this.#users.get(user);
     if (known === undefined) {
       // As slow as a known user, so that names cannot be probed.
-      await deriveKey(password, this.#verifiedKey);
+      await this.#deriveKey(password, this.#verifiedKey);
       throw new BrokerError('bad-credentials');
     }
     if (!(await this.#passwordFits(user, password, known.stored))) {
@@ -215,7 +223,7 @@ export class Principals {
     const digest = createHash('sha256').update(this.#verifiedKey).update(password).digest();
     const verified = this.#verified.get(user);
     if (verified !== undefined && timingSafeEqual(verified, digest)) return true;
-    const hash = await deriveKey(password, Buffer.from(stored.salt, 'base64'));
+    const hash = await this.#deriveKey(password, Buffer.from(stored.salt, 'base64'));
     if (!timingSafeEqual(hash, Buffer.from(stored.hash, 'base64'))) return false;
     this.#verified.set(user, digest);
     return true;

@@ -1,6 +1,6 @@
 /** The streams of this server: making, finding, changing and removing them. */
-import { createHash, randomUUID } from 'node:crypto';
-import { BrokerError, type Clock, type Random } from '#kit';
+import { createHash } from 'node:crypto';
+import { BrokerError, type Clock, type Random, uuid } from '#kit';
 import type { LogEngine } from '#storage';
 import type { Definitions, Json } from './definitions.ts';
 import { Partition, type PartitionHost } from './partition.ts';
@@ -117,7 +117,7 @@ export class Streams {
     }
     const { partitions = 1, ...own } = settings;
     checkPartitions(partitions);
-    const stream = new StreamEntry(name, randomUUID(), this.#clock.nowMs(), settingsOf(own));
+    const stream = new StreamEntry(name, uuid(this.#random), this.#clock.nowMs(), settingsOf(own));
     this.#open(stream, this.#newLogs(name, partitions));
     this.#enter(stream);
     this.#store(stream);

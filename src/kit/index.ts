@@ -26,6 +26,7 @@ export {
 export { camel, defaults, type OptionRow, type OptionRows, type Values } from './options.ts';
 export { realClock, realRandom, realTimers } from './real-time.ts';
 export type { Clock, Random, Timer, Timers } from './time.ts';
+export { uuid } from './uuid.ts';
 export {
   type Position,
   readSigned,
