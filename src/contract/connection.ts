@@ -21,7 +21,7 @@ export interface ConnectionHandler {
 }
 
 export interface Connection {
-  /** Grows by one per connection of this process; for logs and tables. */
+  /** Grows by one per connection of this server; for logs and tables. */
   readonly id: number;
   readonly peer: Peer;
   /** The address that the client connected to, as this machine sees it. */

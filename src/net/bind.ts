@@ -2,11 +2,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { BrokerError, type Log } from '#kit';
 import { type ListenAddress, showAddress } from './address.ts';
-
-export interface Bound {
-  readonly address: string;
-  readonly port: number;
-}
+import type { Bound } from './network.ts';
 
 /** The kernel cuts it to `somaxconn`. A burst of connects must fit, or clients wait for a retry. */
 const BACKLOG = 4096;

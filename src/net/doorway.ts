@@ -23,10 +23,17 @@ export interface Doorway {
   readonly halfOpen: HalfOpen;
   readonly sendMark: number;
   readonly lingerMs: number;
+  /** The id of the next connection: one sequence over all listeners. */
+  nextId(): number;
   /** Null where no certificate is configured. */
   readonly certificate: Certificate | null;
   /** Hands the connection to its protocol. */
   accept(connection: Connection): void;
+}
+
+export function connectionIds(): () => number {
+  let last = 0;
+  return () => ++last;
 }
 
 export function doorwayCounts(metrics: Metrics, listener: string): DoorwayCounts {

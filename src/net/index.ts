@@ -6,6 +6,7 @@
 export { isLoopback, type ListenAddress, parseListen, showAddress } from './address.ts';
 export { type Certificate, loadCertificate } from './certificate.ts';
 export { type HostHeaders, hostRefusal } from './host-check.ts';
-export { Listeners, type ListenersContext, type OpenListener } from './listeners.ts';
+export { Listeners, type ListenersContext } from './listeners.ts';
 export { NET_OPTIONS, TLS_OPTIONS } from './net-options.ts';
+export type { Network, OpenListener } from './network.ts';
 export { type Flushable, Turn } from './turn.ts';

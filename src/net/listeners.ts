@@ -1,14 +1,15 @@
 /** All open ports of a server and the limits that hold over all of them. */
 import type { Server, Socket } from 'node:net';
-import type { Connection, ListenerPlan, Transport } from '#contract';
+import type { Connection, ListenerPlan } from '#contract';
 import { assert, type Clock, type Log, type Metrics, type Values } from '#kit';
 import { parseListen } from './address.ts';
-import { type Bound, bind, boundOf } from './bind.ts';
+import { bind, boundOf } from './bind.ts';
 import type { Certificate } from './certificate.ts';
 import { Door } from './door.ts';
-import { type Doorway, type DoorwayCounts, doorwayCounts } from './doorway.ts';
+import { connectionIds, type Doorway, type DoorwayCounts, doorwayCounts } from './doorway.ts';
 import { HalfOpen } from './half-open.ts';
 import type { NET_OPTIONS } from './net-options.ts';
+import type { Bound, Network, OpenListener } from './network.ts';
 import type { Turn } from './turn.ts';
 
 /** A server that is full of clients can still be looked at. */
@@ -23,22 +24,17 @@ export interface ListenersContext {
   readonly metrics: Metrics;
 }
 
-export interface OpenListener {
-  readonly name: string;
-  readonly transport: Transport | 'http';
-  readonly addresses: readonly Bound[];
-}
-
 interface Opened extends OpenListener {
   readonly servers: readonly Server[];
   readonly counts: DoorwayCounts;
 }
 
-export class Listeners {
+export class Listeners implements Network {
   readonly #context: ListenersContext;
   readonly #halfOpen: HalfOpen;
   readonly #opened = new Map<string, Opened>();
   readonly #sockets = new Set<Socket>();
+  readonly #nextId = connectionIds();
 
   constructor(context: ListenersContext) {
     this.#context = context;
@@ -48,11 +44,6 @@ export class Listeners {
     });
   }
 
-  /**
-   * Opens a listener of a protocol; one that has no address, or needs a certificate that is not
-   * there, stays closed.
-   * @throws BrokerError `bad-configuration` when a port cannot be had.
-   */
   async open(plan: ListenerPlan, accept: (connection: Connection) => void): Promise<void> {
     const { options, certificate, log } = this.#context;
     const encrypted = plan.transport === 'tls' || plan.transport === 'wss';
@@ -68,7 +59,6 @@ export class Listeners {
     await this.#bind(plan.name, plan.transport, plan.listen, doorway.counts, enter, log);
   }
 
-  /** Opens a listener whose sockets go to an HTTP server as they are; for admin. */
   async openHttp(
     name: string,
     listen: readonly string[],
@@ -78,7 +68,6 @@ export class Listeners {
     await this.#bind(name, 'http', listen, counts, serve, this.#context.log);
   }
 
-  /** Addresses of a listener, ports resolved; empty when it is not open. */
   bound(name: string): readonly Bound[] {
     return this.#opened.get(name)?.addresses ?? [];
   }
@@ -87,19 +76,16 @@ export class Listeners {
     return [...this.#opened.values()];
   }
 
-  /** Connections open now on a listener. */
   connections(name: string): number {
     return this.#opened.get(name)?.counts.open.value ?? 0;
   }
 
-  /** Closes the ports; connections live on. */
   stopAccepting(): void {
     for (const { servers } of this.#opened.values()) {
       for (const server of servers) server.close();
     }
   }
 
-  /** Cuts what is left. */
   close(): void {
     this.stopAccepting();
     this.#halfOpen.close();
@@ -118,6 +104,7 @@ export class Listeners {
       sendMark: options.sendMark,
       lingerMs: options.lingerTimeout,
       certificate,
+      nextId: this.#nextId,
       accept,
     };
   }

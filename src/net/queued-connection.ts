@@ -8,10 +8,8 @@ import { assert, BrokerError, type Timer } from '#kit';
 import type { Doorway } from './doorway.ts';
 import type { Flushable } from './turn.ts';
 
-let lastId = 0;
-
 export abstract class QueuedConnection implements Connection, Flushable {
-  readonly id = ++lastId;
+  readonly id: number;
   readonly peer: Peer;
   protected readonly doorway: Doorway;
   #handler: ConnectionHandler | null = null;
@@ -27,6 +25,7 @@ export abstract class QueuedConnection implements Connection, Flushable {
   #linger: Timer | null = null;
 
   constructor(doorway: Doorway, peer: Peer) {
+    this.id = doorway.nextId();
     this.doorway = doorway;
     this.peer = peer;
     doorway.halfOpen.add(this);

@@ -2,7 +2,7 @@
 import type { Broker } from '#broker';
 import type { Instance } from '#contract';
 import type { Log, Metrics, Timers } from '#kit';
-import type { Listeners, OpenListener } from '#net';
+import type { Network, OpenListener } from '#net';
 import type { Closing } from './closing.ts';
 
 export interface RunningServer {
@@ -18,7 +18,7 @@ export interface RunningServer {
 }
 
 export interface StopParts {
-  readonly listeners: Listeners;
+  readonly listeners: Network;
   readonly instances: ReadonlyMap<string, Instance>;
   readonly timers: Timers;
   readonly log: Log;
@@ -47,7 +47,7 @@ export async function leaveClients(parts: StopParts): Promise<void> {
 }
 
 export function runningServer(
-  parts: { broker: Broker; metrics: Metrics; serverId: string; listeners: Listeners },
+  parts: { broker: Broker; metrics: Metrics; serverId: string; listeners: Network },
   closing: Closing,
 ): RunningServer {
   const { broker, metrics, serverId } = parts;

@@ -1,22 +1,34 @@
 /** Builds a server from its settings and starts it: storage, broker, protocols, ports, admin. */
-import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { ADMIN_OPTIONS, Admin } from '#admin';
-import { Broker } from '#broker';
+import { Broker, type DeriveKey } from '#broker';
 import type { Host, Instance, ListenerPlan, Protocol } from '#contract';
-import { type Log, Metrics, realClock, realRandom, realTimers, silentLog, type Timers } from '#kit';
+import {
+  type Clock,
+  type Log,
+  Metrics,
+  type Random,
+  realClock,
+  realRandom,
+  realTimers,
+  silentLog,
+  type Timers,
+  uuid,
+} from '#kit';
 import { type MetaStore, openSqliteStore } from '#meta';
 import {
   type Certificate,
   hostRefusal,
   isLoopback,
   Listeners,
+  type ListenersContext,
   loadCertificate,
+  type Network,
   TLS_OPTIONS,
   Turn,
 } from '#net';
 import { protocols as allProtocols } from '#protocols';
-import { type Files, type LogEngine, openEngine, realFiles } from '#storage';
+import { type EngineLimits, type Files, type LogEngine, openEngine, realFiles } from '#storage';
 import { checkExposure, ensureConfiguredUser } from './authentication.ts';
 import { Closing } from './closing.ts';
 import { engineLimits } from './engine-limits.ts';
@@ -37,7 +49,28 @@ export interface StartOptions {
   readonly freePorts?: boolean;
   readonly protocols?: readonly Protocol[];
   readonly log?: Log;
+  // The world around the server. What is left out is the machine's own.
+  readonly clock?: Clock;
+  readonly timers?: Timers;
+  readonly random?: Random;
   readonly files?: Files;
+  /** An open catalogue; the server closes it. */
+  readonly meta?: MetaStore;
+  readonly network?: (context: ListenersContext) => Network;
+  readonly deriveKey?: DeriveKey;
+  /** Over the bounds that follow from the options; for small disks of simulations. */
+  readonly limits?: Partial<EngineLimits>;
+}
+
+/** What `StartOptions` gives, completed. */
+interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly files: Files;
+  readonly meta: MetaStore | null;
+  readonly network: (context: ListenersContext) => Network;
+  readonly deriveKey: DeriveKey | null;
+  readonly limits: Partial<EngineLimits>;
 }
 
 const META_FILE = 'meta.sqlite';
@@ -49,7 +82,7 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
   const log = options.log ?? silentLog;
   const closing = new Closing(log);
   try {
-    return await new Start(settings, protocols, log, options.files ?? realFiles, closing).run();
+    return await new Start(settings, protocols, log, options, closing).run();
   } catch (error) {
     await closing.run();
     throw error;
@@ -62,15 +95,27 @@ function settingsOf(protocols: readonly Protocol[], options: StartOptions): Sett
   return loadSettings(schema, { flags: { ...free, ...options.set } });
 }
 
+function surroundings(options: StartOptions): Surroundings {
+  return {
+    clock: options.clock ?? realClock,
+    random: options.random ?? realRandom,
+    files: options.files ?? realFiles,
+    meta: options.meta ?? null,
+    network: options.network ?? ((context) => new Listeners(context)),
+    deriveKey: options.deriveKey ?? null,
+    limits: options.limits ?? {},
+  };
+}
+
 /** The steps of one start, in order; each tells `closing` how it is undone. */
 class Start {
   readonly #settings: Settings;
   readonly #protocols: readonly Protocol[];
   readonly #log: Log;
-  readonly #files: Files;
+  readonly #around: Surroundings;
   readonly #closing: Closing;
   readonly #metrics = new Metrics();
-  readonly #turn = new Turn(realTimers);
+  readonly #turn: Turn;
   readonly #version = programVersion();
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
   #meta: MetaStore | null = null;
@@ -79,13 +124,14 @@ class Start {
     settings: Settings,
     protocols: readonly Protocol[],
     log: Log,
-    files: Files,
+    options: StartOptions,
     closing: Closing,
   ) {
     this.#settings = settings;
     this.#protocols = protocols;
     this.#log = log;
-    this.#files = files;
+    this.#around = surroundings(options);
+    this.#turn = new Turn(options.timers ?? realTimers);
     this.#closing = closing;
   }
 
@@ -97,7 +143,7 @@ class Start {
     const engine = await this.#openEngine();
     const broker = await this.#openBroker(engine);
     await ensureConfiguredUser(broker, this.#settings.section('auth', AUTH_OPTIONS));
-    const serverId = await identity(broker);
+    const serverId = await identity(broker, this.#around.random);
     const listeners = this.#makeListeners(certificate);
     const host = { broker, serverId, listeners, certificate };
     const plans = this.#protocols.map((protocol) => ({ protocol, plans: this.#plans(protocol) }));
@@ -107,14 +153,17 @@ class Start {
       { name: 'admin', listen: adminListen },
     ]);
     const instances = this.#openProtocols(host);
-    const admin = this.#makeAdmin(host, engine, instances);
+    const hasAdmin = adminListen.some((text) => text !== 'off');
+    const admin = hasAdmin ? this.#makeAdmin(host, engine, instances) : null;
     this.#leaveLater(listeners, instances);
     for (const { protocol, plans: own } of plans) {
       const instance = instances.get(protocol.name)!;
       for (const plan of own)
         await listeners.open(plan, (connection) => instance.accept(connection));
     }
-    await listeners.openHttp('admin', adminListen, (socket) => admin.accept(socket));
+    if (admin !== null) {
+      await listeners.openHttp('admin', adminListen, (socket) => admin.accept(socket));
+    }
     this.#phase = 'ready';
     const parts = { broker, metrics: this.#metrics, serverId, listeners };
     return runningServer(parts, this.#closing);
@@ -124,46 +173,44 @@ class Start {
     const directory = this.#dataDir();
     const engine = await openEngine({
       directory,
-      files: this.#files,
-      clock: realClock,
+      files: this.#around.files,
+      clock: this.#around.clock,
       timers: this.#timers,
-      random: realRandom,
+      random: this.#around.random,
       log: this.#scope('storage'),
       metrics: this.#metrics,
-      limits: engineLimits(
-        this.#settings.section('storage', STORAGE_OPTIONS),
-        this.#settings.section('server', SERVER_OPTIONS).messageMax,
-      ),
+      limits: { ...this.#limits(), ...this.#around.limits },
     });
     this.#closing.add('storage', () => engine.close());
     return engine;
   }
 
   async #openBroker(engine: LogEngine): Promise<Broker> {
-    const meta = openSqliteStore(path.join(this.#dataDir(), META_FILE));
+    const meta = this.#around.meta ?? openSqliteStore(path.join(this.#dataDir(), META_FILE));
     this.#meta = meta;
     const options = this.#settings.section('server', SERVER_OPTIONS);
     const broker = await Broker.open({
       engine,
       meta,
-      clock: realClock,
+      clock: this.#around.clock,
       timers: this.#timers,
-      random: realRandom,
+      random: this.#around.random,
       log: this.#scope('broker'),
       metrics: this.#metrics,
       options: { autoCreate: options.autoCreate, messageBytesMax: options.messageMax },
+      ...(this.#around.deriveKey === null ? {} : { deriveKey: this.#around.deriveKey }),
     });
     this.#closing.add('broker', () => broker.close());
     return broker;
   }
 
-  #makeListeners(certificate: Certificate | null): Listeners {
+  #makeListeners(certificate: Certificate | null): Network {
     const options = this.#settings.section('server', SERVER_OPTIONS);
     const connectionsMax = connectionsWithin(options.connectionsMax, openFilesMax(), this.#log);
-    const listeners = new Listeners({
+    const listeners = this.#around.network({
       options: { ...options, connectionsMax },
       certificate,
-      clock: realClock,
+      clock: this.#around.clock,
       turn: this.#turn,
       log: this.#scope('net'),
       metrics: this.#metrics,
@@ -177,9 +224,9 @@ class Start {
     for (const protocol of this.#protocols) {
       const host: Host = {
         broker: given.broker,
-        clock: realClock,
+        clock: this.#around.clock,
         timers: this.#timers,
-        random: realRandom,
+        random: this.#around.random,
         log: this.#scope(protocol.name),
         metrics: this.#metrics,
         serverId: given.serverId,
@@ -193,7 +240,7 @@ class Start {
     return instances;
   }
 
-  #leaveLater(listeners: Listeners, instances: ReadonlyMap<string, Instance>): void {
+  #leaveLater(listeners: Network, instances: ReadonlyMap<string, Instance>): void {
     const timeoutMs = this.#settings.section('server', SERVER_OPTIONS).stopTimeout;
     this.#closing.add('clients', async () => {
       this.#phase = 'stopping';
@@ -223,7 +270,7 @@ class Start {
           return { name, resources, instance: instances.get(name)! };
         }),
         metrics: this.#metrics,
-        clock: realClock,
+        clock: this.#around.clock,
         log: this.#scope('admin'),
         version: this.#version,
         serverId,
@@ -236,6 +283,11 @@ class Start {
       },
       isLoopback,
     );
+  }
+
+  #limits(): Partial<EngineLimits> {
+    const { messageMax } = this.#settings.section('server', SERVER_OPTIONS);
+    return engineLimits(this.#settings.section('storage', STORAGE_OPTIONS), messageMax);
   }
 
   #plans(protocol: Protocol): ListenerPlan[] {
@@ -258,15 +310,15 @@ class Start {
 interface HostParts {
   readonly broker: Broker;
   readonly serverId: string;
-  readonly listeners: Listeners;
+  readonly listeners: Network;
   readonly certificate: Certificate | null;
 }
 
 /** An id that stays with the data folder. */
-async function identity(broker: Broker): Promise<string> {
+async function identity(broker: Broker, random: Random): Promise<string> {
   const known = broker.definitions.get('server', 'id');
   if (typeof known === 'string') return known;
-  const id = randomUUID();
+  const id = uuid(random);
   broker.definitions.put('server', 'id', id);
   await broker.definitions.durable();
   return id;
