@@ -13,7 +13,7 @@ import { Interest, type Plan, type Subscription, type SubscriptionRequest } from
 import { LastValues } from './last-values.ts';
 import type { Message } from './message.ts';
 import { OpenPartitions } from './open-partitions.ts';
-import type { Follower, Partition, PublishSink } from './partition.ts';
+import { type Partition, type PublishSink, Touched } from './partition.ts';
 import { partitionOf } from './partitioner.ts';
 import type { Pattern } from './pattern.ts';
 import type { Principal } from './principal.ts';
@@ -251,7 +251,7 @@ export class Broker {
   ): Appended {
     if (this.#closing) throw new BrokerError('closing');
     const own = { ...facts, principal: principal.id };
-    const touched = new Set<Follower>();
+    const touched = new Touched();
     const appended = partition.appendBatch(bytes, own, committed, touched);
     const target = this.target(flatAddress(partition.stream.name), 'captured');
     const plan = this.#planOf(target);
@@ -262,7 +262,7 @@ export class Broker {
     for (const message of partition.decode(stored)) {
       const routes = this.#routesOf(message, plan, partition, NO_QUEUES);
       if (routes !== null) {
-        for (const queue of routes.queues) touched.add(queue);
+        for (const queue of routes.queues) touched.add(queue, this.#apart(queue, partition));
         this.#route(message, routes, partition);
       }
       this.#deliver(message, plan, routes);
@@ -376,9 +376,15 @@ export class Broker {
     for (let index = 0; index < queues.length; index++) {
       const queue = queues[index]!;
       if (queue.cursor?.partition !== partition) this.queues.holdReferences(queue);
-      if (partition !== null) partition.touch(queue);
+      if (partition !== null) partition.touch(queue, this.#apart(queue, partition));
       queue.route(message, metas[index]!);
     }
+  }
+
+  /** True when a message and the queue's reference to it cannot share a commit. */
+  #apart(queue: Queue, partition: Partition): boolean {
+    const { log } = queue.references;
+    return log !== null && !this.#engine.sameOwner(log.id, partition.log.id);
   }
 
   #deliver(message: Message, plan: Plan, routes: QueueRoutes | null): void {

@@ -25,6 +25,41 @@ export interface Follower {
   committed(partition: Partition): void;
   /** The append of these offsets failed: they do not exist. */
   failed(partition: Partition, fromOffset: number): void;
+  /**
+   * Asked only of those whose own log has another owner (`touch`), after `committed`: calls when
+   * what they store about the messages below `endOffset` is on disk, or never will be.
+   */
+  stored?(partition: Partition, endOffset: number, done: (error: BrokerError | null) => void): void;
+}
+
+/** Followers that hold references into one batch. */
+export class Touched {
+  readonly followers = new Set<Follower>();
+  /** Those of them that store their references in a commit of their own. */
+  readonly #apart = new Set<Follower>();
+
+  add(follower: Follower, apart: boolean): void {
+    this.followers.add(follower);
+    if (apart) this.#apart.add(follower);
+  }
+
+  /** Calls when the references of all are on disk as well. */
+  whenStored(
+    partition: Partition,
+    endOffset: number,
+    done: (error: BrokerError | null) => void,
+  ): void {
+    let remaining = this.#apart.size;
+    let failure: BrokerError | null = null;
+    if (remaining === 0) done(null);
+    for (const follower of this.#apart) {
+      follower.stored!(partition, endOffset, (error) => {
+        failure ??= error;
+        remaining--;
+        if (remaining === 0) done(failure);
+      });
+    }
+  }
 }
 
 /** What all partitions of a broker share. */
@@ -58,7 +93,7 @@ class OpenBatch {
   readonly messages: Message[] = [];
   hasSinks = false;
   /** Queues that hold references into it. */
-  followers: Set<Follower> | null = null;
+  touched: Touched | null = null;
 
   constructor(capacity: number) {
     this.builder = new BatchBuilder(capacity);
@@ -126,12 +161,15 @@ export class Partition {
     return this.#open !== null && this.#open.builder.size >= BATCH_BYTES_MAX;
   }
 
-  /** The queue holds a reference to a message of the open batch: tell it of the batch's fate. */
-  touch(follower: Follower): void {
+  /**
+   * The queue holds a reference to a message of the open batch: tell it of the batch's fate.
+   * @param apart its references are committed apart from the batch: publishers wait for both
+   */
+  touch(follower: Follower, apart: boolean): void {
     const open = this.#open;
     if (open === null) return;
-    open.followers ??= new Set();
-    open.followers.add(follower);
+    open.touched ??= new Touched();
+    open.touched.add(follower, apart);
   }
 
   /** Hands the open batch to the log. Called before an entry is sealed; does nothing when empty. */
@@ -177,13 +215,14 @@ export class Partition {
     bytes: Buffer,
     facts: BatchFacts,
     committed: (error: BrokerError | null) => void,
-    touched: Set<Follower> | null,
+    touched: Touched,
   ): Appended {
     this.seal();
     const fromOffset = this.log.endOffset;
     return this.log.append(bytes, facts, (error) => {
       this.#tellFollowers(error, fromOffset, touched);
-      committed(error);
+      if (error !== null) committed(error);
+      else touched.whenStored(this, fromOffset + facts.count, committed);
     });
   }
 
@@ -293,24 +332,21 @@ export class Partition {
     if (error === null && this.#followers !== null) {
       this.#keep(fromOffset, fromOffset + open.messages.length, open.messages);
     }
-    this.#tellFollowers(error, fromOffset, open.followers);
+    this.#tellFollowers(error, fromOffset, open.touched);
     if (!open.hasSinks) return;
-    const { sinks, tokens } = open;
-    for (let index = 0; index < sinks.length; index++) {
-      sinks[index]?.published(tokens[index]!, error);
+    if (error !== null || open.touched === null) tellSinks(open, error);
+    else {
+      const endOffset = fromOffset + open.messages.length;
+      open.touched.whenStored(this, endOffset, (failure) => tellSinks(open, failure));
     }
   }
 
-  #tellFollowers(
-    error: BrokerError | null,
-    fromOffset: number,
-    touched: Set<Follower> | null,
-  ): void {
+  #tellFollowers(error: BrokerError | null, fromOffset: number, touched: Touched | null): void {
     if (this.#followers !== null) {
       for (const follower of [...this.#followers]) this.#tell(follower, error, fromOffset);
     }
     if (touched === null) return;
-    for (const follower of touched) {
+    for (const follower of touched.followers) {
       if (this.#followers?.has(follower) !== true) this.#tell(follower, error, fromOffset);
     }
   }
@@ -335,6 +371,12 @@ export class Partition {
       for (const message of decoded) if (message.offset >= offset) messages.push(message);
     }
     return { messages, next };
+  }
+}
+
+function tellSinks({ sinks, tokens }: OpenBatch, error: BrokerError | null): void {
+  for (let index = 0; index < sinks.length; index++) {
+    sinks[index]?.published(tokens[index]!, error);
   }
 }
 
