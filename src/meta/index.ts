@@ -3,5 +3,5 @@
  * users and queues, and the checkpoints of hot state. Knows nothing of what they mean.
  */
 export { openMemoryStore } from './memory-store.ts';
-export type { MetaChange, MetaStore } from './meta-store.ts';
+export type { MetaChange, MetaRow, MetaSpan, MetaStore } from './meta-store.ts';
 export { openSqliteStore } from './sqlite-store.ts';

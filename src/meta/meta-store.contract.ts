@@ -61,6 +61,51 @@ export function metaStoreContract(
       await store.close();
     });
 
+    it('answers at once what lies in it: a value, whether there is one', async () => {
+      const store = open();
+      await store.write([put('a', 'k', '1')]);
+      assert.equal(store.read('a', 'k')?.toString(), '1');
+      assert.equal(store.read('a', 'l'), undefined);
+      assert.deepEqual(
+        [store.has('a', 'k'), store.has('a', 'l'), store.has('b', 'k')],
+        [true, false, false],
+      );
+      await store.close();
+    });
+
+    it('gives spans in the order of the bytes of the keys, whatever characters they have', async () => {
+      const store = open();
+      // U+FFFD sorts after a surrogate by its UTF-16 units, and before it by its bytes.
+      const keys = ['a', 'a\0', 'a\0b', 'a!', 'b', 'é', '\ufffd', '\u{1f600}', '\u{1f601}x'];
+      await store.write([...keys].reverse().map((key) => put('s', key, `=${key}`)));
+      const span = (from: string, before: string | null, rowsMax = 99) =>
+        store.keys('s', { from, before, rowsMax });
+      assert.deepEqual(span('', null), keys);
+      assert.deepEqual(span('a\0', 'b'), ['a\0', 'a\0b', 'a!']);
+      assert.deepEqual(span('\ufffd', null, 2), ['\ufffd', '\u{1f600}']);
+      assert.deepEqual(span('c', 'd'), []);
+      const rows = store.range('s', { from: 'b', before: null, rowsMax: 2 });
+      assert.deepEqual(
+        rows.map(({ key, value }) => [key, value.toString()]),
+        [
+          ['b', '=b'],
+          ['é', '=é'],
+        ],
+      );
+      await store.close();
+    });
+
+    it('ends a span after the row that reaches the bound of bytes', async () => {
+      const store = open();
+      await store.write(['a', 'b', 'c', 'd'].map((key) => put('s', key, 'x'.repeat(100))));
+      const rows = store.range('s', { from: '', before: null, rowsMax: 9, bytesMax: 150 });
+      assert.deepEqual(
+        rows.map(({ key }) => key),
+        ['a', 'b'],
+      );
+      await store.close();
+    });
+
     if (reopen === undefined) return;
     it('has everything after it was opened again', async () => {
       const store = open();

@@ -4,10 +4,15 @@
  * ms), so callers gather the changes of a turn into one write.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { BrokerError } from '#kit';
-import type { MetaChange, MetaStore } from './meta-store.ts';
+import { BrokerError, keyAfter } from '#kit';
+import type { MetaChange, MetaRow, MetaSpan, MetaStore } from './meta-store.ts';
 
 const PAGE_ROWS = 1000;
+/** Pages of the file that are kept in memory: what is read often costs no disk. */
+const CACHE_KIB = 32_768;
+/** A blob sorts after every text. */
+const AFTER_ALL = new Uint8Array(0);
+const NO_LIMIT = Number.POSITIVE_INFINITY;
 /** SQLITE_FULL: the disk or the file's limit is reached. */
 const SQLITE_FULL = 13;
 
@@ -16,7 +21,9 @@ class SqliteStore implements MetaStore {
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
   readonly #get: StatementSync;
-  readonly #page: StatementSync;
+  readonly #has: StatementSync;
+  readonly #range: StatementSync;
+  readonly #keys: StatementSync;
   #closed = false;
 
   constructor(path: string) {
@@ -24,6 +31,7 @@ class SqliteStore implements MetaStore {
     this.#database.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
+      PRAGMA cache_size = -${CACHE_KIB};
       CREATE TABLE IF NOT EXISTS row (
         space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (space, key)
       ) WITHOUT ROWID;
@@ -33,24 +41,50 @@ class SqliteStore implements MetaStore {
     );
     this.#remove = this.#database.prepare('DELETE FROM row WHERE space = ? AND key = ?');
     this.#get = this.#database.prepare('SELECT value FROM row WHERE space = ? AND key = ?');
-    this.#page = this.#database.prepare(
-      `SELECT key, value FROM row WHERE space = ? AND key > ? ORDER BY key LIMIT ${PAGE_ROWS}`,
-    );
+    this.#has = this.#database.prepare('SELECT 1 FROM row WHERE space = ? AND key = ?');
+    const part = 'FROM row WHERE space = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?';
+    this.#range = this.#database.prepare(`SELECT key, value ${part}`);
+    this.#keys = this.#database.prepare(`SELECT key ${part}`);
   }
 
   async get(table: string, key: string): Promise<Buffer | undefined> {
+    return this.read(table, key);
+  }
+
+  read(table: string, key: string): Buffer | undefined {
     const row = this.#get.get(table, key);
     return row === undefined ? undefined : bufferOf(row['value']);
   }
 
-  async *scan(table: string): AsyncGenerator<{ key: string; value: Buffer }[]> {
-    // Keys are never empty, so the first page starts after the empty text.
-    let after = '';
+  has(table: string, key: string): boolean {
+    return this.#has.get(table, key) !== undefined;
+  }
+
+  range(table: string, span: MetaSpan): MetaRow[] {
+    const { from, before, rowsMax, bytesMax = NO_LIMIT } = span;
+    const rows: MetaRow[] = [];
+    let bytes = 0;
+    for (const row of this.#range.iterate(table, from, before ?? AFTER_ALL, rowsMax)) {
+      const value = bufferOf(row['value']);
+      rows.push({ key: String(row['key']), value });
+      bytes += value.length;
+      if (bytes >= bytesMax) break;
+    }
+    return rows;
+  }
+
+  keys(table: string, span: MetaSpan): string[] {
+    const { from, before, rowsMax } = span;
+    const rows = this.#keys.all(table, from, before ?? AFTER_ALL, rowsMax);
+    return rows.map((row) => String(row['key']));
+  }
+
+  async *scan(table: string): AsyncGenerator<MetaRow[]> {
+    let from = '';
     while (true) {
-      const rows = this.#page.all(table, after);
-      if (rows.length === 0) return;
-      const page = rows.map((row) => ({ key: String(row['key']), value: bufferOf(row['value']) }));
-      after = page[page.length - 1]!.key;
+      const page = this.range(table, { from, before: null, rowsMax: PAGE_ROWS });
+      if (page.length === 0) return;
+      from = keyAfter(page[page.length - 1]!.key);
       yield page;
     }
   }
