@@ -9,7 +9,7 @@
  * 24 body position u32 (from the first body of the entry or run)   28 body bytes u32
  * 32 max record time i64           40 append time i64
  * 48 producer i64   56 producer epoch i16   58 attributes u16   60 base sequence i32
- * 64 principal u32  68 body CRC-32C u32     72 reserved u32     76 CRC-32C of the row u32
+ * 64 principal u32  68 body CRC-32C u32     72 horizon u32      76 CRC-32C of the row u32
  * ```
  */
 import { crc32c } from '#kit';
@@ -35,6 +35,8 @@ const FLAG_SERVER_PACKED = 1;
 const FLAG_DAMAGED = 2;
 /** Only in segments: all records of these offsets were compacted away; there is no body. */
 const FLAG_HOLE = 4;
+/** Only in segments: compaction has seen these records; see `compactRow`. */
+const FLAG_COMPACTED = 8;
 const COUNT_MAX = 0xffff_ffff;
 
 const AT = {
@@ -54,7 +56,7 @@ const AT = {
   sequence: 60,
   principal: 64,
   bodyCrc: 68,
-  reserved: 72,
+  horizon: 72,
   crc: 76,
 } as const;
 
@@ -67,6 +69,7 @@ export const BATCH = {
   crc: 17,
   /** The batch's own CRC covers everything from here on. */
   covered: 21,
+  maxTime: 35,
   headerBytes: 61,
 } as const;
 
@@ -98,7 +101,7 @@ export function writeRow(
   // A data batch brings its own checksum; hashing it again would cost as much as writing it.
   const bodyCrc = facts.kind === 'data' ? body.readUInt32BE(BATCH.crc) : crc32c(body);
   rows.writeUInt32BE(bodyCrc, at + AT.bodyCrc);
-  rows.writeUInt32BE(0, at + AT.reserved);
+  rows.writeUInt32BE(0, at + AT.horizon);
   sealRow(rows, at);
 }
 
@@ -154,8 +157,9 @@ export const isHole = (rows: Buffer, at: number): boolean =>
  * checkpoint learns that from rows.
  */
 export function markHole(rows: Buffer, at: number, keepsProducer: boolean): void {
-  rows[at + AT.flags] = FLAG_HOLE;
+  rows[at + AT.flags] = FLAG_HOLE | FLAG_COMPACTED;
   writeInt64(rows, at + AT.maxTime, -1);
+  rows.writeUInt32BE(0, at + AT.horizon);
   rows.writeUInt32BE(0, at + AT.bodyBytes);
   rows.writeUInt32BE(0, at + AT.bodyCrc);
   rows.writeUInt16BE(0, at + AT.attributes);
@@ -163,6 +167,28 @@ export function markHole(rows: Buffer, at: number, keepsProducer: boolean): void
     writeInt64(rows, at + AT.producer, -1);
     rows.writeInt16BE(-1, at + AT.producerEpoch);
     rows.writeInt32BE(-1, at + AT.sequence);
+  }
+  sealRow(rows, at);
+}
+
+/** True when no other compacted row of the log has a record with a key of this one. */
+export const isCompacted = (rows: Buffer, at: number): boolean =>
+  (rows[at + AT.flags]! & FLAG_COMPACTED) !== 0;
+
+/** Seconds since 1970 from which on the tombstones of a batch may go; 0 = it has none. */
+export const horizonOf = (rows: Buffer, at: number): number => rows.readUInt32BE(at + AT.horizon);
+
+/**
+ * Says that a batch was compacted.
+ * @param body the batch without the records that are gone; null when nothing of it changed
+ */
+export function compactRow(rows: Buffer, at: number, body: Buffer | null, horizon: number): void {
+  rows[at + AT.flags]! |= FLAG_COMPACTED;
+  rows.writeUInt32BE(horizon, at + AT.horizon);
+  if (body !== null) {
+    body.copy(rows, at + AT.maxTime, BATCH.maxTime, BATCH.maxTime + 8);
+    rows.writeUInt32BE(body.length, at + AT.bodyBytes);
+    rows.writeUInt32BE(body.readUInt32BE(BATCH.crc), at + AT.bodyCrc);
   }
   sealRow(rows, at);
 }

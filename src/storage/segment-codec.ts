@@ -3,14 +3,15 @@
  *
  * ```
  * for each log, ascending: bodies back to back | index rows (row-codec.ts)
- * directory: one row of 96 bytes per log
+ * directory: one row of 112 bytes per log
  * trailer of 64 bytes, at the very end
  *
  * directory row
  *   0 log i64          8 first offset i64   16 end offset i64
  *  24 min time i64    32 max time i64       40 position of bodies i64   48 bytes of bodies i64
  *  56 position of rows i64   64 row count u32   68 flags u32
- *  72 start of the log i64   80 reserved      92 CRC-32C u32
+ *  72 start of the log i64   80 bytes of bodies that were not compacted i64
+ *  88 append time of the first and 96 of the last of them i64   104 horizon u32   108 CRC-32C u32
  * trailer
  *   0 magic u32   4 version u32   8 generation from u32   12 to u32   16 rewritten u32
  *  20 directory rows u32   24 directory position i64   32 last sequence i64   40 …   60 CRC-32C u32
@@ -22,7 +23,7 @@ import type { SegmentName } from './checkpoint-codec.ts';
 import { readInt64, writeInt64 } from './int64.ts';
 import { isSealed, sealRecord } from './repair.ts';
 
-export const RUN_BYTES = 96;
+export const RUN_BYTES = 112;
 export const SEGMENT_TRAILER_BYTES = 64;
 
 const MAGIC = 0x524d5153; // RMQS
@@ -43,6 +44,18 @@ export interface Run {
   readonly rowCount: number;
   readonly removed: boolean;
   readonly logStart: number;
+  readonly dirt: Dirt;
+}
+
+/** What key compaction has to know of a run. Meaningless for logs that are not compacted. */
+export interface Dirt {
+  /** Bytes of batches that compaction has not seen. */
+  readonly bytes: number;
+  /** Append times of the first and the last of them; -1 when there are none. */
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /** When the first tombstones may go, in seconds since 1970; 0 when there are none. */
+  readonly horizon: number;
 }
 
 export function encodeRun(run: Run): Buffer {
@@ -58,6 +71,10 @@ export function encodeRun(run: Run): Buffer {
   bytes.writeUInt32BE(run.rowCount, 64);
   bytes.writeUInt32BE(run.removed ? FLAG_REMOVED : 0, 68);
   writeInt64(bytes, 72, run.logStart);
+  writeInt64(bytes, 80, run.dirt.bytes);
+  writeInt64(bytes, 88, run.dirt.sinceMs);
+  writeInt64(bytes, 96, run.dirt.untilMs);
+  bytes.writeUInt32BE(run.dirt.horizon, 104);
   sealRecord(bytes);
   return bytes;
 }
@@ -82,6 +99,16 @@ export const runIsRemoved = (directory: Buffer, index: number): boolean =>
   (directory.readUInt32BE(index * RUN_BYTES + 68) & FLAG_REMOVED) !== 0;
 export const runLogStart = (directory: Buffer, index: number): number =>
   readInt64(directory, index * RUN_BYTES + 72);
+
+export function runDirt(directory: Buffer, index: number): Dirt {
+  const at = index * RUN_BYTES;
+  return {
+    bytes: readInt64(directory, at + 80),
+    sinceMs: readInt64(directory, at + 88),
+    untilMs: readInt64(directory, at + 96),
+    horizon: directory.readUInt32BE(at + 104),
+  };
+}
 
 export interface SegmentTrailer {
   readonly name: SegmentName;

@@ -3,9 +3,21 @@ import type { SegmentName } from './checkpoint-codec.ts';
 import type { EngineCore } from './engine.ts';
 import { Gather } from './gather.ts';
 import type { WriteChunks } from './object-store.ts';
-import { baseOf, countOf, markDamaged, maxTimeOf, moveRow, ROW_BYTES } from './row-codec.ts';
+import {
+  appendTimeOf,
+  baseOf,
+  bodyBytesOf,
+  countOf,
+  horizonOf,
+  isCompacted,
+  markDamaged,
+  maxTimeOf,
+  moveRow,
+  ROW_BYTES,
+} from './row-codec.ts';
 import { Segment } from './segment.ts';
 import {
+  type Dirt,
   encodeRun,
   encodeSegmentTrailer,
   SEGMENT_TRAILER_BYTES,
@@ -86,7 +98,7 @@ export class SegmentWriter {
       bodyBytes: this.position - this.#bodiesAt,
       rowsAt: this.position,
       rowCount: this.#rowCount,
-      ...{ removed, logStart },
+      ...{ removed, logStart, dirt: dirtOf(rows) },
     };
     this.#directory.push(encodeRun(run));
     await this.#put(Buffer.from(rows));
@@ -119,4 +131,19 @@ export class SegmentWriter {
     this.#gather.reset();
     this.#buffered = 0;
   }
+}
+
+function dirtOf(rows: Buffer): Dirt {
+  let [bytes, sinceMs, untilMs, horizon] = [0, -1, -1, 0];
+  for (let at = 0; at < rows.length; at += ROW_BYTES) {
+    if (isCompacted(rows, at)) {
+      const own = horizonOf(rows, at);
+      if (own > 0 && (horizon === 0 || own < horizon)) horizon = own;
+      continue;
+    }
+    bytes += bodyBytesOf(rows, at);
+    untilMs = Math.max(untilMs, appendTimeOf(rows, at));
+    if (sinceMs < 0) sinceMs = appendTimeOf(rows, at);
+  }
+  return { bytes, sinceMs, untilMs, horizon };
 }
