@@ -65,6 +65,7 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   'limit-reached': 429,
   busy: 503,
   'storage-full': 507,
+  'remote-unavailable': 503,
   'storage-failed': 503,
   damaged: 500,
   closing: 503,

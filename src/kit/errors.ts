@@ -72,6 +72,11 @@ export const ERRORS = {
     false,
     'operator',
   ),
+  'remote-unavailable': row(
+    'The object store cannot be reached; what lies only there cannot be read now.',
+    true,
+    'operator',
+  ),
   damaged: row(
     'Stored data in this range fails its checksum and is not served.',
     false,

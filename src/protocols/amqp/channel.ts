@@ -65,6 +65,7 @@ const FAILURES_OF_SERVER: ReadonlySet<string> = new Set([
   'busy',
   'storage-full',
   'storage-failed',
+  'remote-unavailable',
   'closing',
   'limit-reached',
   'timeout',

@@ -65,6 +65,7 @@ const REPLY_CODES: Readonly<Record<ErrorCode, ReplyCode>> = {
   'limit-reached': 406,
   busy: 506,
   'storage-full': 506,
+  'remote-unavailable': 506,
   'storage-failed': 541,
   damaged: 541,
   closing: 320,

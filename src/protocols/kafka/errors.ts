@@ -25,6 +25,7 @@ const WIRE_CODES: Readonly<Record<ErrorCode, number>> = {
   'limit-reached': KAFKA.POLICY_VIOLATION,
   busy: KAFKA.REQUEST_TIMED_OUT,
   'storage-full': KAFKA.KAFKA_STORAGE_ERROR,
+  'remote-unavailable': KAFKA.KAFKA_STORAGE_ERROR,
   'storage-failed': KAFKA.KAFKA_STORAGE_ERROR,
   // Clients retry a storage error for ever; this one reaches the reader, with the offset.
   damaged: KAFKA.CORRUPT_MESSAGE,

@@ -25,6 +25,7 @@ const REASON_OF: Readonly<Record<ErrorCode, number>> = {
   'limit-reached': REASON.quotaExceeded,
   busy: REASON.serverBusy,
   'storage-full': REASON.quotaExceeded,
+  'remote-unavailable': REASON.serverBusy,
   'storage-failed': REASON.unspecifiedError,
   damaged: REASON.unspecifiedError,
   closing: REASON.serverShuttingDown,

@@ -64,6 +64,7 @@ const REASONS: Readonly<Record<ErrorCode, string>> = {
   'limit-reached': 'limit reached',
   busy: 'busy',
   'storage-full': 'storage full',
+  'remote-unavailable': 'object store unavailable',
   'storage-failed': 'storage failed',
   damaged: 'damaged',
   closing: 'server shutdown',
