@@ -38,10 +38,15 @@ export class VirtualFiles implements Files {
   capacityBytes = Number.POSITIVE_INFINITY;
   /** Delay of every call in ms; 0 = only asynchronous. */
   latencyMs = 0;
+  /** When set, gives the delay of each call instead of `latencyMs`. */
+  delay: (() => number) | null = null;
   /** Chance that a crash keeps a sector that was not synced. */
   survival = 0.5;
   /** Called before each write and sync; what it throws is what the call rejects with. */
   fault: ((call: 'write' | 'sync', path: string) => void) | null = null;
+  /** Sees every change in the order in which it takes effect. */
+  watch: ((call: string, path: string, position: number, bytes: Buffer | null) => void) | null =
+    null;
   /** Counts of calls, for tests about cost. */
   readonly calls = { write: 0, sync: 0, read: 0 };
   /** Raised by a crash; files that were opened before it are dead. */
@@ -68,6 +73,7 @@ export class VirtualFiles implements Files {
       if (!create) throw systemError('ENOENT', path);
       content = new Content();
       this.#contents.set(path, content);
+      this.watch?.('create', path, 0, null);
     }
     return new VirtualFile(this, path, content, epoch);
   }
@@ -93,11 +99,12 @@ export class VirtualFiles implements Files {
     if (content === undefined) throw systemError('ENOENT', from);
     this.#contents.delete(from);
     this.#contents.set(to, content);
+    this.watch?.(`rename ${from}`, to, 0, null);
   }
 
   async remove(path: string): Promise<void> {
     await this.turn();
-    this.#contents.delete(path);
+    if (this.#contents.delete(path)) this.watch?.('remove', path, 0, null);
   }
 
   async lock(path: string): Promise<() => Promise<void>> {
@@ -178,13 +185,22 @@ export class VirtualFiles implements Files {
   /** Ends the synchronous stretch, after the set delay. */
   turn(): Promise<void> {
     const { timers } = this.#options;
-    if (this.latencyMs === 0 || timers === undefined) return Promise.resolve();
-    return new Promise((resolve) => timers.after(this.latencyMs, resolve));
+    const delayMs = this.delay === null ? this.latencyMs : this.delay();
+    if (delayMs === 0 || timers === undefined) return Promise.resolve();
+    return new Promise((resolve) => timers.after(delayMs, resolve));
   }
 
   /** Throws when a write of `bytes` more does not fit. */
   demand(bytes: number, path: string): void {
     if (bytes > 0 && this.usedBytes + bytes > this.capacityBytes) throw systemError('ENOSPC', path);
+  }
+
+  /**
+   * A failed sync: the kernel forgets that the pages are dirty. Some have reached the disk, the
+   * others never will, whatever a later sync says.
+   */
+  forsake(content: Content): void {
+    for (const write of content.pending.splice(0)) this.#keepSome(content, write);
   }
 
   #keepSome(content: Content, write: PendingWrite): void {
@@ -258,6 +274,7 @@ class VirtualFile implements OpenFile {
     bytes.copy(content.current, position);
     content.size = Math.max(content.size, position + bytes.length);
     content.pending.push({ position, bytes });
+    this.#disk.watch?.('write', this.#path, position, bytes);
     await this.#turn();
   }
 
@@ -265,12 +282,21 @@ class VirtualFile implements OpenFile {
     await this.#alive();
     this.#check();
     this.#disk.calls.sync++;
-    this.#disk.fault?.('sync', this.#path);
-    const covered = this.#content.pending.length;
-    await this.#turn();
-    for (const write of this.#content.pending.splice(0, covered)) {
-      putDurable(this.#content, write.position, write.bytes);
+    try {
+      this.#disk.fault?.('sync', this.#path);
+    } catch (error) {
+      this.#disk.forsake(this.#content);
+      throw error;
     }
+    const covered = [...this.#content.pending];
+    await this.#turn();
+    // Not all of them may wait still: an overlapping sync may have failed meanwhile.
+    const pending = new Set(this.#content.pending);
+    for (const write of covered) {
+      if (pending.delete(write)) putDurable(this.#content, write.position, write.bytes);
+    }
+    this.#content.pending = [...pending];
+    this.#disk.watch?.('sync', this.#path, covered.length, null);
   }
 
   async writeThrough(chunks: readonly Uint8Array[], position: number): Promise<void> {
@@ -311,6 +337,7 @@ class VirtualFile implements OpenFile {
     content.durable.fill(0, size);
     content.size = size;
     content.durableSize = size;
+    this.#disk.watch?.('truncate', this.#path, size, null);
     await this.#turn();
   }
 

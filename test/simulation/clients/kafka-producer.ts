@@ -1,0 +1,117 @@
+/** An idempotent producer: what it sends is stored once, in order, whatever happens on the way. */
+
+import { produce } from '../../../src/protocols/kafka/messages/00-produce.ts';
+import { initProducerId } from '../../../src/protocols/kafka/messages/22-init-producer-id.ts';
+import { Actor, Lost } from '../actor.ts';
+import type { Sent } from '../ledger.ts';
+import type { Wire } from '../network.ts';
+import type { World } from '../world.ts';
+import { batchOf, KafkaLink } from './kafka-link.ts';
+
+/** Errors after which the same batch is sent again. */
+const RETRIABLE: ReadonlySet<number> = new Set([3, 5, 6, 7, 14, 15, 16, 56, 89]);
+const IN_FLIGHT_MAX = 5;
+
+interface Batch {
+  readonly messages: readonly Sent[];
+  readonly baseSequence: number;
+  readonly timestampMs: number;
+}
+
+export class KafkaProducer extends Actor {
+  protected readonly listener = 'kafka';
+  readonly #stream: string;
+  readonly #partition: number;
+  readonly #total: number;
+  #made = 0;
+  #producerId = -1;
+  #epoch = -1;
+  #sequence = 0;
+  /** Not acknowledged, in order. */
+  #open: Batch[] = [];
+
+  constructor(world: World, name: string, stream: string, partition: number, total: number) {
+    super(world, name);
+    this.#stream = stream;
+    this.#partition = partition;
+    this.#total = total;
+  }
+
+  protected async session(wire: Wire): Promise<void> {
+    const link = new KafkaLink(wire, this.world.scheduler);
+    if (this.#producerId < 0) await this.#begin(link);
+    const flying: Promise<void>[] = [];
+    for (const batch of this.#open) flying.push(this.#send(link, batch));
+    await settled(flying);
+    while (this.#made < this.#total) {
+      const batches = this.random.integer(1, IN_FLIGHT_MAX);
+      const sends: Promise<void>[] = [];
+      for (let count = 0; count < batches && this.#made < this.#total; count++) {
+        sends.push(this.#send(link, this.#next()));
+      }
+      await settled(sends);
+      await this.pause(0, this.world.closing ? 1 : 150);
+    }
+    this.done = this.#open.length === 0;
+  }
+
+  async #begin(link: KafkaLink): Promise<void> {
+    const answer = await link.ask(initProducerId, 4, {
+      transactionalId: null,
+      transactionTimeoutMs: 0,
+    });
+    if (answer.errorCode !== 0) throw new Lost(`InitProducerId: ${answer.errorCode}`);
+    this.#producerId = answer.producerId;
+    this.#epoch = answer.producerEpoch;
+  }
+
+  #next(): Batch {
+    const count = Math.min(this.random.integer(1, 4), this.#total - this.#made);
+    const messages = Array.from({ length: count }, () => {
+      const lane = `${this.name}@${this.#stream}/${this.#partition}`;
+      const given = { publisher: this.name, sequence: this.#made++, stream: this.#stream, lane };
+      const size = this.random.chance(0.1) ? 6_000 : this.random.integer(10, 200);
+      return this.world.ledger.make({ ...given, mode: 'exactly-once' }, size);
+    });
+    const batch = { messages, baseSequence: this.#sequence, timestampMs: this.world.clock.nowMs() };
+    this.#sequence += count;
+    this.#open.push(batch);
+    return batch;
+  }
+
+  async #send(link: KafkaLink, batch: Batch): Promise<void> {
+    for (const message of batch.messages) message.sends++;
+    const records = batchOf(
+      batch.messages.map((message) => message.body),
+      {
+        producerId: this.#producerId,
+        producerEpoch: this.#epoch,
+        baseSequence: batch.baseSequence,
+        timestampMs: batch.timestampMs,
+      },
+    );
+    const { responses } = await link.ask(produce, 8, {
+      acks: -1,
+      timeoutMs: 5_000,
+      topicData: [{ name: this.#stream, partitionData: [{ index: this.#partition, records }] }],
+    });
+    const answer = responses[0]!.partitionResponses[0]!;
+    if (answer.errorCode !== 0) this.#refused(answer.errorCode);
+    this.#open = this.#open.filter((other) => other !== batch);
+    batch.messages.forEach((message, index) => {
+      this.world.ledger.acked(message, answer.baseOffset + index);
+    });
+  }
+
+  #refused(code: number): never {
+    // Out of order is what follows a batch of the same flight that was refused.
+    if (RETRIABLE.has(code) || code === 45) throw new Lost(`produce: error ${code}`);
+    this.world.ledger.fail(`${this.name}: produce was refused with ${code}`);
+  }
+}
+
+/** All of them have an end; the first failure counts. */
+async function settled(sends: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(sends);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}

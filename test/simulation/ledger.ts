@@ -1,0 +1,211 @@
+/**
+ * What clients sent, what they were promised and what anybody has seen: the judge of a run. It knows
+ * messages by the text in front of their bodies, and believes nothing that the server says.
+ */
+import type { Trace } from './trace.ts';
+
+export interface Sent {
+  readonly id: string;
+  readonly publisher: string;
+  readonly sequence: number;
+  readonly stream: string;
+  /** Orders are kept per lane: one publisher on one address. */
+  readonly lane: string;
+  readonly body: Buffer;
+  readonly mode: Mode;
+  /** How often it was handed to the network. */
+  sends: number;
+  /** Virtual time of the acknowledgement; -1 without one. */
+  ackedMs: number;
+  /** The offset that the server named with it, or -1. */
+  offset: number;
+  /** Its consumer is done with it, so the server need not keep it. */
+  consumed: boolean;
+}
+
+/** How often a message may be stored. */
+export type Mode = 'at-most-once' | 'at-least-once' | 'exactly-once';
+
+export class Violation extends Error {}
+
+/** The records of one partition, by offset. */
+export interface Found {
+  readonly offset: number;
+  readonly body: Buffer;
+}
+
+const BODY_END = '|';
+
+export class Ledger {
+  readonly sent = new Map<string, Sent>();
+  readonly streams = new Set<string>();
+  readonly counts = { sent: 0, acked: 0, seen: 0, audits: 0, crashes: 0 };
+  /** Partition -> offset -> message. What was seen once stays so. */
+  readonly #seen = new Map<string, Map<number, string>>();
+  /** Partition -> highest end that anybody was told. */
+  readonly #watermarks = new Map<string, number>();
+  readonly #cursors = new Map<string, number>();
+  readonly #trace: Trace;
+  readonly #nowMs: () => number;
+
+  constructor(trace: Trace, nowMs: () => number) {
+    this.#trace = trace;
+    this.#nowMs = nowMs;
+  }
+
+  /** A new message with a body that nobody else sends. */
+  make(
+    given: Pick<Sent, 'publisher' | 'sequence' | 'stream' | 'lane' | 'mode'>,
+    size: number,
+  ): Sent {
+    const id = `${given.publisher}#${given.sequence}`;
+    const sent: Sent = {
+      ...given,
+      id,
+      body: bodyOf(id, size),
+      sends: 0,
+      ackedMs: -1,
+      offset: -1,
+      consumed: false,
+    };
+    this.sent.set(id, sent);
+    this.counts.sent++;
+    return sent;
+  }
+
+  acked(sent: Sent, offset = -1): void {
+    if (sent.ackedMs < 0) this.counts.acked++;
+    sent.ackedMs = this.#nowMs();
+    this.#trace.add(`acked ${sent.id}${offset < 0 ? '' : ` at ${offset}`}`);
+    if (offset < 0) return;
+    if (sent.offset >= 0 && sent.offset !== offset) {
+      this.fail(`${sent.id} was acknowledged at offset ${sent.offset} and again at ${offset}`);
+    }
+    sent.offset = offset;
+  }
+
+  /** The message behind a body that somebody received. Fails for what nobody sent. */
+  identify(body: Buffer, where: string): Sent {
+    this.counts.seen++;
+    const id = body.toString('latin1', 0, Math.max(0, body.indexOf(BODY_END)));
+    const sent = this.sent.get(id);
+    if (sent === undefined || sent.sends === 0) {
+      this.fail(`${where}: nobody sent '${body.toString('latin1', 0, 60)}'`);
+    }
+    if (!sent.body.equals(body)) this.fail(`${where}: ${id} came with another body`);
+    return sent;
+  }
+
+  /** A record that a reader of a partition got. */
+  seenAt(partition: string, offset: number, body: Buffer): Sent {
+    const sent = this.identify(body, `${partition} at ${offset}`);
+    const known = this.#partition(partition);
+    const before = known.get(offset);
+    if (before !== undefined && before !== sent.id) {
+      this.fail(`${partition} at ${offset}: ${before} before, ${sent.id} now`);
+    }
+    known.set(offset, sent.id);
+    return sent;
+  }
+
+  /** The end of a partition that the server tells: it never goes back. */
+  watermark(partition: string, end: number): void {
+    const before = this.#watermarks.get(partition) ?? 0;
+    if (end < before) this.fail(`${partition}: the high watermark went from ${before} to ${end}`);
+    this.#watermarks.set(partition, end);
+  }
+
+  /** A stream was made and acknowledged: it is there until somebody removes it. */
+  madeStream(name: string): void {
+    this.streams.add(name);
+  }
+
+  /** A committed position: acknowledged ones are never lost. */
+  cursorCommitted(name: string, offset: number): void {
+    this.#cursors.set(name, Math.max(this.#cursors.get(name) ?? 0, offset));
+  }
+
+  cursorFound(name: string, offset: number): void {
+    const committed = this.#cursors.get(name) ?? -1;
+    if (offset < committed) {
+      this.fail(`cursor ${name}: committed at ${committed}, found at ${offset}`);
+    }
+  }
+
+  /**
+   * Compares a whole partition with what was promised before the reading began. Records before
+   * `start` were dropped by the server, which only consumed ones may be.
+   */
+  audit(
+    stream: string,
+    partition: string,
+    start: number,
+    found: readonly Found[],
+    since: number,
+  ): void {
+    this.counts.audits++;
+    const times = new Map<string, number>();
+    const last = new Map<string, number>();
+    for (const { offset, body } of found) {
+      const sent = this.seenAt(partition, offset, body);
+      const count = (times.get(sent.id) ?? 0) + 1;
+      times.set(sent.id, count);
+      this.#checkCount(sent, count, partition);
+      if (count > 1) continue;
+      const before = last.get(sent.lane) ?? -1;
+      if (sent.sequence < before) {
+        this.fail(`${partition} at ${offset}: ${sent.id} stands behind ${before} of its lane`);
+      }
+      last.set(sent.lane, sent.sequence);
+    }
+    this.#checkPresence(stream, partition, start, times, since);
+  }
+
+  fail(text: string): never {
+    this.#trace.add(`VIOLATION ${text}`);
+    throw new Violation(text);
+  }
+
+  #checkCount(sent: Sent, count: number, partition: string): void {
+    const most = sent.mode === 'at-least-once' ? sent.sends : 1;
+    if (count > most) this.fail(`${partition}: ${sent.id} is stored ${count} times, sent ${most}`);
+  }
+
+  #checkPresence(
+    stream: string,
+    partition: string,
+    start: number,
+    times: ReadonlyMap<string, number>,
+    since: number,
+  ): void {
+    for (const sent of this.sent.values()) {
+      if (sent.stream !== stream || sent.ackedMs < 0 || sent.ackedMs > since) continue;
+      if (sent.mode === 'at-most-once' || times.has(sent.id)) continue;
+      if (start > 0 && sent.consumed) continue;
+      this.fail(`${partition}: ${sent.id} was acknowledged at ${sent.ackedMs} and is lost`);
+    }
+  }
+
+  #partition(name: string): Map<number, string> {
+    let known = this.#seen.get(name);
+    if (known === undefined) {
+      known = new Map();
+      this.#seen.set(name, known);
+    }
+    return known;
+  }
+}
+
+/** The id, and a filler that depends on it, to the wanted size. */
+function bodyOf(id: string, size: number): Buffer {
+  const head = `${id}${BODY_END}`;
+  const body = Buffer.alloc(Math.max(size, head.length));
+  let at = body.write(head, 'latin1');
+  let value = head.length;
+  for (const char of id) value = (value * 31 + char.charCodeAt(0)) & 0xffff;
+  for (; at < body.length; at++) {
+    value = (value * 25_173 + 13_849) & 0xffff;
+    body[at] = 33 + ((value >> 8) % 90);
+  }
+  return body;
+}

@@ -1,0 +1,181 @@
+/**
+ * Everything that a server meets, on one seed: time, disk, catalogue, network, random numbers. The
+ * server is the real one; it can lose its power or be killed at any moment and is started again.
+ */
+import { createHash } from 'node:crypto';
+import { BrokerError, type Log, type LogFields } from '#kit';
+import { type RunningServer, startServer } from '#server';
+import { VirtualFiles } from '#storage';
+import { VirtualCatalogue } from './catalogue.ts';
+import { Ledger } from './ledger.ts';
+import { type VirtualListeners, VirtualNetwork } from './network.ts';
+import { LifeTimers, Scheduler, VirtualClock } from './scheduler.ts';
+import { Seeded } from './seeded.ts';
+import { Trace } from './trace.ts';
+
+/** Small files and short pauses, so that a short run meets every state of the engine. */
+const LIMITS = {
+  walFileBytes: 128 << 10,
+  entryBytesMax: 64 << 10,
+  entryBytesSoft: 16 << 10,
+  inFlightBytesMax: 128 << 10,
+  cacheBytes: 16 << 10,
+  reserveBytes: 0,
+  asyncIntervalMs: 20,
+  idleMarkMs: 20,
+  fullRetryMs: 20,
+  fullRetryMsMax: 200,
+  sweepDelayMs: 50,
+  segmentBytesMax: 128 << 10,
+};
+const SETTINGS = {
+  'server.data-dir': '/data',
+  'server.connections-max': 64,
+  'server.message-max': 32 << 10,
+  'admin.listen': ['off'],
+};
+
+export class World {
+  readonly seed: number;
+  readonly scheduler = new Scheduler();
+  readonly clock = new VirtualClock(this.scheduler);
+  readonly trace: Trace;
+  readonly disk: VirtualFiles;
+  readonly catalogue: VirtualCatalogue;
+  readonly network: VirtualNetwork;
+  readonly ledger: Ledger;
+  server: RunningServer | null = null;
+  /** Set when a run is over: clients finish what they began and stop. */
+  closing = false;
+  /** Ranges that the server said to be damaged. */
+  readonly damage: LogFields[] = [];
+  readonly #random: Seeded;
+  #timers: LifeTimers | null = null;
+  #listeners: VirtualListeners | null = null;
+  #life = 0;
+
+  constructor(seed: number, show: ((line: string) => void) | null = null) {
+    this.seed = seed;
+    this.#random = new Seeded(seed, 'world');
+    this.trace = new Trace(() => this.scheduler.nowMs, show);
+    this.ledger = new Ledger(this.trace, () => this.scheduler.nowMs);
+    const timers = {
+      after: (ms: number, call: () => void) => this.#diskTimer(ms, call),
+      soon() {},
+    };
+    this.disk = new VirtualFiles({ random: this.random('disk'), timers });
+    this.disk.watch = (call, path, position, bytes) => {
+      const text = `disk ${call} ${path} ${position}`;
+      if (bytes === null) this.trace.add(text);
+      else this.trace.bytes(text, bytes);
+    };
+    this.catalogue = new VirtualCatalogue(this.scheduler, this.random('catalogue'), this.trace);
+    this.network = new VirtualNetwork(this.scheduler, this.random('network'), this.trace);
+  }
+
+  random(name: string): Seeded {
+    return this.#random.fork(name);
+  }
+
+  /** Starts a server on what the disk and the catalogue hold. Null when it cannot start. */
+  async start(): Promise<RunningServer | null> {
+    const life = ++this.#life;
+    const timers = new LifeTimers(this.scheduler);
+    this.#timers = timers;
+    this.trace.add(`server start ${life}`);
+    try {
+      const server = await startServer({
+        set: SETTINGS,
+        limits: LIMITS,
+        clock: this.clock,
+        timers,
+        random: this.random(`server ${life}`),
+        files: this.disk.mount(),
+        meta: await this.catalogue.mount(),
+        log: this.#log({}),
+        deriveKey: async (password, salt) =>
+          createHash('sha256').update(salt).update(password).digest(),
+        network: (context) => {
+          this.#listeners = this.network.listeners(context);
+          return this.#listeners;
+        },
+      });
+      if (life !== this.#life) return null;
+      this.server = server;
+      this.trace.add(`server ready ${life}`);
+      return server;
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      this.trace.add(`server failed to start: ${error.message}`);
+      this.#die(0);
+      return null;
+    }
+  }
+
+  /** The machine loses its power. */
+  powerCut(): void {
+    this.trace.add('power cut');
+    this.#die(0.3);
+    this.disk.crash();
+    this.catalogue.crash();
+  }
+
+  /** The process ends at once; the machine and its caches live on. */
+  kill(): void {
+    this.trace.add('kill');
+    this.#die(0);
+    this.disk.kill();
+    this.catalogue.kill();
+  }
+
+  /** Ends a run: nothing of it goes on. */
+  abandon(): void {
+    this.#die(0);
+    this.disk.kill();
+    this.catalogue.kill();
+  }
+
+  #die(silentShare: number): void {
+    this.#life++;
+    this.server = null;
+    if (this.#timers !== null) this.#timers.alive = false;
+    if (this.#listeners !== null) this.#listeners.alive = false;
+    this.network.processDied(silentShare);
+  }
+
+  #diskTimer(ms: number, call: () => void) {
+    const event = this.scheduler.after(ms, call);
+    return {
+      cancel: () => {
+        event.call = null;
+      },
+    };
+  }
+
+  #log(fixed: LogFields): Log {
+    const at =
+      (level: string) =>
+      (message: string, fields: LogFields = {}): void => {
+        const all = { ...fixed, ...fields };
+        this.trace.add(`log ${level} ${message} ${JSON.stringify(all)}`);
+        if (level === 'error') this.#judge(message, all);
+      };
+    return {
+      debug: at('debug'),
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+      with: (fields) => this.#log({ ...fixed, ...fields }),
+    };
+  }
+
+  /** Damage is told by the log; a mistake of the program is a fault of its own. */
+  #judge(message: string, fields: LogFields): void {
+    if (message.includes('damaged')) this.damage.push(fields);
+    if (message.includes('unexpected exception')) {
+      this.failure ??= new Error(`${message}: ${String(fields['reason'])}`);
+    }
+  }
+
+  failure: Error | null = null;
+}
