@@ -3,11 +3,13 @@ import { debian } from './debian.ts';
 import { natsGo } from './go.ts';
 import { kafkaTools } from './kafka-tools.ts';
 import { python } from './python.ts';
+import { moto, versitygw } from './s3.ts';
 
 export { debian } from './debian.ts';
 export { natsGo } from './go.ts';
 export { kafkaToolArguments, kafkaTools } from './kafka-tools.ts';
 export { python } from './python.ts';
+export { moto, versitygw } from './s3.ts';
 export { forgetFailure, ready } from './toolchain.ts';
 
-export const TOOLCHAINS = [debian, python, kafkaTools, natsGo] as const;
+export const TOOLCHAINS = [debian, python, kafkaTools, natsGo, moto, versitygw] as const;
