@@ -25,6 +25,7 @@ import { Retention } from './retention.ts';
 import { type Home, type HomeRule, Routes } from './routes.ts';
 import { StateTable } from './state-table.ts';
 import { Streams } from './streams.ts';
+import { TimeEngine } from './time-engine.ts';
 
 export interface BrokerOptions {
   /** Make streams for addresses that have a default home. */
@@ -75,6 +76,7 @@ const NO_QUEUES: readonly Queue[] = [];
 export class Broker {
   readonly definitions: Definitions;
   readonly state: StateTable;
+  readonly time: TimeEngine;
   readonly streams: Streams;
   readonly routes: Routes;
   readonly principals: Principals;
@@ -106,6 +108,11 @@ export class Broker {
     this.#timers = timers;
     this.definitions = definitions;
     this.state = state;
+    this.time = new TimeEngine({
+      ...{ engine, state, clock, timers, random, log },
+      busy: () => this.busy,
+      onRoom: (call) => this.onRoom(call),
+    });
     this.principals = new Principals(definitions, random, given.deriveKey);
     this.#open = new OpenPartitions(given, this.principals, this.options.openedBytesMax);
     this.streams = new Streams(definitions, engine, this.#open, clock, random);
@@ -137,11 +144,12 @@ export class Broker {
 
   /** True while more bytes wait than may: stop reading sockets, `onRoom` tells when to go on. */
   get busy(): boolean {
-    return this.#engine.busy || this.#open.busy;
+    return this.#engine.busy || this.#open.busy || this.state.busy;
   }
 
   onRoom(call: () => void): void {
     if (this.#engine.busy) this.#engine.onRoom(call);
+    else if (this.state.busy) this.state.onRoom(call);
     else this.#open.onRoom(call);
   }
 
@@ -273,6 +281,8 @@ export class Broker {
   /** Refuses what comes from now on, and makes durable what came. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.time.close();
+    this.state.close();
     this.retention.close();
     this.queues.close();
     await this.definitions.durable();

@@ -61,3 +61,4 @@ export type { HomeRule, Route } from './routes.ts';
 export type { StateTable } from './state-table.ts';
 export { DAY_MS, DEFAULT_SETTINGS, type Stream, type StreamSettings } from './stream.ts';
 export { PARTITIONS_MAX, type StreamEvent, type Streams } from './streams.ts';
+export type { Due, TimeEngine, TimeEntry } from './time-engine.ts';

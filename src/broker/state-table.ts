@@ -1,64 +1,59 @@
 /**
- * Hot durable state: cursors, sessions, last values, as named bytes by kind. Every change is a
- * record of a state log and so shares the commit of the data of the same turn; the checkpoint moves
- * what is committed into the catalogue, and then the state logs are trimmed. A start reads the
- * catalogue and replays what the state logs still hold.
+ * Durable state: cursors, sessions, timers, last values, as named bytes by kind. Every change is a
+ * record of a state log and so shares the commit of the data of the same turn. What is committed
+ * moves into the catalogue with each checkpoint, and then the state logs are trimmed. A start reads
+ * the catalogue and replays what the state logs still hold.
+ *
+ * A hot kind is in memory as a whole. A cold one (`coldKind`) lies in the catalogue: memory has
+ * only what is not there yet, bounded, because it moves there early when there is much of it.
  *
  * A key belongs to a slot, and each slot has a state log of its own: slots can get other owners.
  */
-import {
-  BrokerError,
-  type Position,
-  readUnsigned,
-  type Timers,
-  unsignedSize,
-  writeUnsigned,
-} from '#kit';
-import type { MetaChange, MetaStore } from '#meta';
+import { BrokerError, type Timers } from '#kit';
+import type { MetaRow, MetaSpan, MetaStore } from '#meta';
 import { LOG_IDS_PER_SLOT, type LogEngine, type ShardLog, SLOT_COUNT } from '#storage';
+import type { ColdKind, Known } from './cold-kind.ts';
 import { slotOfName } from './slot.ts';
+import { decodeChanges, encodeChanges } from './state-codec.ts';
+import { isCold, StateStore } from './state-store.ts';
 
-const KINDS_TABLE = 'state-kinds';
-const TABLE_PREFIX = 'state/';
-const MARKS_TABLE = 'state-marks';
 /** The log of a slot that carries its state. */
 const STATE_LOG = 1;
 const REPLAY_BYTES = 1 << 20;
-/** Rows that one catalogue transaction of a checkpoint takes: it blocks for some ms at most. */
-const CHECKPOINT_ROWS = 500;
+/** Bytes of changes that wait for a seal; beyond it the table is busy. */
+const OPEN_BYTES_MAX = 16 << 20;
+const SCAN_ROWS = 500;
+const SCAN_BYTES = 1 << 20;
 
 interface Change {
   readonly kind: string;
   readonly key: string;
   readonly value: Buffer | null;
+  /** Number of the change in its cold kind; 0 in a hot one. */
+  readonly number: number;
 }
 
 type Done = (error: BrokerError | null) => void;
 
 export class StateTable {
   readonly #engine: LogEngine;
-  readonly #meta: MetaStore;
+  readonly #store: StateStore;
   readonly #kinds = new Map<string, Map<string, Buffer>>();
   readonly #logs = new Map<number, ShardLog>();
   /** Changes since the last seal, by slot. */
   #open = new Map<number, Change[]>();
+  #openBytes = 0;
   #waiting: Done[] = [];
-  /** Committed changes since the last checkpoint: kind, then key. */
-  #dirty = new Map<string, Map<string, Buffer | null>>();
-  readonly #storedKinds = new Set<string>();
   #inFlight = 0;
-
-  readonly #timers: Timers;
 
   private constructor(engine: LogEngine, meta: MetaStore, timers: Timers) {
     this.#engine = engine;
-    this.#meta = meta;
-    this.#timers = timers;
+    this.#store = new StateStore(meta, timers);
   }
 
   static async open(engine: LogEngine, meta: MetaStore, timers: Timers): Promise<StateTable> {
     const table = new StateTable(engine, meta, timers);
-    await table.#load();
+    await table.#store.load((kind, key, value) => table.#set(kind, key, value));
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       if (engine.has(slot * LOG_IDS_PER_SLOT + STATE_LOG)) await table.#replay(slot);
     }
@@ -67,29 +62,81 @@ export class StateTable {
   }
 
   get(kind: string, key: string): Buffer | undefined {
-    return this.#kinds.get(kind)?.get(key);
+    return isCold(kind) ? this.#store.cold(kind).get(key) : this.#kinds.get(kind)?.get(key);
+  }
+
+  has(kind: string, key: string): boolean {
+    return isCold(kind)
+      ? this.#store.cold(kind).has(key)
+      : this.#kinds.get(kind)?.has(key) === true;
   }
 
   count(kind: string): number {
-    return this.#kinds.get(kind)?.size ?? 0;
+    return isCold(kind) ? this.#store.cold(kind).count : (this.#kinds.get(kind)?.size ?? 0);
   }
 
+  /** All of a kind; a cold one in the order of its keys, read as the walk goes on. */
   scan(kind: string): Iterable<readonly [string, Buffer]> {
-    return this.#kinds.get(kind) ?? [];
+    return isCold(kind) ? scanCold(this.#store.cold(kind)) : (this.#kinds.get(kind) ?? []);
+  }
+
+  /** Part of a cold kind in the order of its keys (by UTF-8 bytes). */
+  range(kind: string, span: MetaSpan): MetaRow[] {
+    return this.#store.cold(kind).range(span);
+  }
+
+  keys(kind: string, span: MetaSpan): string[] {
+    return this.#store.cold(kind).keys(span);
+  }
+
+  /** Cold kinds that may have rows. */
+  coldKinds(): Iterable<string> {
+    return this.#store.coldKinds();
+  }
+
+  /** Rows and bytes of cold kinds that memory holds, because the catalogue does not yet. */
+  get held(): { readonly rows: number; readonly bytes: number } {
+    return this.#store.held;
+  }
+
+  /** True while memory holds more than it should: do not add to it, `onRoom` tells when to go on. */
+  get busy(): boolean {
+    return this.#openBytes > OPEN_BYTES_MAX || this.#store.busy;
+  }
+
+  onRoom(call: () => void): void {
+    if (this.#openBytes > OPEN_BYTES_MAX) this.committed(call);
+    else this.#store.onRoom(call);
+  }
+
+  /** Ends what runs by itself; what waits moves with the engine's last checkpoint. */
+  close(): void {
+    this.#store.close();
   }
 
   /**
    * Sets a value; it is stored with the next commit, together with everything appended in the same
    * synchronous stretch. The bytes belong to the table from here on.
+   * @param slotName the name that the key's slot follows: what must change together shares it
+   * @param known what the caller knows of a cold key, which spares a look into the catalogue
    */
-  put(kind: string, key: string, value: Buffer): void {
-    this.#set(kind, key, value);
-    this.#record({ kind, key, value });
+  put(kind: string, key: string, value: Buffer, slotName = key, known: Known = 'unknown'): void {
+    let number = 0;
+    if (isCold(kind)) number = this.#store.cold(kind).set(key, value, known);
+    else this.#set(kind, key, value);
+    this.#record({ kind, key, value, number }, slotName);
   }
 
-  delete(kind: string, key: string): void {
-    if (this.#kinds.get(kind)?.delete(key) !== true) return;
-    this.#record({ kind, key, value: null });
+  /** @returns false when there is no such key */
+  delete(kind: string, key: string, slotName = key, known: Known = 'unknown'): boolean {
+    let number = 0;
+    if (isCold(kind)) {
+      const cold = this.#store.cold(kind);
+      if (known !== 'there' && !cold.has(key)) return false;
+      number = cold.set(key, null, 'there');
+    } else if (this.#kinds.get(kind)?.delete(key) !== true) return false;
+    this.#record({ kind, key, value: null, number }, slotName);
+    return true;
   }
 
   /** Calls when all changes made so far are on disk, at once when they are or never will be. */
@@ -111,6 +158,7 @@ export class StateTable {
     this.#waiting = [];
     const open = this.#open;
     this.#open = new Map();
+    this.#openBytes = 0;
     let remaining = open.size;
     let failure: BrokerError | null = null;
     for (const [slot, changes] of open) {
@@ -118,7 +166,7 @@ export class StateTable {
       this.#append(slot, changes, (error) => {
         this.#inFlight--;
         failure ??= error;
-        if (error === null) for (const change of changes) this.#markDirty(change);
+        if (error === null) for (const change of changes) this.#store.committed(change);
         remaining--;
         if (remaining === 0) for (const done of waiting) done(failure);
         if (this.#inFlight === 0 && this.#open.size === 0) this.#release(failure);
@@ -176,51 +224,37 @@ export class StateTable {
     keys.set(key, value);
   }
 
-  #record(change: Change): void {
-    const slot = slotOfName(change.key);
+  #record(change: Change, slotName: string): void {
+    const slot = slotOfName(slotName);
     const changes = this.#open.get(slot);
     if (changes === undefined) this.#open.set(slot, [change]);
     else changes.push(change);
+    this.#openBytes += change.key.length + (change.value?.length ?? 0);
     this.#engine.wake();
-  }
-
-  #markDirty(change: Change): void {
-    let keys = this.#dirty.get(change.kind);
-    if (keys === undefined) {
-      keys = new Map();
-      this.#dirty.set(change.kind, keys);
-    }
-    keys.set(change.key, change.value);
-  }
-
-  async #load(): Promise<void> {
-    for await (const kinds of this.#meta.scan(KINDS_TABLE)) {
-      for (const { key: kind } of kinds) {
-        this.#storedKinds.add(kind);
-        for await (const page of this.#meta.scan(TABLE_PREFIX + kind)) {
-          for (const { key, value } of page) this.#set(kind, key, value);
-        }
-      }
-    }
   }
 
   async #replay(slot: number): Promise<void> {
     const log = this.#logOf(slot);
-    const mark = await this.#meta.get(MARKS_TABLE, String(slot));
-    let offset = Math.max(log.startOffset, mark === undefined ? 0 : Number(mark.toString()));
+    let offset = Math.max(log.startOffset, await this.#store.mark(slot));
     while (offset < log.highWatermark) {
       const batches = await log.read(offset, REPLAY_BYTES);
       if (batches.length === 0) return;
       for (const batch of batches) {
         if (batch.baseOffset + batch.count <= offset) continue;
-        for (const change of decodeChanges(batch.bytes)) {
-          if (change.value === null) this.#kinds.get(change.kind)?.delete(change.key);
-          else this.#set(change.kind, change.key, change.value);
-          this.#markDirty(change);
-        }
+        for (const change of decodeChanges(batch.bytes)) this.#replayed(change);
         offset = batch.baseOffset + batch.count;
       }
+      // What it leaves in memory is bounded as in normal times.
+      await this.#store.relieved();
     }
+  }
+
+  #replayed({ kind, key, value }: Omit<Change, 'number'>): void {
+    let number = 0;
+    if (isCold(kind)) number = this.#store.cold(kind).set(key, value);
+    else if (value === null) this.#kinds.get(kind)?.delete(key);
+    else this.#set(kind, key, value);
+    this.#store.committed({ kind, key, value, number });
   }
 
   /**
@@ -228,72 +262,18 @@ export class StateTable {
    * replay from the marks sets them again, to the same end.
    */
   async #checkpoint(): Promise<void> {
-    const dirty = this.#dirty;
-    this.#dirty = new Map();
-    const marks = [...this.#logs].map(([slot, log]) => ({ slot, log, offset: log.highWatermark }));
-    let changes: MetaChange[] = [];
-    for (const [kind, keys] of dirty) {
-      if (!this.#storedKinds.has(kind)) {
-        this.#storedKinds.add(kind);
-        changes.push({ table: KINDS_TABLE, key: kind, value: Buffer.alloc(0) });
-      }
-      for (const [key, value] of keys) {
-        changes.push({ table: TABLE_PREFIX + kind, key, value });
-        if (changes.length < CHECKPOINT_ROWS) continue;
-        await this.#meta.write(changes);
-        changes = [];
-        // Writes block: others get their turn between two of them.
-        await new Promise<void>((resolve) => this.#timers.soon(resolve));
-      }
-    }
-    for (const { slot, offset } of marks) {
-      changes.push({ table: MARKS_TABLE, key: String(slot), value: Buffer.from(String(offset)) });
-    }
-    if (changes.length > 0) await this.#meta.write(changes);
-    for (const { log, offset } of marks) log.trim(offset);
+    const ends = [...this.#logs].map(([slot, log]) => ({ slot, log, offset: log.highWatermark }));
+    await this.#store.checkpoint(ends);
+    for (const { log, offset } of ends) log.trim(offset);
   }
 }
 
-/** A change: kind, key, value, each with its length; a value's length is one more, 0 = removed. */
-function encodeChanges(changes: readonly Change[]): Buffer {
-  let size = 0;
-  for (const { kind, key, value } of changes) {
-    const kindSize = Buffer.byteLength(kind);
-    const keySize = Buffer.byteLength(key);
-    const valueSize = value === null ? 0 : value.length;
-    size += unsignedSize(kindSize) + kindSize + unsignedSize(keySize) + keySize;
-    size += unsignedSize(value === null ? 0 : valueSize + 1) + valueSize;
+function* scanCold(cold: ColdKind): Generator<readonly [string, Buffer]> {
+  let from = '';
+  while (true) {
+    const rows = cold.range({ from, before: null, rowsMax: SCAN_ROWS, bytesMax: SCAN_BYTES });
+    if (rows.length === 0) return;
+    for (const { key, value } of rows) yield [key, value];
+    from = `${rows[rows.length - 1]!.key}\0`;
   }
-  const bytes = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (const { kind, key, value } of changes) {
-    at = writeUnsigned(bytes, at, Buffer.byteLength(kind));
-    at += bytes.write(kind, at);
-    at = writeUnsigned(bytes, at, Buffer.byteLength(key));
-    at += bytes.write(key, at);
-    at = writeUnsigned(bytes, at, value === null ? 0 : value.length + 1);
-    if (value !== null) {
-      bytes.set(value, at);
-      at += value.length;
-    }
-  }
-  return bytes;
-}
-
-function decodeChanges(bytes: Buffer): Change[] {
-  const changes: Change[] = [];
-  const position: Position = { at: 0 };
-  const take = (size: number): Buffer => {
-    // Copied: a small value must not keep its whole batch alive.
-    const part = Buffer.from(bytes.subarray(position.at, position.at + size));
-    position.at += size;
-    return part;
-  };
-  while (position.at < bytes.length) {
-    const kind = take(readUnsigned(bytes, position, 'kind')).toString();
-    const key = take(readUnsigned(bytes, position, 'key')).toString();
-    const size = readUnsigned(bytes, position, 'value');
-    changes.push({ kind, key, value: size === 0 ? null : take(size - 1) });
-  }
-  return changes;
 }

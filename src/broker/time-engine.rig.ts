@@ -1,0 +1,172 @@
+/** A state table and a time engine on a virtual disk and a clock that the test moves. */
+import { type Clock, Metrics, silentLog, type Timer, type Timers } from '#kit';
+import { type MetaStore, openMemoryStore } from '#meta';
+import { type LogEngine, openEngine, VirtualFiles } from '#storage';
+import { seededRandom } from './seeded-random.rig.ts';
+import { StateTable } from './state-table.ts';
+import { TimeEngine } from './time-engine.ts';
+
+const START_MS = 1_800_000_000_000;
+/** Turns of the event loop after which an engine on a virtual disk has nothing more to do. */
+const TURNS = 40;
+
+/** A wall clock that can be set, and timers that follow only the time that passes. */
+export class ClockRig implements Clock, Timers {
+  #passedMs = 0;
+  #setMs = START_MS;
+  #pending: { atMs: number; call: () => void }[] = [];
+
+  nowMs(): number {
+    return Math.floor(this.#setMs + this.#passedMs);
+  }
+
+  nowNs(): bigint {
+    return BigInt(this.nowMs()) * 1_000_000n;
+  }
+
+  monotonicMs(): number {
+    return this.#passedMs;
+  }
+
+  after(delayMs: number, call: () => void): Timer {
+    const entry = { atMs: this.#passedMs + delayMs, call };
+    this.#pending.push(entry);
+    return {
+      cancel: () => {
+        this.#pending = this.#pending.filter((other) => other !== entry);
+      },
+    };
+  }
+
+  soon(call: () => void): void {
+    setImmediate(call);
+  }
+
+  get pendingCount(): number {
+    return this.#pending.length;
+  }
+
+  /** The wall clock is set; timers do not notice. */
+  jump(ms: number): void {
+    this.#setMs += ms;
+  }
+
+  async pass(ms: number): Promise<void> {
+    const endMs = this.#passedMs + ms;
+    for (;;) {
+      const due = this.#pending
+        .filter(({ atMs }) => atMs <= endMs)
+        .sort((a, b) => a.atMs - b.atMs)[0];
+      if (due === undefined) break;
+      this.#pending = this.#pending.filter((other) => other !== due);
+      this.#passedMs = Math.max(this.#passedMs, due.atMs);
+      due.call();
+      await turns(TURNS);
+    }
+    this.#passedMs = endMs;
+    await turns(TURNS);
+  }
+
+  /** The process is gone: nothing that waited happens any more. */
+  forget(): void {
+    this.#pending = [];
+  }
+}
+
+export async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export interface TimeBenchOptions {
+  readonly meta?: MetaStore;
+  readonly seed?: number;
+}
+
+export class TimeBench {
+  readonly clock = new ClockRig();
+  readonly files: VirtualFiles;
+  readonly meta: MetaStore;
+  /** What the handlers of `register` were given. */
+  readonly given: string[] = [];
+  engine!: LogEngine;
+  state!: StateTable;
+  time!: TimeEngine;
+  readonly #seed: number;
+
+  private constructor(options: TimeBenchOptions) {
+    this.#seed = options.seed ?? 1;
+    this.files = new VirtualFiles({ random: seededRandom(this.#seed) });
+    this.meta = options.meta ?? openMemoryStore();
+  }
+
+  static async open(options: TimeBenchOptions = {}): Promise<TimeBench> {
+    const bench = new TimeBench(options);
+    await bench.#start();
+    return bench;
+  }
+
+  get nowMs(): number {
+    return this.clock.nowMs();
+  }
+
+  register(kind: string): void {
+    this.time.register(kind, ({ id, value }) => this.given.push(`${id}=${value}`));
+  }
+
+  jump(ms: number): void {
+    this.clock.jump(ms);
+  }
+
+  pass(ms: number): Promise<void> {
+    return this.clock.pass(ms);
+  }
+
+  /** Lets everything happen that needs no time. */
+  settle(): Promise<void> {
+    return turns(4 * TURNS);
+  }
+
+  committed(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.state.committed((error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  async crash(): Promise<void> {
+    this.time.close();
+    this.state.close();
+    this.files.crash();
+    this.clock.forget();
+    await this.#start();
+  }
+
+  async restart(): Promise<void> {
+    await this.close();
+    await this.#start();
+  }
+
+  async close(): Promise<void> {
+    this.time.close();
+    this.state.close();
+    await this.engine.close();
+  }
+
+  async #start(): Promise<void> {
+    const { clock } = this;
+    const random = seededRandom(this.#seed);
+    const given = { clock, timers: clock, random, log: silentLog, metrics: new Metrics() };
+    this.engine = await openEngine({
+      ...given,
+      directory: 'data',
+      files: this.files,
+      limits: { walFileBytes: 1 << 20, entryBytesMax: 1 << 19, entryBytesSoft: 1 << 18 },
+    });
+    this.state = await StateTable.open(this.engine, this.meta, clock);
+    this.engine.beforeSeal(() => this.state.seal());
+    this.time = new TimeEngine({
+      ...{ ...given, engine: this.engine, state: this.state },
+      busy: () => this.engine.busy || this.state.busy,
+      onRoom: (call) => (this.engine.busy ? this.engine.onRoom(call) : this.state.onRoom(call)),
+    });
+  }
+}
