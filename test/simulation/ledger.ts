@@ -9,10 +9,14 @@ export interface Sent {
   readonly publisher: string;
   readonly sequence: number;
   readonly stream: string;
+  /** As its publisher names the place. */
+  readonly address: string;
   /** Orders are kept per lane: one publisher on one address. */
   readonly lane: string;
   readonly body: Buffer;
-  readonly mode: Mode;
+  mode: Mode;
+  /** Virtual time at which it was sent first. */
+  firstMs: number;
   /** How often it was handed to the network. */
   sends: number;
   /** Virtual time of the acknowledgement; -1 without one. */
@@ -32,6 +36,13 @@ export class Violation extends Error {}
 export interface Found {
   readonly offset: number;
   readonly body: Buffer;
+}
+
+/** What a reader of a partition found in it, from its start on. */
+export interface Part {
+  readonly name: string;
+  readonly start: number;
+  readonly found: readonly Found[];
 }
 
 const BODY_END = '|';
@@ -55,7 +66,7 @@ export class Ledger {
 
   /** A new message with a body that nobody else sends. */
   make(
-    given: Pick<Sent, 'publisher' | 'sequence' | 'stream' | 'lane' | 'mode'>,
+    given: Pick<Sent, 'publisher' | 'sequence' | 'stream' | 'address' | 'lane' | 'mode'>,
     size: number,
   ): Sent {
     const id = `${given.publisher}#${given.sequence}`;
@@ -63,6 +74,7 @@ export class Ledger {
       ...given,
       id,
       body: bodyOf(id, size),
+      firstMs: -1,
       sends: 0,
       ackedMs: -1,
       offset: -1,
@@ -71,6 +83,25 @@ export class Ledger {
     this.sent.set(id, sent);
     this.counts.sent++;
     return sent;
+  }
+
+  get nowMs(): number {
+    return this.#nowMs();
+  }
+
+  note(text: string): void {
+    this.#trace.add(text);
+  }
+
+  /** Handed to the network, perhaps again. */
+  sending(sent: Sent): void {
+    if (sent.sends++ === 0) sent.firstMs = this.#nowMs();
+  }
+
+  /** Neither stored nor lost for sure, and never sent again. */
+  givenUp(sent: Sent): void {
+    this.#trace.add(`given up ${sent.id}`);
+    sent.mode = 'at-most-once';
   }
 
   acked(sent: Sent, offset = -1): void {
@@ -133,57 +164,42 @@ export class Ledger {
   }
 
   /**
-   * Compares a whole partition with what was promised before the reading began. Records before
-   * `start` were dropped by the server, which only consumed ones may be.
+   * Compares a whole stream with what was promised before the reading began. Records before the
+   * start of a partition were dropped by the server, which only consumed ones may be.
    */
-  audit(
-    stream: string,
-    partition: string,
-    start: number,
-    found: readonly Found[],
-    since: number,
-  ): void {
+  audit(stream: string, parts: readonly Part[], since: number): void {
     this.counts.audits++;
     const times = new Map<string, number>();
+    for (const part of parts) this.#auditPart(part, times);
+    const trimmed = parts.some((part) => part.start > 0);
+    for (const sent of this.sent.values()) {
+      if (sent.stream !== stream || sent.ackedMs < 0 || sent.ackedMs > since) continue;
+      if (sent.mode === 'at-most-once' || times.has(sent.id)) continue;
+      if (trimmed && sent.consumed) continue;
+      this.fail(`${stream}: ${sent.id} was acknowledged at ${sent.ackedMs} and is lost`);
+    }
+  }
+
+  #auditPart({ name, found }: Part, times: Map<string, number>): void {
     const last = new Map<string, number>();
     for (const { offset, body } of found) {
-      const sent = this.seenAt(partition, offset, body);
+      const sent = this.seenAt(name, offset, body);
       const count = (times.get(sent.id) ?? 0) + 1;
       times.set(sent.id, count);
-      this.#checkCount(sent, count, partition);
+      const most = sent.mode === 'at-least-once' ? sent.sends : 1;
+      if (count > most) this.fail(`${name}: ${sent.id} is stored ${count} times, sent ${most}`);
       if (count > 1) continue;
       const before = last.get(sent.lane) ?? -1;
       if (sent.sequence < before) {
-        this.fail(`${partition} at ${offset}: ${sent.id} stands behind ${before} of its lane`);
+        this.fail(`${name} at ${offset}: ${sent.id} stands behind ${before} of its lane`);
       }
       last.set(sent.lane, sent.sequence);
     }
-    this.#checkPresence(stream, partition, start, times, since);
   }
 
   fail(text: string): never {
     this.#trace.add(`VIOLATION ${text}`);
     throw new Violation(text);
-  }
-
-  #checkCount(sent: Sent, count: number, partition: string): void {
-    const most = sent.mode === 'at-least-once' ? sent.sends : 1;
-    if (count > most) this.fail(`${partition}: ${sent.id} is stored ${count} times, sent ${most}`);
-  }
-
-  #checkPresence(
-    stream: string,
-    partition: string,
-    start: number,
-    times: ReadonlyMap<string, number>,
-    since: number,
-  ): void {
-    for (const sent of this.sent.values()) {
-      if (sent.stream !== stream || sent.ackedMs < 0 || sent.ackedMs > since) continue;
-      if (sent.mode === 'at-most-once' || times.has(sent.id)) continue;
-      if (start > 0 && sent.consumed) continue;
-      this.fail(`${partition}: ${sent.id} was acknowledged at ${sent.ackedMs} and is lost`);
-    }
   }
 
   #partition(name: string): Map<number, string> {

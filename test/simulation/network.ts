@@ -15,6 +15,8 @@ import type { Trace } from './trace.ts';
 
 /** Bytes that the two kernels hold for a reader that does not read. */
 const WINDOW_BYTES = 64 << 10;
+/** After so long a client has noticed that the other end is silent. */
+const KEEP_ALIVE_MS = 5_000;
 const FIRST_CLIENT_PORT = 40_000;
 
 export interface NetworkFaults {
@@ -61,13 +63,17 @@ export class VirtualNetwork {
     return wire;
   }
 
-  /** The process is gone: its kernel resets what it had, or the machine has no power to do so. */
+  /**
+   * The process is gone: its kernel resets what it had, or the machine has no power to do so. Then
+   * what clients send is lost until their keep-alive tells them.
+   */
   processDied(silentShare: number): void {
     this.#listeners = null;
     for (const wire of this.wires) {
       wire.server = null;
-      if (this.random.chance(silentShare)) continue;
-      this.scheduler.after(this.delayMs(), () => wire.gone());
+      const isSilent = this.random.chance(silentShare);
+      const noticedMs = isSilent ? this.random.between(500, KEEP_ALIVE_MS) : 0;
+      this.scheduler.after(noticedMs + this.delayMs(), () => wire.gone());
     }
   }
 

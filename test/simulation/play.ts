@@ -1,9 +1,7 @@
 /** One run: a world, its clients and its misfortunes, from the first start to the last audit. */
 
-import type { Actor } from './actor.ts';
+import { Cast } from './cast.ts';
 import { Auditor } from './clients/auditor.ts';
-import { KafkaProducer } from './clients/kafka-producer.ts';
-import { Maker } from './clients/maker.ts';
 import { World } from './world.ts';
 
 /** Virtual time after which a run that does not end is stuck. */
@@ -60,18 +58,15 @@ class Run {
     const diskRandom = world.random('disk delays');
     world.disk.delay = () => diskRandom.between(0.05, diskMs);
     await world.start();
-    const topics = [0, 1].map((number) => ({ name: `topic-${number}`, partitions: 1 }));
-    await new Maker(world, 'maker', topics).live();
-    const actors: Actor[] = [];
-    for (let index = 0; index < 3; index++) {
-      actors.push(new KafkaProducer(world, `kp${index}`, `topic-${index % 2}`, 0, 60));
-    }
-    const lives = Promise.all(actors.map((actor) => actor.live()));
+    const cast = new Cast(world);
+    await cast.prepare();
+    const lives = cast.live();
     for (let count = random.integer(1, 4); count > 0; count--) {
       await world.scheduler.sleep(random.between(50, 1500));
       await this.#crash();
     }
     world.closing = true;
+    await cast.end();
     await lives;
     await new Auditor(world, 'last audit').live();
     await world.server?.close();

@@ -5,7 +5,7 @@
 import { fetch } from '../../../src/protocols/kafka/messages/01-fetch.ts';
 import { metadata } from '../../../src/protocols/kafka/messages/03-metadata.ts';
 import { Actor, Lost } from '../actor.ts';
-import type { Found } from '../ledger.ts';
+import type { Found, Part } from '../ledger.ts';
 import type { Wire } from '../network.ts';
 import { KafkaLink, recordsIn } from './kafka-link.ts';
 
@@ -22,7 +22,12 @@ export class Auditor extends Actor {
     for (const { name, errorCode, partitions } of topics) {
       if (errorCode !== 0 || name === null) throw new Lost(`metadata: error ${errorCode}`);
       seen.add(name);
-      for (const { partitionIndex } of partitions) await this.#read(link, name, partitionIndex);
+      const since = this.world.scheduler.nowMs;
+      const parts: Part[] = [];
+      for (const { partitionIndex } of partitions) {
+        parts.push(await this.#read(link, name, partitionIndex));
+      }
+      this.world.ledger.audit(name, parts, since);
     }
     for (const name of streams) {
       if (!seen.has(name)) this.world.ledger.fail(`the stream ${name} is lost`);
@@ -30,10 +35,9 @@ export class Auditor extends Actor {
     this.done = true;
   }
 
-  async #read(link: KafkaLink, topic: string, partition: number): Promise<void> {
-    const { ledger, scheduler } = this.world;
+  async #read(link: KafkaLink, topic: string, partition: number): Promise<Part> {
+    const { ledger } = this.world;
     const name = `${topic}/${partition}`;
-    const since = scheduler.nowMs;
     const found: Found[] = [];
     let start = 0;
     for (let offset = 0, end = 1; offset < end; ) {
@@ -53,7 +57,7 @@ export class Auditor extends Actor {
       for (const record of records) if (record.offset >= offset) found.push(record);
       offset = (records.at(-1)?.offset ?? offset - 1) + 1;
     }
-    ledger.audit(topic, name, start, found, since);
+    return { name, start, found };
   }
 }
 

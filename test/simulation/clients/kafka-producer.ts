@@ -69,9 +69,12 @@ export class KafkaProducer extends Actor {
     const count = Math.min(this.random.integer(1, 4), this.#total - this.#made);
     const messages = Array.from({ length: count }, () => {
       const lane = `${this.name}@${this.#stream}/${this.#partition}`;
-      const given = { publisher: this.name, sequence: this.#made++, stream: this.#stream, lane };
+      const given = { publisher: this.name, sequence: this.#made++, stream: this.#stream };
       const size = this.random.chance(0.1) ? 6_000 : this.random.integer(10, 200);
-      return this.world.ledger.make({ ...given, mode: 'exactly-once' }, size);
+      return this.world.ledger.make(
+        { ...given, address: this.#stream, lane, mode: 'exactly-once' },
+        size,
+      );
     });
     const batch = { messages, baseSequence: this.#sequence, timestampMs: this.world.clock.nowMs() };
     this.#sequence += count;
@@ -80,7 +83,7 @@ export class KafkaProducer extends Actor {
   }
 
   async #send(link: KafkaLink, batch: Batch): Promise<void> {
-    for (const message of batch.messages) message.sends++;
+    for (const message of batch.messages) this.world.ledger.sending(message);
     const records = batchOf(
       batch.messages.map((message) => message.body),
       {

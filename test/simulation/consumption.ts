@@ -1,0 +1,67 @@
+/**
+ * What one reader, or a group of them, must get: everything that was sent after it began and was
+ * acknowledged, in the order of its lane, and once where that was promised.
+ */
+import type { Ledger, Sent } from './ledger.ts';
+
+export interface ConsumptionRules {
+  readonly name: string;
+  /** Does this message concern the reader? */
+  readonly wants: (sent: Sent) => boolean;
+  /** First arrivals keep the order of their lane; not so where several members share the work. */
+  readonly ordered: boolean;
+}
+
+export class Consumption {
+  readonly rules: ConsumptionRules;
+  /** Virtual time from which on messages must arrive; -1 = not begun. */
+  sinceMs = -1;
+  readonly arrived = new Map<string, number>();
+  readonly #ledger: Ledger;
+  readonly #last = new Map<string, number>();
+
+  constructor(ledger: Ledger, rules: ConsumptionRules) {
+    this.#ledger = ledger;
+    this.rules = rules;
+  }
+
+  /** A member's subscription was acknowledged. */
+  begin(member: string): void {
+    if (this.sinceMs >= 0) return;
+    this.sinceMs = this.#ledger.nowMs;
+    this.#ledger.note(`${this.rules.name} begins with ${member}`);
+  }
+
+  /** @param once the hop promises that it does not come twice */
+  got(member: string, body: Buffer, once: boolean): Sent {
+    const { name, wants, ordered } = this.rules;
+    const sent = this.#ledger.identify(body, `${name} by ${member}`);
+    if (!wants(sent)) this.#ledger.fail(`${name} got ${sent.id} of ${sent.address}`);
+    const times = (this.arrived.get(sent.id) ?? 0) + 1;
+    this.arrived.set(sent.id, times);
+    this.#ledger.note(`${name} got ${sent.id} by ${member}${times > 1 ? ` again ${times}` : ''}`);
+    if (times > 1) {
+      if (once && sent.mode === 'exactly-once') {
+        this.#ledger.fail(`${name}: ${sent.id} came ${times} times with exactly once`);
+      }
+      return sent;
+    }
+    const before = this.#last.get(sent.lane) ?? -1;
+    if (ordered && sent.sequence < before) {
+      this.#ledger.fail(`${name}: ${sent.id} came after ${before} of ${sent.lane}`);
+    }
+    this.#last.set(sent.lane, sent.sequence);
+    return sent;
+  }
+
+  /** A message that must come and did not yet, or null. */
+  missing(): Sent | null {
+    if (this.sinceMs < 0) return null;
+    for (const sent of this.#ledger.sent.values()) {
+      if (sent.ackedMs < 0 || sent.mode === 'at-most-once' || sent.firstMs <= this.sinceMs)
+        continue;
+      if (this.rules.wants(sent) && !this.arrived.has(sent.id)) return sent;
+    }
+    return null;
+  }
+}
