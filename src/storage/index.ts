@@ -14,6 +14,7 @@ export {
   type DamagedRange,
   type Durability,
   type EngineHealth,
+  type KeyedRecords,
   LOG_IDS_PER_SLOT,
   type LogEngine,
   type LogStat,

@@ -38,6 +38,10 @@ export interface EngineLimits {
   readonly rowBlocksMax: number;
   /** Pause after a trim before dead segments are looked for, so that one look serves many trims. */
   readonly sweepDelayMs: number;
+  /**
+   * Memory for the keys of one compaction, 24 bytes each; what does not fit waits for the next one.
+   */
+  readonly compactionKeyBytes: number;
   /** An idempotent producer that sent nothing for so long is forgotten. */
   readonly producerExpiryMs: number;
 }
@@ -61,5 +65,6 @@ export const DEFAULT_LIMITS: EngineLimits = {
   openSegmentsMax: 64,
   rowBlocksMax: 64,
   sweepDelayMs: 200,
+  compactionKeyBytes: 64 * MIB,
   producerExpiryMs: 86_400_000,
 };

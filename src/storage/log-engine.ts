@@ -84,28 +84,42 @@ export interface LogStat {
 }
 
 /**
- * Rewrites what a compacted log holds (KIP-58 and Kafka's log compaction). Storage knows no keys:
- * it asks this, which its owner gives, and only decides when and what.
+ * The records of a batch, one after the other, as compaction looks at them. `next`, `key` and
+ * `result` throw a ProtocolError or BrokerError when the records cannot be read.
+ */
+export interface KeyedRecords {
+  /** Steps to the next record that has a key; false when there is none. */
+  next(): boolean;
+  readonly offset: number;
+  readonly key: Buffer;
+  readonly isTombstone: boolean;
+  /** Takes the record out of the batch. */
+  drop(): void;
+  /**
+   * The batch without the records that were dropped, each other one at its offset, spanning the
+   * same range of offsets; null when no record is left. Not asked when nothing was dropped.
+   */
+  result(): Buffer | null;
+}
+
+/**
+ * What the owner of a compacted log asks for: only the last record of each key is kept, the young
+ * end stays as it is. Storage knows no keys; it decides when and what, and asks the owner to open
+ * batches.
  */
 export interface Compaction {
-  /** Records younger than this stay as they are. */
+  /** Records that are younger than this stay as they are. Counted from their append. */
   readonly minLagMs: number;
-  /** A record that waits longer than this to be compacted makes the log due, whatever its share. */
+  /** A record that waits for longer than this makes the log due, whatever its share. */
   readonly maxLagMs: number;
-  /** Share of bytes not compacted yet from which the log is due: 0 to 1. */
+  /** Share of bytes not compacted yet from which on the log is due: 0 to 1. */
   readonly dirtyRatio: number;
   /** How long tombstones stay after they were first compacted over. */
   readonly tombstoneMs: number;
-  /** Calls for each record of a batch that has a key. */
-  scan(
-    batch: StoredBatch,
-    record: (offset: number, key: Buffer, tombstone: boolean, timeMs: number) => void,
-  ): void;
-  /**
-   * The batch with only those records that `keep` names, at their offsets, spanning the same range;
-   * the same bytes when all stay, null when none does.
-   */
-  filter(batch: StoredBatch, keep: (offset: number) => boolean): Buffer | null;
+  /** Records from this offset on stay as they are, because someone needs each; or Infinity. */
+  neededFrom(): number;
+  /** Null when the batch stays as it is, whatever is in it. Throws when it cannot be read. */
+  open(batch: StoredBatch): KeyedRecords | null;
 }
 
 /** What the owner of a log wants of it once it is reorganised. Not stored: set at each open. */
