@@ -40,6 +40,11 @@ export interface EngineOptions {
   readonly metrics: Metrics;
   /** Those that differ from `DEFAULT_LIMITS`. */
   readonly limits?: Partial<EngineLimits>;
+  /**
+   * Where segments lie, when not in the directory alone. Asked once the directory's lock is held;
+   * closes `local` when it is closed.
+   */
+  readonly objects?: (local: ObjectStore) => Promise<ObjectStore>;
 }
 
 /**
@@ -52,7 +57,8 @@ export async function openEngine(options: EngineOptions): Promise<LogEngine> {
   const unlock = await files.lock(`${directory}/lock`);
   try {
     const { openSegmentsMax } = { ...DEFAULT_LIMITS, ...options.limits };
-    const objects = await openDirectoryStore(files, directory, openSegmentsMax);
+    const local = await openDirectoryStore(files, directory, openSegmentsMax);
+    const objects = options.objects === undefined ? local : await options.objects(local);
     const engine = new Engine(options, objects, unlock);
     await engine.start();
     return engine;
