@@ -12,15 +12,25 @@ import { ColdKind, type HeldTotal } from './cold-kind.ts';
 const KINDS_TABLE = 'state-kinds';
 const TABLE_PREFIX = 'state/';
 const MARKS_TABLE = 'state-marks';
-/** Rows and bytes of one transaction: it blocks for some ms at most. */
-const PIECE_ROWS = 400;
-const PIECE_BYTES = 1 << 20;
-/** What cold kinds may hold in memory before it moves into the catalogue. */
-const HELD_ROWS = 32_768;
-const HELD_BYTES = 32 << 20;
-/** What they may hold before nobody should add to it. */
-const HELD_ROWS_MAX = 8 * HELD_ROWS;
-const HELD_BYTES_MAX = 4 * HELD_BYTES;
+/** Bounds of what moves into the catalogue, and of what waits for that in memory. */
+export interface StateLimits {
+  /** Rows and bytes of one transaction: it blocks for some ms at most. */
+  readonly pieceRows: number;
+  readonly pieceBytes: number;
+  /** What cold kinds may hold in memory before it moves into the catalogue. */
+  readonly heldRows: number;
+  readonly heldBytes: number;
+}
+
+export const STATE_LIMITS: StateLimits = {
+  pieceRows: 400,
+  pieceBytes: 1 << 20,
+  heldRows: 32_768,
+  heldBytes: 32 << 20,
+};
+
+/** Times what they may hold before it moves: beyond that nobody should add to it. */
+const BUSY_FACTOR = 4;
 /** Pause after a write that failed. */
 const RETRY_MS = 1000;
 const COLD_PREFIX = 'cold/';
@@ -53,6 +63,7 @@ type Dirty = Map<string, CommittedChange>;
 export class StateStore {
   readonly #meta: MetaStore;
   readonly #timers: Timers;
+  readonly #limits: StateLimits;
   readonly #cold = new Map<string, ColdKind>();
   readonly #storedKinds = new Set<string>();
   /** Committed changes that the catalogue does not have: kind, then key, oldest first. */
@@ -67,9 +78,10 @@ export class StateStore {
   #waiting: (() => void)[] = [];
   #closed = false;
 
-  constructor(meta: MetaStore, timers: Timers) {
+  constructor(meta: MetaStore, timers: Timers, limits: StateLimits) {
     this.#meta = meta;
     this.#timers = timers;
+    this.#limits = limits;
   }
 
   /** Reads the hot kinds, and what cold kinds there are. */
@@ -106,7 +118,7 @@ export class StateStore {
   }
 
   get busy(): boolean {
-    return this.#total.rows > HELD_ROWS_MAX || this.#total.bytes > HELD_BYTES_MAX;
+    return this.#over(BUSY_FACTOR);
   }
 
   onRoom(call: () => void): void {
@@ -122,15 +134,16 @@ export class StateStore {
       if (value === null && this.cold(kind).dismiss(key, number)) {
         keys?.delete(key);
         this.#moving?.get(kind)?.delete(key);
+        this.#offerRoom();
         return;
       }
-      if (this.#crowded) this.#relieve();
     }
     if (keys === undefined) {
       keys = new Map();
       this.#dirty.set(kind, keys);
     }
     keys.set(key, change);
+    if (this.#crowded) this.#relieve();
   }
 
   /** Offset from which the state log of a slot says what the catalogue does not have. */
@@ -164,7 +177,13 @@ export class StateStore {
   }
 
   get #crowded(): boolean {
-    return this.#total.rows > HELD_ROWS || this.#total.bytes > HELD_BYTES;
+    return this.#over(1);
+  }
+
+  /** Memory holds more than so many times what it may. */
+  #over(factor: number): boolean {
+    const { heldRows, heldBytes } = this.#limits;
+    return this.#total.rows > heldRows * factor || this.#total.bytes > heldBytes * factor;
   }
 
   #coldKind(kind: string, stored: number): ColdKind {
@@ -184,6 +203,8 @@ export class StateStore {
     void job.then(
       () => {
         this.#relieving = false;
+        // What was committed meanwhile may be too much again.
+        if (this.#crowded && this.#hasColdDirty()) this.#relieve();
       },
       (error: unknown) => {
         this.#relieving = false;
@@ -197,10 +218,14 @@ export class StateStore {
     );
   }
 
+  #hasColdDirty(): boolean {
+    for (const [kind, keys] of this.#dirty) if (keys.size > 0 && isCold(kind)) return true;
+    return false;
+  }
+
   /** Moves the oldest of what cold kinds hold until they hold half of what they may. */
   async #moveCold(): Promise<void> {
-    const enough = (): boolean =>
-      this.#closed || (this.#total.rows <= HELD_ROWS / 2 && this.#total.bytes <= HELD_BYTES / 2);
+    const enough = (): boolean => this.#closed || !this.#over(0.5);
     const dirty = new Map<string, Dirty>();
     for (const [kind, keys] of this.#dirty) {
       if (!isCold(kind)) continue;
@@ -242,7 +267,7 @@ export class StateStore {
       taken.push(change);
       rows.push({ table: TABLE_PREFIX + kind, key, value });
       bytes += key.length + (value?.length ?? 0);
-      if (rows.length >= PIECE_ROWS || bytes >= PIECE_BYTES) break;
+      if (rows.length >= this.#limits.pieceRows || bytes >= this.#limits.pieceBytes) break;
     }
     if (cold !== null || !this.#storedKinds.has(kind)) {
       const count = cold === null ? '' : String(cold.stored + added);

@@ -15,7 +15,7 @@ import { LOG_IDS_PER_SLOT, type LogEngine, type ShardLog, SLOT_COUNT } from '#st
 import type { ColdKind, Known } from './cold-kind.ts';
 import { slotOfName } from './slot.ts';
 import { decodeChanges, encodeChanges } from './state-codec.ts';
-import { isCold, StateStore } from './state-store.ts';
+import { isCold, STATE_LIMITS, type StateLimits, StateStore } from './state-store.ts';
 
 /** The log of a slot that carries its state. */
 const STATE_LOG = 1;
@@ -46,13 +46,18 @@ export class StateTable {
   #waiting: Done[] = [];
   #inFlight = 0;
 
-  private constructor(engine: LogEngine, meta: MetaStore, timers: Timers) {
+  private constructor(engine: LogEngine, store: StateStore) {
     this.#engine = engine;
-    this.#store = new StateStore(meta, timers);
+    this.#store = store;
   }
 
-  static async open(engine: LogEngine, meta: MetaStore, timers: Timers): Promise<StateTable> {
-    const table = new StateTable(engine, meta, timers);
+  static async open(
+    engine: LogEngine,
+    meta: MetaStore,
+    timers: Timers,
+    limits: StateLimits = STATE_LIMITS,
+  ): Promise<StateTable> {
+    const table = new StateTable(engine, new StateStore(meta, timers, limits));
     await table.#store.load((kind, key, value) => table.#set(kind, key, value));
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       if (engine.has(slot * LOG_IDS_PER_SLOT + STATE_LOG)) await table.#replay(slot);

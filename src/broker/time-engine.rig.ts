@@ -2,7 +2,8 @@
 import { type Clock, Metrics, silentLog, type Timer, type Timers } from '#kit';
 import { type MetaStore, openMemoryStore } from '#meta';
 import { type LogEngine, openEngine, VirtualFiles } from '#storage';
-import { seededRandom } from './seeded-random.rig.ts';
+import { type SeededRandom, seededRandom } from './seeded-random.rig.ts';
+import type { StateLimits } from './state-store.ts';
 import { StateTable } from './state-table.ts';
 import { TimeEngine } from './time-engine.ts';
 
@@ -53,6 +54,7 @@ export class ClockRig implements Clock, Timers {
 
   async pass(ms: number): Promise<void> {
     const endMs = this.#passedMs + ms;
+    await turns(TURNS);
     for (;;) {
       const due = this.#pending
         .filter(({ atMs }) => atMs <= endMs)
@@ -80,6 +82,8 @@ export async function turns(count: number): Promise<void> {
 export interface TimeBenchOptions {
   readonly meta?: MetaStore;
   readonly seed?: number;
+  readonly limits?: StateLimits;
+  readonly windowKeys?: number;
 }
 
 export class TimeBench {
@@ -91,11 +95,13 @@ export class TimeBench {
   engine!: LogEngine;
   state!: StateTable;
   time!: TimeEngine;
-  readonly #seed: number;
+  readonly #options: TimeBenchOptions;
+  readonly #random: SeededRandom;
 
   private constructor(options: TimeBenchOptions) {
-    this.#seed = options.seed ?? 1;
-    this.files = new VirtualFiles({ random: seededRandom(this.#seed) });
+    this.#options = options;
+    this.#random = seededRandom(options.seed ?? 1);
+    this.files = new VirtualFiles({ random: this.#random });
     this.meta = options.meta ?? openMemoryStore();
   }
 
@@ -153,19 +159,26 @@ export class TimeBench {
 
   async #start(): Promise<void> {
     const { clock } = this;
-    const random = seededRandom(this.#seed);
-    const given = { clock, timers: clock, random, log: silentLog, metrics: new Metrics() };
+    const { windowKeys } = this.#options;
+    const given = {
+      clock,
+      timers: clock,
+      random: this.#random,
+      log: silentLog,
+      metrics: new Metrics(),
+    };
     this.engine = await openEngine({
       ...given,
       directory: 'data',
       files: this.files,
       limits: { walFileBytes: 1 << 20, entryBytesMax: 1 << 19, entryBytesSoft: 1 << 18 },
     });
-    this.state = await StateTable.open(this.engine, this.meta, clock);
+    this.state = await StateTable.open(this.engine, this.meta, clock, this.#options.limits);
     this.engine.beforeSeal(() => this.state.seal());
     this.time = new TimeEngine({
       ...{ ...given, engine: this.engine, state: this.state },
       busy: () => this.engine.busy || this.state.busy,
+      ...(windowKeys === undefined ? {} : { windowKeys }),
       onRoom: (call) => (this.engine.busy ? this.engine.onRoom(call) : this.state.onRoom(call)),
     });
   }

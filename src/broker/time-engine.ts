@@ -38,6 +38,7 @@ const UNCOMMITTED_MAX = 4096;
 const CLOCK_CHECK_MS = 10_000;
 /** Pause before a handler that had no room is asked again when nobody tells of room. */
 const RETRY_MS = 1000;
+const WINDOW_KEYS = 1024;
 const DUE_MS_MAX = 2 ** 48 - 1;
 
 export interface TimeParts {
@@ -50,6 +51,8 @@ export interface TimeParts {
   /** More bytes wait than may: nothing is given until `onRoom` calls. */
   readonly busy: () => boolean;
   readonly onRoom: (call: () => void) => void;
+  /** Keys of a kind that are in memory ahead of their time. */
+  readonly windowKeys?: number;
 }
 
 export class TimeEngine {
@@ -151,7 +154,7 @@ export class TimeEngine {
   #line(kind: string): TimeLine {
     let line = this.#lines.get(kind);
     if (line === undefined) {
-      line = new TimeLine(kind, this.#parts.state);
+      line = new TimeLine(kind, this.#parts.state, this.#parts.windowKeys ?? WINDOW_KEYS);
       this.#lines.set(kind, line);
     }
     return line;

@@ -11,7 +11,6 @@ import type { TimeEntry } from './time-engine.ts';
 const LINE_PREFIX = coldKind('time/');
 /** Due times of entries with ids of their makers, by id. */
 const IDS_PREFIX = coldKind('time-id/');
-const WINDOW_KEYS = 1024;
 const DUE_DIGITS = 12;
 /** After the due time in a key: the id is one that was given to `set`, or that `add` made. */
 const GIVEN = '.';
@@ -21,6 +20,7 @@ const LIST_BYTES_MAX = 4 << 20;
 export class TimeLine {
   readonly kind: string;
   readonly #state: StateTable;
+  readonly #keysMax: number;
   readonly #rows: string;
   readonly #ids: string;
   /** Keys of the entries that come next, from `#at` on; every key below `#end` is here. */
@@ -30,8 +30,9 @@ export class TimeLine {
   #end: string | null = '';
   #shifted = '';
 
-  constructor(kind: string, state: StateTable) {
+  constructor(kind: string, state: StateTable, keysMax: number) {
     this.kind = kind;
+    this.#keysMax = keysMax;
     this.#state = state;
     this.#rows = LINE_PREFIX + kind;
     this.#ids = IDS_PREFIX + kind;
@@ -156,18 +157,18 @@ export class TimeLine {
       this.#at = 0;
     }
     this.#window.splice(firstNotBelow(this.#window, key), 0, key);
-    if (this.#window.length <= 2 * WINDOW_KEYS) return;
-    this.#end = this.#window[WINDOW_KEYS]!;
-    this.#window.length = WINDOW_KEYS;
+    if (this.#window.length <= 2 * this.#keysMax) return;
+    this.#end = this.#window[this.#keysMax]!;
+    this.#window.length = this.#keysMax;
   }
 
   #head(): string | undefined {
     if (this.#at < this.#window.length) return this.#window[this.#at];
     if (this.#end === null) return undefined;
-    const span = { from: this.#end, before: null, rowsMax: WINDOW_KEYS };
+    const span = { from: this.#end, before: null, rowsMax: this.#keysMax };
     this.#window = this.#state.keys(this.#rows, span);
     this.#at = 0;
-    const last = this.#window[WINDOW_KEYS - 1];
+    const last = this.#window[this.#keysMax - 1];
     this.#end = last === undefined ? null : keyAfter(last);
     return this.#window[0];
   }
