@@ -46,7 +46,7 @@ export class Rig {
     this.engine = await openEngine({
       ...given,
       directory: 'data',
-      files: this.files,
+      files: this.files.mount(),
       limits: { walFileBytes: WAL_FILE_BYTES },
     });
     this.broker = await Broker.open({ ...given, engine: this.engine, meta: this.meta, options });

@@ -120,7 +120,7 @@ export class Broker {
     this.#interest = new Interest(random);
     this.queues = new Queues(engine, state, this.streams, given);
     this.cursors = new Cursors(state);
-    this.lastValues = new LastValues(state, this.principals);
+    this.lastValues = new LastValues(state, this.time, this.principals);
     this.producerIds = new ProducerIds(state);
     this.retention = new Retention(this.streams, this.queues, clock, timers, log);
     engine.beforeSeal(() => this.#seal());

@@ -1,28 +1,38 @@
 /**
  * The last value of each address that asked to be kept (the compacted log of `storage.md`): the
  * whole message, as one record, in the state table. It commits together with the message that set
- * it.
+ * it, and goes when it expires. The values lie in the catalogue in the order of their levels, so a
+ * pattern walks only where it can match (`last-values-walk.ts`).
  */
-import { Address } from './address.ts';
+import { type Address, addressOfText } from './address.ts';
 import { readEnvelope } from './envelope.ts';
+import { addressKey, keyText, walk } from './last-values-walk.ts';
 import { Message } from './message.ts';
-import { matches, type Pattern } from './pattern.ts';
+import type { Pattern } from './pattern.ts';
 import type { Principals } from './principals.ts';
 import { BatchBuilder, readRecords } from './record-batch.ts';
+import { coldKind } from './state-store.ts';
 import type { StateTable } from './state-table.ts';
+import type { TimeEngine } from './time-engine.ts';
 
-const KIND = 'last';
+const KIND = coldKind('last');
+/** Entries of the time engine: the key of a value, when it expires. */
+const EXPIRY = 'last-value';
 const RECORD_BYTES_MAX = 1 << 30;
 /** Never equal to an address, so the record always carries its own. */
 const NO_HOME = '\0';
+const NOTHING: Buffer = Buffer.alloc(0);
 
 export class LastValues {
   readonly #state: StateTable;
+  readonly #time: TimeEngine;
   readonly #principals: Principals;
 
-  constructor(state: StateTable, principals: Principals) {
+  constructor(state: StateTable, time: TimeEngine, principals: Principals) {
     this.#state = state;
+    this.#time = time;
     this.#principals = principals;
+    time.register(EXPIRY, ({ id }) => this.#state.delete(KIND, id));
   }
 
   get count(): number {
@@ -34,37 +44,37 @@ export class LastValues {
     const builder = new BatchBuilder(0);
     builder.add(message, NO_HOME);
     // An address and its alias are two places; a dotted one is kept under its levels.
-    this.#state.put(KIND, message.address.text, Buffer.from(builder.finish()));
+    const key = addressKey(message.address.text);
+    this.#state.put(KIND, key, Buffer.from(builder.finish()));
+    if (message.expiresAtMs !== 0) this.#time.set(EXPIRY, key, message.expiresAtMs, NOTHING);
+    else if (this.#time.count(EXPIRY) > 0) this.#time.cancel(EXPIRY, key);
   }
 
   remove(address: Address): void {
-    this.#state.delete(KIND, address.text);
+    const key = addressKey(address.text);
+    if (this.#state.delete(KIND, key) && this.#time.count(EXPIRY) > 0) {
+      this.#time.cancel(EXPIRY, key);
+    }
   }
 
   get(address: Address): Message | undefined {
-    const bytes = this.#state.get(KIND, address.text);
+    const bytes = this.#state.get(KIND, addressKey(address.text));
     return bytes === undefined ? undefined : this.#read(address.text, bytes);
   }
 
   /**
-   * Kept messages under a pattern, expired ones included; read one by one as they are asked for.
+   * Kept messages under a pattern, in the order of their addresses, read as they are asked for. A
+   * null is a step that found none: a good moment to let others have their turn.
    */
-  *match(pattern: Pattern): Generator<Message> {
-    if (pattern.exact && pattern.form === 'slash') {
-      const text = pattern.parts.join('/');
-      const bytes = this.#state.get(KIND, text);
-      if (bytes !== undefined) yield this.#read(text, bytes);
-      return;
-    }
-    for (const [text, bytes] of this.#state.scan(KIND)) {
-      const words = pattern.form === 'slash' ? text.split('/') : new Address(text, false).words;
-      if (matches(pattern, words)) yield this.#read(text, bytes);
+  *match(pattern: Pattern): Generator<Message | null> {
+    for (const row of walk(this.#state, KIND, pattern)) {
+      yield row === null ? null : this.#read(keyText(row.key), row.value);
     }
   }
 
   #read(text: string, bytes: Buffer): Message {
     const record = readRecords(bytes, 0, RECORD_BYTES_MAX)[0]!;
-    const message = new Message(new Address(text, false), record.value, 0);
+    const message = new Message(addressOfText(text), record.value, 0);
     message.key = record.key;
     message.timestampMs = record.timeMs;
     message.appendTimeMs = record.timeMs;

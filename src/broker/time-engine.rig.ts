@@ -170,7 +170,7 @@ export class TimeBench {
     this.engine = await openEngine({
       ...given,
       directory: 'data',
-      files: this.files,
+      files: this.files.mount(),
       limits: { walFileBytes: 1 << 20, entryBytesMax: 1 << 19, entryBytesSoft: 1 << 18 },
     });
     this.state = await StateTable.open(this.engine, this.meta, clock, this.#options.limits);

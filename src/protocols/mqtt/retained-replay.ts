@@ -12,7 +12,7 @@ const BATCH = 256;
 export class RetainedReplay {
   readonly #session: Session;
   readonly #subscription: SessionSubscription;
-  #source: Iterator<Message> | null = null;
+  #source: Iterator<Message | null> | null = null;
   /** A value that was read and has to wait. */
   #next: Message | null = null;
   /** Topics that the client got live since it subscribed. */
@@ -46,6 +46,7 @@ export class RetainedReplay {
       if (this.#next === null) {
         const { done, value } = this.#source.next();
         if (done === true) return true;
+        if (value === null) continue;
         this.#next = value;
       }
       if (!this.#send(this.#next)) return false;
