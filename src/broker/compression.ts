@@ -1,10 +1,11 @@
 /**
- * Opening compressed batches for readers of other protocols. Always bounded: the size that a batch
- * would take is checked before or while it is opened. Nothing is compressed here.
+ * Opening compressed batches for readers of other protocols and for compaction. Always bounded: the
+ * size that a batch would take is checked before or while it is opened. Only what compaction opened
+ * is compressed again, with the codec that it had.
  */
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { decompressFrameSync } from 'lz4-napi';
-import { uncompressSync } from 'snappy';
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
+import { compressSync, uncompressSync } from 'snappy';
 import { BrokerError, ProtocolError } from '#kit';
 
 /** Codec numbers of a batch's attributes. */
@@ -16,6 +17,8 @@ const ZSTD = 4;
 /** First bytes of the block format that Java clients write around snappy ("xerial"). */
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const XERIAL_HEADER_BYTES = 16;
+/** What Java clients put into one block of it. */
+const XERIAL_BLOCK_BYTES = 32_768;
 
 /**
  * @throws BrokerError `message-too-large` when it would pass `bytesMax`
@@ -28,9 +31,7 @@ export function decompress(codec: number, bytes: Buffer, bytesMax: number): Buff
       case GZIP:
         return gunzipSync(bytes, { maxOutputLength: bytesMax });
       case SNAPPY:
-        return bytes.subarray(0, 8).equals(XERIAL_MAGIC)
-          ? unXerial(bytes, bytesMax)
-          : unSnappy(bytes, bytesMax);
+        return isXerial(bytes) ? unXerial(bytes, bytesMax) : unSnappy(bytes, bytesMax);
       case LZ4:
         checkSize(lz4SizeMax(bytes), bytesMax);
         return decompressFrameSync(bytes);
@@ -43,6 +44,25 @@ export function decompress(codec: number, bytes: Buffer, bytesMax: number): Buff
     throw new ProtocolError('records', 0, `do not decompress: ${(cause as Error).message}`);
   }
   throw new ProtocolError('attributes', 21, `compression codec ${codec} is not known`);
+}
+
+/**
+ * Compresses records again.
+ * @param like what they were in before; snappy comes with and without a frame around it
+ */
+export function compress(codec: number, bytes: Buffer, like: Buffer): Buffer {
+  switch (codec) {
+    case GZIP:
+      return gzipSync(bytes);
+    case SNAPPY:
+      return isXerial(like) ? xerial(bytes, like) : compressSync(bytes);
+    case LZ4:
+      return compressFrameSync(bytes);
+    case ZSTD:
+      return zstdCompressSync(bytes);
+    default:
+      return bytes;
+  }
 }
 
 function checkSize(size: number, bytesMax: number): void {
@@ -68,6 +88,21 @@ function snappySize(bytes: Buffer): number {
     if (byte < 0x80) return size;
   }
   throw new ProtocolError('records', 0, 'snappy length is cut off');
+}
+
+function isXerial(bytes: Buffer): boolean {
+  return bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC);
+}
+
+function xerial(bytes: Buffer, like: Buffer): Buffer {
+  const parts = [like.subarray(0, XERIAL_HEADER_BYTES)];
+  for (let at = 0; at < bytes.length; at += XERIAL_BLOCK_BYTES) {
+    const block = compressSync(bytes.subarray(at, at + XERIAL_BLOCK_BYTES));
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(block.length);
+    parts.push(length, block);
+  }
+  return Buffer.concat(parts);
 }
 
 function unXerial(bytes: Buffer, bytesMax: number): Buffer {

@@ -1,11 +1,12 @@
 /** The streams of this server: making, finding, changing and removing them. */
 import { createHash } from 'node:crypto';
 import { BrokerError, type Clock, type Random, uuid } from '#kit';
-import type { LogEngine } from '#storage';
+import type { LogEngine, Upkeep } from '#storage';
+import { KeyCompaction } from './compaction.ts';
 import type { Definitions, Json } from './definitions.ts';
 import { Partition, type PartitionHost } from './partition.ts';
 import { newLogId, slotOfName } from './slot.ts';
-import { DEFAULT_SETTINGS, type Stream, type StreamSettings } from './stream.ts';
+import { DEFAULT_SETTINGS, isCompacted, type Stream, type StreamSettings } from './stream.ts';
 
 const KIND = 'stream';
 const SAFE_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
@@ -13,6 +14,7 @@ const SAFE_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 const SAFE_PREFIX_CHARS = 200;
 export const PARTITIONS_MAX = 10_000;
 const NAME_BYTES_MAX = 65_535;
+const NO_UPKEEP: Upkeep = { remote: false, compaction: null };
 
 export type StreamEvent = 'created' | 'changed' | 'removed';
 export type StreamWatcher = (event: StreamEvent, stream: Stream) => void;
@@ -52,6 +54,8 @@ export class Streams {
    * Grows when a stream comes or goes: what was resolved to streams is good while it is the same.
    */
   version = 0;
+  /** First offset of a partition that a durable cursor needs; set by who knows them. */
+  neededFrom: (partition: Partition) => number = () => Number.POSITIVE_INFINITY;
   readonly #byName = new Map<string, StreamEntry>();
   readonly #byId = new Map<string, StreamEntry>();
   /** Only streams whose name is not safe itself. */
@@ -117,6 +121,7 @@ export class Streams {
     }
     const { partitions = 1, ...own } = settings;
     checkPartitions(partitions);
+    checkCompaction({ ...DEFAULT_SETTINGS, ...own });
     const stream = new StreamEntry(name, uuid(this.#random), this.#clock.nowMs(), settingsOf(own));
     this.#open(stream, this.#newLogs(name, partitions));
     this.#enter(stream);
@@ -130,7 +135,10 @@ export class Streams {
     if (settings.durability !== undefined && settings.durability !== entry.settings.durability) {
       throw new BrokerError('invalid-argument', 'the durability of a stream cannot be changed.');
     }
-    entry.settings = { ...entry.settings, ...settings };
+    const changed = { ...entry.settings, ...settings };
+    checkCompaction(changed);
+    entry.settings = changed;
+    for (const partition of entry.partitions) partition.log.upkeep = this.#upkeepOf(partition);
     this.#store(entry);
     this.#tell('changed', entry);
   }
@@ -188,10 +196,21 @@ export class Streams {
     const { length } = stream.partitions;
     const opened = logs.map((id, index) => {
       const log = this.#engine.open(id, stream.settings.durability);
-      return new Partition(stream, length + index, log, this.#host);
+      const partition = new Partition(stream, length + index, log, this.#host);
+      // Most logs need nothing of their own, and share one object that says so.
+      if (isCompacted(stream.settings)) log.upkeep = this.#upkeepOf(partition);
+      return partition;
     });
     // Of exact size: an array that grew by `push` has room for sixteen more.
     stream.partitions = stream.partitions.concat(opened);
+  }
+
+  #upkeepOf(partition: Partition): Upkeep {
+    const { settings } = partition.stream;
+    if (!isCompacted(settings)) return NO_UPKEEP;
+    const neededFrom = (): number => this.neededFrom(partition);
+    const compaction = new KeyCompaction(settings, neededFrom, this.#host.openedBytesMax);
+    return { ...NO_UPKEEP, compaction };
   }
 
   #enter(stream: StreamEntry): void {
@@ -230,6 +249,16 @@ function settingsOf(own: Partial<StreamSettings>): StreamSettings {
 function checkPartitions(count: number): void {
   if (Number.isInteger(count) && count >= 1 && count <= PARTITIONS_MAX) return;
   throw new BrokerError('invalid-argument', `partitions: 1 to ${PARTITIONS_MAX}.`);
+}
+
+function checkCompaction(settings: StreamSettings): void {
+  if (!isCompacted(settings)) return;
+  if (settings.durability === 'memory') {
+    throw new BrokerError('invalid-argument', 'a stream in memory cannot be compacted.');
+  }
+  if (settings.compactMinLagMs > settings.compactMaxLagMs) {
+    throw new BrokerError('invalid-argument', 'the longest lag is below the shortest.');
+  }
 }
 
 /** A name in the safe alphabet: itself, or its safe characters with a hash of the whole. */
