@@ -45,10 +45,12 @@ const GROUPS = [
   // A process of its own: some of these measure memory.
   { name: 'storage', isolation: 'none', files: ['src/storage/**/*.test.ts'] },
   { name: 'protocols', beside: true, isolation: 'none', files: ['src/protocols/**/*.test.ts'] },
+  { name: 'fuzz', isolation: 'none', files: ['test/fuzz/**/*.test.ts'] },
   { name: 'simulation', isolation: 'none', files: ['test/simulation/**/*.test.ts'] },
   { name: 'faults', alone: true, files: ['test/faults/**/*.test.ts'] },
   { name: 'clients', toolchains: true, files: ['test/clients/**/*.test.ts'] },
   { name: 'crossing', toolchains: true, files: ['test/crossing/**/*.test.ts'] },
+  { name: 'overload', alone: true, files: ['test/overload/**/*.test.ts'] },
   { name: 'bad-input', alone: true, files: ['test/bad-input/**/*.test.ts'] },
   { name: 'crash', alone: true, files: ['test/crash/**/*.test.ts'] },
 ];

@@ -3,7 +3,15 @@
  * here for records of all protocols but Kafka's own producers, whose batches are stored as they
  * came.
  */
-import { crc32c, type Position, ProtocolError, readSigned, signedSize, writeSigned } from '#kit';
+import {
+  BrokerError,
+  crc32c,
+  type Position,
+  ProtocolError,
+  readSigned,
+  signedSize,
+  writeSigned,
+} from '#kit';
 import { decompress } from './compression.ts';
 import { storedHeaders } from './envelope.ts';
 import type { Header, Message } from './message.ts';
@@ -23,6 +31,10 @@ const AT_COUNT = 57;
 const MAGIC = 2;
 
 const FIRST_CAPACITY = 512;
+/** Latest time of a record; the difference of two times then fits a variable-length number. */
+const TIME_MS_MAX = 2 ** 52 - 1;
+/** Records that one batch may open to: a small compressed one could hold millions. */
+const RECORDS_MAX = 1 << 17;
 
 /** Builds one batch, record by record, in one buffer. */
 export class BatchBuilder {
@@ -48,7 +60,8 @@ export class BatchBuilder {
    */
   add(message: Message, homeText: string, routeKey: Buffer | null = null): void {
     const key = message.key ?? routeKey;
-    const timeMs = message.timestampMs >= 0 ? message.timestampMs : message.appendTimeMs;
+    const givenMs = message.timestampMs >= 0 ? message.timestampMs : message.appendTimeMs;
+    const timeMs = Math.min(givenMs, TIME_MS_MAX);
     if (this.count === 0) this.#baseTimeMs = timeMs;
     if (timeMs > this.maxTimeMs) this.maxTimeMs = timeMs;
     const headers = storedHeaders(message, homeText, key !== message.key);
@@ -129,7 +142,8 @@ export function isControlBatch(attributes: number): boolean {
 /**
  * The records of a batch whose checksum is known to be good.
  * @param bytesMax bound for what a compressed batch may become
- * @throws ProtocolError when the records are not what the header says, or too large
+ * @throws ProtocolError when the records are not what the header says
+ * @throws BrokerError `message-too-large` when it would open to too much
  */
 export function readRecords(batch: Buffer, baseOffset: number, bytesMax: number): StoredRecord[] {
   if (batch.length < BATCH_HEADER_BYTES) {
@@ -140,6 +154,11 @@ export function readRecords(batch: Buffer, baseOffset: number, bytesMax: number)
   const maxTimeMs = Number(batch.readBigInt64BE(AT_MAX_TIME));
   const logAppendTime = (attributes & 0x08) !== 0;
   const count = batch.readInt32BE(AT_COUNT);
+  if (count > RECORDS_MAX) {
+    throw new BrokerError('message-too-large', `a batch would open to ${count} records.`);
+  }
+  const lastDelta = batch.readInt32BE(AT_LAST_DELTA);
+  let deltaBefore = -1;
   const payload = decompress(attributes & 0x07, batch.subarray(BATCH_HEADER_BYTES), bytesMax);
   const records: StoredRecord[] = [];
   const position: Position = { at: 0 };
@@ -152,16 +171,26 @@ export function readRecords(batch: Buffer, baseOffset: number, bytesMax: number)
     position.at++;
     const timeDelta = readSigned(payload, position, 'timestamp delta');
     const offsetDelta = readSigned(payload, position, 'offset delta');
+    // Nobody but its reader sees into a producer's batch: it must not speak for other offsets.
+    if (offsetDelta <= deltaBefore || offsetDelta > lastDelta) {
+      throw new ProtocolError('offset delta', position.at, `${offsetDelta} is out of order`);
+    }
+    deltaBefore = offsetDelta;
     const key = readBlob(payload, position, 'key');
     const value = readBlob(payload, position, 'value');
     const headers = readHeaders(payload, position);
     if (position.at !== end) {
       throw new ProtocolError('record', position.at, `ends at ${position.at}, not at ${end}`);
     }
-    const timeMs = logAppendTime ? maxTimeMs : baseTimeMs + timeDelta;
+    const timeMs = knownTime(logAppendTime ? maxTimeMs : baseTimeMs + timeDelta);
     records.push({ offset: baseOffset + offsetDelta, timeMs, key, value, headers });
   }
   return records;
+}
+
+/** A time that no clock shows is none. */
+function knownTime(timeMs: number): number {
+  return timeMs >= 0 && timeMs <= TIME_MS_MAX ? timeMs : -1;
 }
 
 function readHeaders(bytes: Buffer, position: Position): readonly Header[] {

@@ -6,7 +6,9 @@
 import { ProtocolError } from '#kit';
 
 const SIZE_BYTES = 4;
-const FIRST_ROOM_BYTES = 1024 * 1024;
+/** Room for a frame that is split: at first so much, then a multiple of what is there. */
+const FIRST_ROOM_BYTES = 64 * 1024;
+const GROWTH = 4;
 
 export class Framing {
   /** Largest frame accepted, in bytes; may be raised between frames. */
@@ -42,7 +44,7 @@ export class Framing {
       const left = chunk.length - this.#at;
       const wanted = left < SIZE_BYTES ? SIZE_BYTES : this.#wanted(chunk, this.#at);
       if (left < wanted || left < SIZE_BYTES) {
-        this.#partial = Buffer.allocUnsafeSlow(Math.min(wanted, FIRST_ROOM_BYTES));
+        this.#partial = Buffer.allocUnsafeSlow(Math.min(wanted, FIRST_ROOM_BYTES + left));
         this.#filled = 0;
         continue;
       }
@@ -70,7 +72,7 @@ export class Framing {
   }
 
   #grow(wanted: number): Buffer {
-    const room = Math.min(wanted, Math.max(FIRST_ROOM_BYTES, this.#filled * 2));
+    const room = Math.min(wanted, this.#filled * GROWTH);
     const target = Buffer.allocUnsafeSlow(room);
     this.#partial!.copy(target, 0, 0, this.#filled);
     this.#partial = target;

@@ -99,13 +99,15 @@ const ROW_BY_NAME: ReadonlyMap<string, FieldRow> = new Map(ROWS.map((row) => [ro
  */
 const TYPE_PREFIX = '_b.t.';
 const NULL_VALUE = '_b.null';
+/** U+0000 in a name; no other character is ever written as `%30`. */
+const NUL_CODE = '%30';
 const TTL_MS_MAX = 100 * 366 * 86_400_000;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** `90`, `90s`, `1m30s`, `1.5h` in ms; 0 when it is not a time to live of at least a second. */
 function durationMs(text: string): number {
   if (/^\d{1,12}$/.test(text)) return Math.min(Number(text) * 1000, TTL_MS_MAX);
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|[smh]))+$/.test(text) || text.length > 64) return 0;
+  if (text.length > 64 || !/^(?:\d+(?:\.\d+)?(?:ms|[smh]))+$/.test(text)) return 0;
   let sum = 0;
   for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[smh])/g)) {
     sum += Number(count) * UNIT_MS[unit!]!;
@@ -184,13 +186,15 @@ function isUnsafe(text: string): boolean {
 
 /**
  * A name as every NATS client reads it: visible ASCII without `:`. Other bytes of its UTF-8 form
- * are `%HH`, no name is `%00`, and a `%` that could be read as one of these is `%25`.
+ * are `%HH`, no name is `%00` and so U+0000 is `%30`, and a `%` that could be read as one of these
+ * is `%25`.
  */
 function escapeName(name: string): string {
   if (name === '') return '%00';
   if (/^[a-zA-Z0-9_.$-]+$/.test(name)) return name;
   const bytes = Buffer.from(name).toString('latin1');
   return bytes.replace(/[^!-9;-~]|%(?=[0-9A-F]{2})/g, (char) => {
+    if (char === '\0') return NUL_CODE;
     const code = char.charCodeAt(0).toString(16).toUpperCase();
     return `%${code.padStart(2, '0')}`;
   });
@@ -199,11 +203,13 @@ function escapeName(name: string): string {
 function unescapeName(name: string): string {
   if (!name.includes('%')) return name;
   if (name === '%00') return '';
-  const escaped = /%([01][0-9A-F]|20|25(?=[0-9A-F]{2})|3A|7F|[89A-F][0-9A-F])/g;
+  const escaped = /%(0[1-9A-F]|1[0-9A-F]|20|25(?=[0-9A-F]{2})|30|3A|7F|[89A-F][0-9A-F])/g;
   const bytes = Buffer.from(
     Buffer.from(name)
       .toString('latin1')
-      .replace(escaped, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+      .replace(escaped, (code, hex: string) =>
+        code === NUL_CODE ? '\0' : String.fromCharCode(Number.parseInt(hex, 16)),
+      ),
     'latin1',
   );
   return isUtf8(bytes) ? bytes.toString() : name;

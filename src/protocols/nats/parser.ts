@@ -233,7 +233,7 @@ export class Parser {
         wordFrom = -1;
       }
       if (byte === LF) {
-        this.#lineLimit(start, verbEnd, at);
+        this.#lineLimit(bytes, start, verbEnd, at);
         this.line = bytes;
         this.#lineAt = start;
         this.words = words;
@@ -242,7 +242,7 @@ export class Parser {
         return true;
       }
     }
-    this.#lineLimit(start, verbEnd, end);
+    this.#lineLimit(bytes, start, verbEnd, end);
     if (!mayBecomeVerb(this.#table, bytes, start, verbEnd, verbEnd < end)) {
       throw new ProtocolError('verb', 0, 'unknown operation', FAULT.operation);
     }
@@ -251,13 +251,16 @@ export class Parser {
     return false;
   }
 
-  #lineLimit(start: number, verbEnd: number, at: number): void {
+  #lineLimit(bytes: Buffer, start: number, verbEnd: number, at: number): void {
     if (verbEnd - start > VERB_BYTES_MAX) {
       throw new ProtocolError('verb', 0, 'no verb is that long', FAULT.operation);
     }
-    if (at - verbEnd > this.#limits.controlLineBytesMax + 2) {
-      throw new ProtocolError('control line', at - start, 'too long', FAULT.controlLine);
+    if (at - verbEnd <= this.#limits.controlLineBytesMax + 2) return;
+    // The same answer as when the line comes in pieces, whose first one shows the verb.
+    if (!mayBecomeVerb(this.#table, bytes, start, verbEnd, true)) {
+      throw new ProtocolError('verb', 0, 'unknown operation', FAULT.operation);
     }
+    throw new ProtocolError('control line', at - start, 'too long', FAULT.controlLine);
   }
 
   /** A line that a chunk boundary cut: joins its parts, no more of the chunk than the line. */

@@ -112,6 +112,11 @@ function toQuantity(input: unknown, units: Readonly<Record<string, number>>): nu
 /** The value as TOML. */
 export function showOption(value: OptionValue): string {
   return Array.isArray(value)
-    ? `[${value.map((part) => JSON.stringify(part)).join(', ')}]`
-    : JSON.stringify(value);
+    ? `[${value.map((part) => quoted(part)).join(', ')}]`
+    : quoted(value as string | number | boolean);
+}
+
+/** JSON is TOML but for U+007F, which TOML wants escaped. */
+function quoted(value: string | number | boolean): string {
+  return JSON.stringify(value).replaceAll('\u007f', '\\u007f');
 }

@@ -45,12 +45,17 @@ export class Settings {
       for (const key of Object.keys(rows)) {
         const { value, from } = this.get(`${name}.${key}`)!;
         const shown = isSecret(key) && value !== '' ? '"…"' : showOption(value);
-        lines.push(`${`${key} = ${shown}`.padEnd(44)} # ${from}`);
+        lines.push(`${`${key} = ${shown}`.padEnd(44)} # ${oneLine(from)}`);
       }
       lines.push('');
     }
     return lines.join('\n');
   }
+}
+
+/** A file's name may hold anything; a comment may not. */
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
 }
 
 function isSecret(key: string): boolean {
