@@ -128,12 +128,19 @@ function installs(peer: Side, skipped: string[]): boolean {
 function specOf(row: Row, effort: Effort, port: number, name: string): LoadSpec {
   const records = Math.round((row.load.records ?? 0) * effort.recordShare);
   const { warmMs, runMs } = effort;
-  const plain = { verify: false, audit: false, batch: 1 };
+  const plain = {
+    verify: false,
+    audit: false,
+    batch: 1,
+    publishers: 1,
+    subscribers: 1,
+    perSecond: 0,
+  };
   return { ...plain, ...row.load, port, warmMs, runMs, records, name };
 }
 
 async function ceilingOf(question: Question, row: Row, effort: Effort): Promise<number> {
-  const sink = await startSink(wireOf(row.load.load));
+  const sink = await startSink(row.load.load);
   try {
     return figureOf(question, await runLoad(specOf(row, effort, sink.port, 'ceiling')));
   } finally {

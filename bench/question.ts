@@ -7,7 +7,7 @@ export interface Row {
   /** What differs within the question: `128 B`. */
   readonly label: string;
   readonly load: Pick<LoadSpec, 'load' | 'payloadBytes' | 'window'> &
-    Partial<Pick<LoadSpec, 'batch' | 'records'>>;
+    Partial<Pick<LoadSpec, 'batch' | 'records' | 'publishers' | 'subscribers' | 'perSecond'>>;
 }
 
 export interface Question {

@@ -1,7 +1,7 @@
 /** What does an idle MQTT connection cost in memory? */
 
 import { type Cost, megabytes, settledBytes } from '../cost.ts';
-import { openIdle } from '../load/mqtt.ts';
+import { openIdle } from '../load/mqtt-client.ts';
 import type { Wire } from '../load/wire.ts';
 import { startOurs } from '../peers/ours.ts';
 

@@ -45,7 +45,16 @@ export const cost: Cost = {
 
 async function store(port: number, records: number): Promise<number> {
   const spec = { load: 'mqtt-store', port, payloadBytes: PAYLOAD_BYTES, window: 1_000 } as const;
-  const none = { batch: 1, warmMs: 0, runMs: 0, verify: false, audit: false };
+  const none = {
+    batch: 1,
+    publishers: 1,
+    subscribers: 1,
+    perSecond: 0,
+    warmMs: 0,
+    runMs: 0,
+    verify: false,
+    audit: false,
+  };
   const result = await runLoad({ ...spec, ...none, records, name: 'store' });
   return result.messages;
 }

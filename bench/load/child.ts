@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { LoadResult, LoadSpec, Moment, WireName } from './spec.ts';
+import type { LoadName, LoadResult, LoadSpec, Moment } from './spec.ts';
 
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
@@ -40,8 +40,8 @@ export interface Sink {
   stop(): Promise<void>;
 }
 
-export async function startSink(wire: WireName): Promise<Sink> {
-  const child = spawn(process.execPath, [here('sink.ts'), wire], {
+export async function startSink(load: LoadName): Promise<Sink> {
+  const child = spawn(process.execPath, [here('sink.ts'), load], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const port = await portOf(child);

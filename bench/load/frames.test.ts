@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { ConfirmCounter } from './amqp.ts';
 import { crc32c } from './crc32c.ts';
 import { recordBatch } from './kafka.ts';
-import { PacketScanner, publishPacket } from './mqtt.ts';
+import { PacketScanner, publishPacket } from './mqtt-client.ts';
 import { numbered } from './payload.ts';
 import { ringOf } from './pump.ts';
 

@@ -3,17 +3,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runLoad, startSink } from './child.ts';
-import { LOADS, type LoadSpec, wireOf } from './spec.ts';
+import { LOADS, type LoadSpec } from './spec.ts';
 
 for (const load of LOADS) {
   test(`the load ${load} reaches its sink and counts what comes back`, async () => {
-    const sink = await startSink(wireOf(load));
+    const sink = await startSink(load);
     try {
       const spec: LoadSpec = {
         load,
         port: sink.port,
         payloadBytes: 128,
         window: load.startsWith('kafka') ? 5 : 100,
+        publishers: 2,
+        subscribers: 2,
+        perSecond: 10_000,
         batch: load.startsWith('kafka') ? 100 : 1,
         warmMs: 50,
         runMs: 200,

@@ -5,16 +5,20 @@
 
 import { amqpConfirm } from './amqp.ts';
 import { kafkaFetch, kafkaProduce } from './kafka.ts';
-import { mqttConfirm, mqttFlow, mqttStore } from './mqtt.ts';
-import { natsFlow, natsPublish } from './nats.ts';
+import { mqttConfirm, mqttFlow, mqttPaced, mqttStore, mqttThrough } from './mqtt.ts';
+import { natsFlow, natsPaced, natsPublish, natsRequest } from './nats.ts';
 import type { LoadName, LoadResult, LoadSpec } from './spec.ts';
 
 const RUN: Record<LoadName, (spec: LoadSpec) => Promise<LoadResult>> = {
   'mqtt-flow': mqttFlow,
   'mqtt-confirm': mqttConfirm,
+  'mqtt-through': mqttThrough,
+  'mqtt-paced': mqttPaced,
   'mqtt-store': mqttStore,
   'nats-flow': natsFlow,
   'nats-publish': natsPublish,
+  'nats-paced': natsPaced,
+  'nats-request': natsRequest,
   'kafka-produce': kafkaProduce,
   'kafka-fetch': kafkaFetch,
   'amqp-confirm': amqpConfirm,

@@ -1,164 +1,80 @@
 /**
- * MQTT 3.1.1 loads: QoS 0 from one publisher to one subscriber, and QoS 1 publishes whose
- * messages a durable session must keep. Packets are written here from the specification; nothing
- * is shared with the server.
+ * MQTT 3.1.1 loads: QoS 0 from publishers to subscribers of one topic, QoS 1 publishes whose
+ * messages a durable session must keep, and QoS 1 all the way through.
  */
 
-import { createHistogram } from 'node:perf_hooks';
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { Client, connectPacket, PacketScanner, publishPacket } from './mqtt-client.ts';
+import { latencyOf, Pace } from './pace.ts';
 import { numbered } from './payload.ts';
-import { flowWindow, measure, Pump, resultOf, ringOf, settle, sleep } from './pump.ts';
+import {
+  Flows,
+  flowWindow,
+  measure,
+  Pump,
+  Rounds,
+  resultOf,
+  ringOf,
+  settle,
+  sleep,
+} from './pump.ts';
 import type { LoadResult, LoadSpec } from './spec.ts';
-import { type Scanner, Signal, Wire } from './wire.ts';
+import { Signal, Wire } from './wire.ts';
 
-const CONNACK = 2;
-const PUBLISH = 3;
-const PUBACK = 4;
-const SUBACK = 9;
-const DISCONNECT = Buffer.from([0xe0, 0]);
 /** Packet identifiers used by a QoS 1 ring; a window never comes near this. */
 const IDENTIFIERS = 60_000;
 const VERIFIED_MESSAGES = 1_000;
-const IDLE_BUFFER_BYTES = 512;
 
-export interface PacketSink {
-  /** A whole packet: its first byte, and where the variable header starts and the packet ends. */
-  packet(first: number, bytes: Buffer, start: number, end: number): void;
-  /** All whole packets of one read were given. */
-  drained(): void;
-}
-
-/** Walks packets in place: one length per packet, no copies. */
-export class PacketScanner implements Scanner {
-  readonly #sink: PacketSink;
-
-  constructor(sink: PacketSink) {
-    this.#sink = sink;
-  }
-
-  scan(bytes: Buffer, end: number): number {
-    let at = 0;
-    while (end - at >= 2) {
-      let length = 0;
-      let cursor = at + 1;
-      let shift = 0;
-      let byte = 0x80;
-      while (byte >= 0x80 && cursor < end) {
-        byte = bytes[cursor++]!;
-        length |= (byte & 0x7f) << shift;
-        shift += 7;
-      }
-      if (byte >= 0x80 || cursor + length > end) break;
-      this.#sink.packet(bytes[at]!, bytes, cursor, cursor + length);
-      at = cursor + length;
-    }
-    this.#sink.drained();
-    return at;
-  }
-}
-
-function text(value: string): Buffer {
-  const body = Buffer.from(value);
-  return Buffer.concat([Buffer.from([body.length >> 8, body.length & 0xff]), body]);
-}
-
-export function packetOf(first: number, ...parts: Buffer[]): Buffer {
-  const body = Buffer.concat(parts);
-  const head = [first];
-  let left = body.length;
-  do {
-    const byte = left & 0x7f;
-    left >>= 7;
-    head.push(left > 0 ? byte | 0x80 : byte);
-  } while (left > 0);
-  return Buffer.concat([Buffer.from(head), body]);
-}
-
-export function connectPacket(clientId: string, clean: boolean): Buffer {
-  const flags = clean ? 2 : 0;
-  return packetOf(0x10, text('MQTT'), Buffer.from([4, flags, 0, 0]), text(clientId));
-}
-
-export function subscribePacket(filter: string, qos: number): Buffer {
-  return packetOf(0x82, Buffer.from([0, 1]), text(filter), Buffer.from([qos]));
-}
-
-export function publishPacket(topic: string, payload: Buffer, id: number): Buffer {
-  if (id === 0) return packetOf(0x30, text(topic), payload);
-  return packetOf(0x32, text(topic), Buffer.from([id >> 8, id & 0xff]), payload);
-}
-
-/** Collects handshake answers, counts the rest. */
-class Client implements PacketSink {
-  readonly connected = new Signal();
-  readonly subscribed = new Signal();
-  publishes = 0;
-  pubacks = 0;
-  onPublish: ((bytes: Buffer, start: number, end: number, first: number) => void) | undefined;
-  onDrained: (() => void) | undefined;
-  wire!: Wire;
-
-  static async open(port: number, clientId: string, clean: boolean): Promise<Client> {
-    const client = new Client();
-    client.wire = await Wire.open(port, new PacketScanner(client));
-    client.wire.send(connectPacket(clientId, clean));
-    await client.connected.promise;
-    return client;
-  }
-
-  async subscribe(filter: string, qos: number): Promise<void> {
-    this.wire.send(subscribePacket(filter, qos));
-    await this.subscribed.promise;
-  }
-
-  async leave(): Promise<void> {
-    this.wire.send(DISCONNECT);
-    await this.wire.close();
-  }
-
-  packet(first: number, bytes: Buffer, start: number, end: number): void {
-    switch (first >> 4) {
-      case PUBLISH:
-        this.publishes++;
-        this.onPublish?.(bytes, start, end, first);
-        break;
-      case PUBACK:
-        this.pubacks++;
-        break;
-      case CONNACK:
-        if (bytes[start + 1] !== 0) throw new Error(`CONNACK refused: ${bytes[start + 1]}`);
-        this.connected.fire();
-        break;
-      case SUBACK:
-        if (bytes[start + 2]! > 2) throw new Error(`SUBACK refused: ${bytes[start + 2]}`);
-        this.subscribed.fire();
-        break;
-    }
-  }
-
-  drained(): void {
-    this.onDrained?.();
-  }
-}
-
+/** QoS 0: every subscriber gets every message; what counts is deliveries. */
 export async function mqttFlow(spec: LoadSpec): Promise<LoadResult> {
   const topic = `bench/${spec.name}`;
-  const subscriber = await Client.open(spec.port, `${spec.name}-sub`, true);
-  await subscriber.subscribe(topic, 0);
-  const publisher = await Client.open(spec.port, `${spec.name}-pub`, true);
+  const subscribers = await openSubscribers(spec, topic, 0);
+  const publishers = await openPublishers(spec);
+  const [publisher, subscriber] = [publishers[0]!, subscribers[0]!];
   if (spec.verify) await verifyFlow(spec, topic, publisher, subscriber);
 
   const ring = ringOf(1_024, (i) => publishPacket(topic, numbered(i, spec.payloadBytes), 0));
-  const pump = new Pump(publisher.wire, ring, flowWindow(ring.frameBytes));
-  subscriber.publishes = 0;
-  subscriber.onDrained = () => {
-    const messages = subscriber.publishes;
-    subscriber.publishes = 0;
-    pump.completed(messages);
-  };
-  const result = await measure(spec, pump);
+  const outlet = new Rounds(publishers.map(({ wire }) => wire));
+  const pump = new Pump(outlet, ring, flowWindow(ring.frameBytes));
+  countDeliveries(subscribers, (messages) => pump.completed(messages));
+  const result = await measure(spec, pump, subscribers.length);
   await settle(pump);
-  await Promise.all([publisher.leave(), subscriber.leave()]);
+  await Promise.all([...publishers, ...subscribers].map((client) => client.leave()));
   return spec.verify ? { ...result, verified: `${VERIFIED_MESSAGES} payloads in order` } : result;
+}
+
+async function openPublishers(spec: LoadSpec): Promise<Client[]> {
+  const clients: Client[] = [];
+  for (let n = 0; n < spec.publishers; n++) {
+    clients.push(await Client.open(spec.port, `${spec.name}-pub-${n}`, true));
+  }
+  return clients;
+}
+
+async function openSubscribers(spec: LoadSpec, topic: string, qos: number): Promise<Client[]> {
+  const clients: Client[] = [];
+  for (let n = 0; n < spec.subscribers; n++) {
+    const client = await Client.open(spec.port, `${spec.name}-sub-${n}`, true);
+    await client.subscribe(topic, qos);
+    clients.push(client);
+  }
+  return clients;
+}
+
+/** A message is done when as many deliveries have come as there are subscribers. */
+function countDeliveries(subscribers: readonly Client[], done: (messages: number) => void): void {
+  let deliveries = 0;
+  for (const subscriber of subscribers) {
+    subscriber.publishes = 0;
+    subscriber.onDrained = () => {
+      deliveries += subscriber.publishes;
+      subscriber.publishes = 0;
+      const messages = Math.floor(deliveries / subscribers.length);
+      if (messages === 0) return;
+      deliveries -= messages * subscribers.length;
+      done(messages);
+    };
+  }
 }
 
 async function verifyFlow(spec: LoadSpec, topic: string, from: Client, to: Client): Promise<void> {
@@ -189,42 +105,100 @@ function comparePayloads(
   };
 }
 
+/** QoS 1 while a durable session, which is away, keeps each message. */
 export async function mqttConfirm(spec: LoadSpec): Promise<LoadResult> {
   const topic = `bench/${spec.name}`;
   const session = `${spec.name}-kept`;
-  const publisher = await Client.open(spec.port, `${spec.name}-pub`, true);
+  const publishers = await openPublishers(spec);
   await subscribeAndLeave(spec.port, session, topic);
-  const verified = spec.verify ? await verifySession(spec, topic, publisher) : undefined;
+  const verified = spec.verify ? await verifySession(spec, topic, publishers[0]!) : undefined;
 
   const frame = (i: number) => publishPacket(topic, numbered(i, spec.payloadBytes), i + 1);
-  const pump = new Pump(publisher.wire, ringOf(IDENTIFIERS, frame), spec.window);
+  const ring = ringOf(IDENTIFIERS, frame);
   const histogram = createHistogram({ lowest: 1, highest: 60e9, figures: 3 });
-  let sentAt = performance.now();
+  const pumps = publishers.map((publisher) => {
+    const pump = new Pump(publisher.wire, ring, spec.window);
+    if (spec.window === 1) timeAcknowledgements(publisher, pump, histogram);
+    else countAcknowledgements(publisher, pump);
+    return pump;
+  });
+  const flows = new Flows(pumps);
+  const result = await measure(spec, flows);
+  await settle(flows);
+  await Promise.all(publishers.map((publisher) => publisher.leave()));
+  const kept = spec.audit ? await auditSession(spec, session, flows.done) : undefined;
+  const notes = [verified, kept].filter((note) => note !== undefined).join('; ');
+  return {
+    ...result,
+    ...(spec.window === 1 ? { latency: latencyOf(histogram) } : {}),
+    ...(notes === '' ? {} : { verified: notes }),
+  };
+}
+
+function countAcknowledgements(publisher: Client, pump: Pump): void {
   publisher.pubacks = 0;
   publisher.onDrained = () => {
     const acknowledged = publisher.pubacks;
-    if (acknowledged === 0) return;
     publisher.pubacks = 0;
-    if (spec.window === 1) {
-      const now = performance.now();
-      histogram.record(Math.max(1, Math.round((now - sentAt) * 1e6)));
-      sentAt = now;
-    }
-    pump.completed(acknowledged);
+    if (acknowledged > 0) pump.completed(acknowledged);
   };
+}
+
+/** One message at a time: each answer ends one measurement and begins the next. */
+function timeAcknowledgements(publisher: Client, pump: Pump, into: RecordableHistogram): void {
+  let sentAt = performance.now();
+  publisher.pubacks = 0;
+  publisher.onDrained = () => {
+    if (publisher.pubacks === 0) return;
+    publisher.pubacks = 0;
+    const now = performance.now();
+    into.record(Math.max(1, Math.round((now - sentAt) * 1e6)));
+    sentAt = now;
+    pump.completed(1);
+  };
+}
+
+/** QoS 1 in and QoS 1 out, to one subscriber that acknowledges; what counts is deliveries. */
+export async function mqttThrough(spec: LoadSpec): Promise<LoadResult> {
+  const topic = `bench/${spec.name}`;
+  const [subscriber] = await openSubscribers({ ...spec, subscribers: 1 }, topic, 1);
+  const [publisher] = await openPublishers({ ...spec, publishers: 1 });
+  const frame = (i: number) => publishPacket(topic, numbered(i, spec.payloadBytes), i + 1);
+  const pump = new Pump(publisher!.wire, ringOf(IDENTIFIERS, frame), spec.window);
+  acknowledge(subscriber!, (messages) => pump.completed(messages));
   const result = await measure(spec, pump);
   await settle(pump);
-  await publisher.leave();
-  const kept = spec.audit ? await auditSession(spec, session, pump.done) : undefined;
-  const notes = [verified, kept].filter((note) => note !== undefined).join('; ');
-  const us = (percentile: number) => histogram.percentile(percentile) / 1e3;
-  return {
-    ...result,
-    ...(spec.window === 1
-      ? { latency: { p50: us(50), p99: us(99), p999: us(99.9), max: histogram.max / 1e3 } }
-      : {}),
-    ...(notes === '' ? {} : { verified: notes }),
+  await Promise.all([publisher!.leave(), subscriber!.leave()]);
+  return result;
+}
+
+/** Answers each QoS 1 delivery of a read in one write. */
+function acknowledge(client: Client, delivered: (messages: number) => void): void {
+  let acks: number[] = [];
+  client.onPublish = (bytes, start) => {
+    const at = start + 2 + bytes.readUInt16BE(start);
+    acks.push(0x40, 2, bytes[at]!, bytes[at + 1]!);
   };
+  client.onDrained = () => {
+    const messages = acks.length / 4;
+    if (messages === 0) return;
+    client.wire.send(Buffer.from(acks));
+    acks = [];
+    delivered(messages);
+  };
+}
+
+/** QoS 0 at a fixed rate: the time from when a message was due to when it arrived. */
+export async function mqttPaced(spec: LoadSpec): Promise<LoadResult> {
+  const topic = `bench/${spec.name}`;
+  const [subscriber] = await openSubscribers({ ...spec, subscribers: 1 }, topic, 0);
+  const [publisher] = await openPublishers({ ...spec, publishers: 1 });
+  const frame = publishPacket(topic, Buffer.alloc(spec.payloadBytes), 0);
+  const pace = new Pace(spec, publisher!.wire, frame, frame.length - spec.payloadBytes);
+  subscriber!.onPublish = (bytes, _start, end) => pace.arrived(bytes, end - spec.payloadBytes);
+  const result = await pace.run();
+  await Promise.all([publisher!.leave(), subscriber!.leave()]);
+  return result;
 }
 
 /** Stores `records` messages by QoS 1 publishes, as fast as they are acknowledged. */
@@ -246,15 +220,6 @@ export async function mqttStore(spec: LoadSpec): Promise<LoadResult> {
   const seconds = (performance.now() - started) / 1000;
   await publisher.leave();
   return resultOf(spec, pump.done, seconds, 0, 0);
-}
-
-/** A connection that says nothing until it is closed. */
-export async function openIdle(port: number, clientId: string): Promise<Wire> {
-  const client = new Client();
-  client.wire = await Wire.open(port, new PacketScanner(client), IDLE_BUFFER_BYTES);
-  client.wire.send(connectPacket(clientId, true));
-  await client.connected.promise;
-  return client.wire;
 }
 
 async function subscribeAndLeave(port: number, session: string, topic: string): Promise<void> {

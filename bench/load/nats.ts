@@ -1,10 +1,12 @@
 /**
- * NATS core loads: one publisher to one subscriber, and a publisher nobody listens to, whose
- * progress PING and PONG show. Lines are found and counted in place.
+ * NATS core loads: publishers to subscribers of one subject, a publisher nobody listens to, whose
+ * progress PING and PONG show, and requests. Lines are found and counted in place.
  */
 
+import { createHistogram } from 'node:perf_hooks';
+import { latencyOf, Pace } from './pace.ts';
 import { numbered } from './payload.ts';
-import { flowWindow, measure, Pump, ringOf, settle, sleep } from './pump.ts';
+import { flowWindow, measure, Pump, Rounds, ringOf, settle, sleep } from './pump.ts';
 import type { LoadResult, LoadSpec } from './spec.ts';
 import { type Scanner, Signal, Wire } from './wire.ts';
 
@@ -106,27 +108,53 @@ function publishFrame(subject: string, payload: Buffer): Buffer {
   ]);
 }
 
+/** Every subscriber gets every message; what counts is deliveries. */
 export async function natsFlow(spec: LoadSpec): Promise<LoadResult> {
   const subject = `bench.${spec.name}`;
-  const subscriber = await Client.open(spec.port);
-  subscriber.wire.send(Buffer.from(`SUB ${subject} 1\r\n`));
-  subscriber.wire.send(PING);
-  while (subscriber.pongs === 0) await sleep(1);
-  const publisher = await Client.open(spec.port);
-  if (spec.verify) await verifyFlow(spec, subject, publisher, subscriber);
+  const subscribers = await openSubscribers(spec, subject);
+  const publishers = await openPublishers(spec);
+  if (spec.verify) await verifyFlow(spec, subject, publishers[0]!, subscribers[0]!);
 
   const ring = ringOf(1_024, () => publishFrame(subject, Buffer.alloc(spec.payloadBytes, 120)));
-  const pump = new Pump(publisher.wire, ring, flowWindow(ring.frameBytes));
-  subscriber.messages = 0;
-  subscriber.onRead = () => {
-    const messages = subscriber.messages;
+  const outlet = new Rounds(publishers.map(({ wire }) => wire));
+  const pump = new Pump(outlet, ring, flowWindow(ring.frameBytes));
+  let deliveries = 0;
+  for (const subscriber of subscribers) {
     subscriber.messages = 0;
-    pump.completed(messages);
-  };
-  const result = await measure(spec, pump);
+    subscriber.onRead = () => {
+      deliveries += subscriber.messages;
+      subscriber.messages = 0;
+      const messages = Math.floor(deliveries / subscribers.length);
+      deliveries -= messages * subscribers.length;
+      pump.completed(messages);
+    };
+  }
+  const result = await measure(spec, pump, subscribers.length);
   await settle(pump);
-  await Promise.all([publisher.wire.close(), subscriber.wire.close()]);
+  await Promise.all([...publishers, ...subscribers].map(({ wire }) => wire.close()));
   return spec.verify ? { ...result, verified: `${VERIFIED_MESSAGES} payloads in order` } : result;
+}
+
+async function openPublishers(spec: LoadSpec): Promise<Client[]> {
+  const clients: Client[] = [];
+  for (let n = 0; n < spec.publishers; n++) clients.push(await Client.open(spec.port));
+  return clients;
+}
+
+async function openSubscribers(spec: LoadSpec, subject: string): Promise<Client[]> {
+  const clients: Client[] = [];
+  for (let n = 0; n < spec.subscribers; n++) clients.push(await subscribed(spec.port, subject));
+  return clients;
+}
+
+/** A client whose subscription the server has taken note of. */
+async function subscribed(port: number, subject: string): Promise<Client> {
+  const client = await Client.open(port);
+  client.wire.send(Buffer.from(`SUB ${subject} 1\r\n`));
+  client.wire.send(PING);
+  while (client.pongs === 0) await sleep(1);
+  client.pongs = 0;
+  return client;
 }
 
 async function verifyFlow(
@@ -171,4 +199,51 @@ export async function natsPublish(spec: LoadSpec): Promise<LoadResult> {
   await settle(pump);
   await publisher.wire.close();
   return result;
+}
+
+/** At a fixed rate: the time from when a message was due to when it arrived. */
+export async function natsPaced(spec: LoadSpec): Promise<LoadResult> {
+  const subject = `bench.${spec.name}`;
+  const subscriber = await subscribed(spec.port, subject);
+  const publisher = await Client.open(spec.port);
+  const frame = publishFrame(subject, Buffer.alloc(spec.payloadBytes));
+  const payloadAt = frame.length - 2 - spec.payloadBytes;
+  const pace = new Pace(spec, publisher.wire, frame, payloadAt);
+  subscriber.onPayload = (bytes, start) => pace.arrived(bytes, start);
+  const result = await pace.run();
+  await Promise.all([publisher.wire.close(), subscriber.wire.close()]);
+  return result;
+}
+
+/** One request at a time to one service, which echoes; the time from request to reply. */
+export async function natsRequest(spec: LoadSpec): Promise<LoadResult> {
+  const [subject, inbox] = [`bench.${spec.name}`, `_INBOX.${spec.name}`];
+  const service = await subscribed(spec.port, subject);
+  const requester = await subscribed(spec.port, inbox);
+  const payload = Buffer.alloc(spec.payloadBytes, 120);
+  const reply = publishFrame(inbox, payload);
+  service.onPayload = () => service.wire.send(reply);
+  const request = publishFrame(`${subject} ${inbox}`, payload);
+  const pump = new Pump(
+    requester.wire,
+    ringOf(1, () => request),
+    1,
+  );
+  const histogram = createHistogram({ lowest: 1, highest: 60e9, figures: 3 });
+  let sentAt = performance.now();
+  requester.onPayload = () => {
+    const now = performance.now();
+    histogram.record(Math.max(1, Math.round((now - sentAt) * 1e6)));
+    sentAt = now;
+  };
+  requester.onRead = () => {
+    const replies = requester.messages;
+    requester.messages = 0;
+    pump.completed(replies);
+  };
+  requester.messages = 0;
+  const result = await measure(spec, pump);
+  await settle(pump);
+  await Promise.all([service.wire.close(), requester.wire.close()]);
+  return { ...result, latency: latencyOf(histogram) };
 }

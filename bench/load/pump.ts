@@ -6,6 +6,9 @@
 import type { LoadResult, LoadSpec, Moment } from './spec.ts';
 import type { Wire } from './wire.ts';
 
+/** Where a pump writes. */
+export type Outlet = Pick<Wire, 'send'>;
+
 export interface Ring {
   readonly bytes: Buffer;
   readonly frameBytes: number;
@@ -32,19 +35,82 @@ export function flowWindow(frameBytes: number): number {
 /** Frames of one write at most: a broker reads about 64 KiB at a time. */
 const WRITE_BYTES = 1 << 16;
 
-export class Pump {
+/** What can be measured: one pump, or several as one. */
+export interface Load {
+  readonly sent: number;
+  readonly done: number;
+  readonly lost: number;
+  start(): void;
+  stop(): void;
+  /** Gives up on what is in flight, so that a broker that drops does not end the run. */
+  writeOff(): void;
+}
+
+/** Connections that take turns, one write each: one window over all of them. */
+export class Rounds implements Outlet {
+  readonly #outlets: readonly Outlet[];
+  #turn = 0;
+
+  constructor(outlets: readonly Outlet[]) {
+    this.#outlets = outlets;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#outlets[this.#turn]!.send(bytes);
+    this.#turn = (this.#turn + 1) % this.#outlets.length;
+  }
+}
+
+/** Pumps that run side by side, each with its own window. */
+export class Flows implements Load {
+  readonly #pumps: readonly Load[];
+
+  constructor(pumps: readonly Load[]) {
+    this.#pumps = pumps;
+  }
+
+  get sent(): number {
+    return this.#sum((pump) => pump.sent);
+  }
+
+  get done(): number {
+    return this.#sum((pump) => pump.done);
+  }
+
+  get lost(): number {
+    return this.#sum((pump) => pump.lost);
+  }
+
+  start(): void {
+    for (const pump of this.#pumps) pump.start();
+  }
+
+  stop(): void {
+    for (const pump of this.#pumps) pump.stop();
+  }
+
+  writeOff(): void {
+    for (const pump of this.#pumps) pump.writeOff();
+  }
+
+  #sum(of: (pump: Load) => number): number {
+    return this.#pumps.reduce((all, pump) => all + of(pump), 0);
+  }
+}
+
+export class Pump implements Load {
   sent = 0;
   done = 0;
   lost = 0;
   #next = 0;
   #running = false;
   #limit = Number.POSITIVE_INFINITY;
-  readonly #wire: Wire;
+  readonly #wire: Outlet;
   readonly #ring: Ring;
   readonly #window: number;
   readonly #framesPerWrite: number;
 
-  constructor(wire: Wire, ring: Ring, window: number) {
+  constructor(wire: Outlet, ring: Ring, window: number) {
     this.#wire = wire;
     this.#ring = ring;
     this.#window = window;
@@ -82,7 +148,6 @@ export class Pump {
     }
   }
 
-  /** Gives up on what is in flight, so that a broker that drops does not end the run. */
   writeOff(): void {
     this.lost = this.sent - this.done;
     this.fill();
@@ -101,7 +166,7 @@ export function announce(moment: Moment): void {
 const STALL_MS = 1_500;
 
 /** Warms up, then measures completions between two instants of the monotonic clock. */
-export async function measure(spec: LoadSpec, pump: Pump, scale = 1): Promise<LoadResult> {
+export async function measure(spec: LoadSpec, pump: Load, scale = 1): Promise<LoadResult> {
   pump.start();
   const watch = watchStall(pump);
   await sleep(spec.warmMs);
@@ -130,14 +195,14 @@ export function resultOf(
 }
 
 /** Waits until everything that was sent is answered, or nothing more comes. */
-export async function settle(pump: Pump): Promise<void> {
+export async function settle(pump: Load): Promise<void> {
   for (let last = -1; pump.sent - pump.done - pump.lost > 0 && last !== pump.done; ) {
     last = pump.done;
     await sleep(300);
   }
 }
 
-function watchStall(pump: Pump): NodeJS.Timeout {
+function watchStall(pump: Load): NodeJS.Timeout {
   let seen = -1;
   return setInterval(() => {
     if (pump.done === seen) pump.writeOff();

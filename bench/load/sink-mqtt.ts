@@ -1,9 +1,9 @@
 /**
- * MQTT side of the sink: forwards QoS 0 publishes as they came, acknowledges QoS 1 in one write.
+ * MQTT side of the sink: forwards publishes as they came, acknowledges QoS 1 in one write.
  */
 
 import type { Socket } from 'node:net';
-import { PacketScanner, type PacketSink } from './mqtt.ts';
+import { PacketScanner, type PacketSink } from './mqtt-client.ts';
 import type { Peers } from './sink.ts';
 import type { Scanner } from './wire.ts';
 
@@ -36,12 +36,12 @@ export class MqttSink implements PacketSink, Scanner {
         this.#socket.write(CONNACK);
         break;
       case 8:
-        this.#peers.subscriber = this.#socket;
+        this.#peers.subscribers.set(this.#socket, '');
         this.#socket.write(Buffer.from([0x90, 3, bytes[start]!, bytes[start + 1]!, 0]));
         break;
       case 3:
-        if ((first & 6) === 0) this.#forward(start, end);
-        else this.#acknowledge(bytes, start + 2 + bytes.readUInt16BE(start));
+        if (this.#peers.subscribers.size > 0) this.#forward(start, end);
+        if ((first & 6) !== 0) this.#acknowledge(bytes, start + 2 + bytes.readUInt16BE(start));
         break;
     }
   }
@@ -51,7 +51,8 @@ export class MqttSink implements PacketSink, Scanner {
     if (this.#acksEnd > 0) this.#acks = Buffer.allocUnsafe(ACKS_BYTES);
     this.#acksEnd = 0;
     if (this.#forwardFrom >= 0) {
-      this.#peers.subscriber?.write(this.#bytes.subarray(this.#forwardFrom, this.#forwardTo));
+      const publishes = this.#bytes.subarray(this.#forwardFrom, this.#forwardTo);
+      for (const subscriber of this.#peers.subscribers.keys()) subscriber.write(publishes);
     }
     this.#forwardFrom = -1;
   }

@@ -1,4 +1,7 @@
-/** NATS side of the sink: one pre-built MSG block per size, PONG for PING. */
+/**
+ * NATS side of the sink: one pre-built MSG block per size, PONG for PING. Where payloads matter, a
+ * MSG with the payload that came.
+ */
 
 import type { Socket } from 'node:net';
 import type { Peers } from './sink.ts';
@@ -16,6 +19,8 @@ export class NatsSink implements Scanner {
   #lineBytes = 0;
   #messageBytes = 0;
   #block = Buffer.alloc(0);
+  #subject = '';
+  #head = Buffer.alloc(0);
 
   constructor(socket: Socket, peers: Peers) {
     this.#socket = socket;
@@ -30,8 +35,9 @@ export class NatsSink implements Scanner {
     while (at < end) {
       if (this.#sameShape(bytes, at)) {
         if (at + this.#frameBytes > end) break;
+        if (this.#peers.exact) this.#forward(bytes, at);
+        else published++;
         at += this.#frameBytes;
-        published++;
         continue;
       }
       const lf = bytes.indexOf(LF, at);
@@ -41,7 +47,7 @@ export class NatsSink implements Scanner {
         continue;
       }
       if (bytes[at] === 80) pongs++;
-      else if (bytes[at] === 83) this.#peers.subscriber = this.#socket;
+      else if (bytes[at] === 83) this.#subscribe(bytes.toString('latin1', at, lf - 1));
       at = lf + 1;
     }
     this.#answer(published, pongs);
@@ -54,11 +60,15 @@ export class NatsSink implements Scanner {
   }
 
   #learn(line: string, lineBytes: number): void {
-    const [, subject, size] = line.split(' ');
+    const [, subject = '', ...rest] = line.split(' ');
+    const size = rest.at(-1);
+    const reply = rest.length > 1 ? `${rest[0]} ` : '';
+    this.#subject = subject;
     this.#lineBytes = lineBytes;
     this.#frameBytes = lineBytes + Number(size) + 2;
+    this.#head = Buffer.from(`MSG ${subject} 1 ${reply}${size}\r\n`);
     const message = Buffer.concat([
-      Buffer.from(`MSG ${subject} 1 ${size}\r\n`),
+      this.#head,
       Buffer.alloc(Number(size), 120),
       Buffer.from('\r\n'),
     ]);
@@ -67,11 +77,26 @@ export class NatsSink implements Scanner {
   }
 
   #answer(published: number, pongs: number): void {
-    for (let left = published; left > 0 && this.#peers.subscriber !== undefined; ) {
+    for (let left = published; left > 0; ) {
       const count = Math.min(left, BLOCK_MESSAGES);
-      this.#peers.subscriber.write(this.#block.subarray(0, count * this.#messageBytes));
+      this.#deliver(this.#block.subarray(0, count * this.#messageBytes));
       left -= count;
     }
     for (let i = 0; i < pongs; i++) this.#socket.write(PONG);
+  }
+
+  #subscribe(line: string): void {
+    this.#peers.subscribers.set(this.#socket, line.split(' ')[1]!);
+  }
+
+  #forward(bytes: Buffer, at: number): void {
+    const payload = bytes.subarray(at + this.#lineBytes, at + this.#frameBytes);
+    this.#deliver(Buffer.concat([this.#head, payload]));
+  }
+
+  #deliver(bytes: Buffer): void {
+    for (const [subscriber, subject] of this.#peers.subscribers) {
+      if (subject === this.#subject) subscriber.write(bytes);
+    }
   }
 }

@@ -9,12 +9,15 @@ import { AmqpSink } from './sink-amqp.ts';
 import { KafkaSink } from './sink-kafka.ts';
 import { MqttSink } from './sink-mqtt.ts';
 import { NatsSink } from './sink-nats.ts';
-import type { WireName } from './spec.ts';
+import { type LoadName, type WireName, wireOf } from './spec.ts';
 import type { Scanner } from './wire.ts';
 
 /** What the connections of one sink share, for loads that go from one to another. */
 export interface Peers {
-  subscriber: Socket | undefined;
+  /** Who subscribed, and to what. */
+  readonly subscribers: Map<Socket, string>;
+  /** Payloads matter: what arrives must be what was sent. */
+  readonly exact: boolean;
   /** The last Kafka batch that was produced: what a fetch is answered with. */
   batch: Buffer;
 }
@@ -26,8 +29,10 @@ const OPEN: Record<WireName, (socket: Socket, peers: Peers) => Scanner> = {
   amqp: (socket) => new AmqpSink(socket),
 };
 
-const open = OPEN[process.argv[2] as WireName];
-const peers: Peers = { subscriber: undefined, batch: Buffer.alloc(0) };
+const load = process.argv[2] as LoadName;
+const open = OPEN[wireOf(load)];
+const exact = load.endsWith('-paced') || load.endsWith('-request');
+const peers: Peers = { subscribers: new Map(), exact, batch: Buffer.alloc(0) };
 const server = createServer({ noDelay: true }, (socket) => {
   const scanner = open(socket, peers);
   let kept: Buffer | undefined;
@@ -36,6 +41,7 @@ const server = createServer({ noDelay: true }, (socket) => {
     const taken = scanner.scan(bytes, bytes.length);
     kept = taken === bytes.length ? undefined : bytes.subarray(taken);
   });
+  socket.on('close', () => peers.subscribers.delete(socket));
   socket.on('error', () => socket.destroy());
 });
 server.listen(0, '127.0.0.1', () => {

@@ -6,9 +6,13 @@
 export const LOADS = [
   'mqtt-flow',
   'mqtt-confirm',
+  'mqtt-through',
+  'mqtt-paced',
   'mqtt-store',
   'nats-flow',
   'nats-publish',
+  'nats-paced',
+  'nats-request',
   'kafka-produce',
   'kafka-fetch',
   'amqp-confirm',
@@ -25,8 +29,13 @@ export interface LoadSpec {
   readonly port: number;
   /** Payload of one message in bytes. */
   readonly payloadBytes: number;
-  /** Messages (Kafka: batches) that may be unanswered at one time. */
+  /** Messages (Kafka: batches) that may be unanswered at one time, for each publisher. */
   readonly window: number;
+  /** Connections that publish, and that subscribe; 1 where a load knows only one. */
+  readonly publishers: number;
+  readonly subscribers: number;
+  /** Messages each second of a paced load; unused elsewhere. */
+  readonly perSecond: number;
   /** Records in one Kafka batch; 1 elsewhere. */
   readonly batch: number;
   readonly warmMs: number;

@@ -4,19 +4,31 @@ import type { Question } from '../question.ts';
 import { question as amqpConfirm } from './amqp-confirm.ts';
 import { question as kafkaFetch } from './kafka-fetch.ts';
 import { question as kafkaProduce } from './kafka-produce.ts';
+import { question as mqttFanOut } from './mqtt-fan-out.ts';
+import { question as mqttLatency } from './mqtt-latency.ts';
 import { question as mqttQos0 } from './mqtt-qos0.ts';
 import { question as mqttQos1 } from './mqtt-qos1.ts';
 import { question as mqttQos1Latency } from './mqtt-qos1-latency.ts';
+import { question as mqttThrough } from './mqtt-through.ts';
 import { question as nats1to1 } from './nats-1to1.ts';
+import { question as natsFanOut } from './nats-fan-out.ts';
+import { question as natsLatency } from './nats-latency.ts';
 import { question as natsPub } from './nats-pub.ts';
+import { question as natsRequest } from './nats-request.ts';
 
 export const questions: readonly Question[] = [
   mqttQos0,
+  mqttFanOut,
+  mqttLatency,
   mqttQos1,
   mqttQos1Latency,
+  mqttThrough,
   kafkaProduce,
   kafkaFetch,
   nats1to1,
   natsPub,
+  natsFanOut,
+  natsRequest,
+  natsLatency,
   amqpConfirm,
 ];

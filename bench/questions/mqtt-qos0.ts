@@ -1,6 +1,7 @@
 /** How many QoS 0 messages each second pass from one publisher to one subscriber? */
 
 import { mosquitto } from '../peers/mosquitto.ts';
+import { rumqttd } from '../peers/rumqttd.ts';
 import type { Question } from '../question.ts';
 
 export const question: Question = {
@@ -8,5 +9,5 @@ export const question: Question = {
   title: 'MQTT QoS 0, one publisher to one subscriber',
   measures: 'rate',
   rows: [{ label: '128 B', load: { load: 'mqtt-flow', payloadBytes: 128, window: 0 } }],
-  peers: [mosquitto],
+  peers: [mosquitto, rumqttd],
 };

@@ -12,6 +12,6 @@ export const question: Question = {
   name: 'nats-1to1',
   title: 'NATS core, one publisher to one subscriber',
   measures: 'rate',
-  rows: [row('16 B', 16), row('128 B', 128)],
+  rows: [row('16 B', 16), row('128 B', 128), row('1 KiB', 1_024)],
   peers: [natsServer],
 };
