@@ -1,10 +1,21 @@
 /** The clients of a run, who sends where and who reads what. */
+import { textEntry } from '../../src/protocols/amqp/field-table.ts';
 import type { Actor } from './actor.ts';
+import { AmqpConsumer, type QueueShape } from './clients/amqp-consumer.ts';
+import { AmqpMaker } from './clients/amqp-maker.ts';
+import { AmqpPublisher } from './clients/amqp-publisher.ts';
 import { KafkaProducer } from './clients/kafka-producer.ts';
 import { Maker } from './clients/maker.ts';
 import { MqttPublisher, type Route } from './clients/mqtt-publisher.ts';
 import { MqttSubscriber } from './clients/mqtt-subscriber.ts';
+import {
+  NatsPublisher,
+  NatsRequester,
+  NatsResponder,
+  NatsSubscriber,
+} from './clients/nats-clients.ts';
 import { Consumption } from './consumption.ts';
+import type { Sent } from './ledger.ts';
 import type { World } from './world.ts';
 
 /** Virtual time that readers get to receive the rest. */
@@ -16,12 +27,28 @@ const TOPICS = [
   { name: 'orders', partitions: 1 },
   { name: 'events', partitions: 3 },
 ];
+/** What expires in `short` goes to `dead`. */
+const QUEUES: readonly QueueShape[] = [
+  { queue: 'jobs' },
+  { queue: 'dead' },
+  {
+    queue: 'short',
+    arguments: [
+      { name: 'x-message-ttl', type: 'I', value: 300 },
+      textEntry('x-dead-letter-exchange', ''),
+      textEntry('x-dead-letter-routing-key', 'dead'),
+    ],
+  },
+];
 const ROUTES: readonly Route[] = [
   { stream: 'orders', topic: 'orders' },
   { stream: 'events', topic: 'events' },
   { stream: 'sensors', topic: 'sensors/1/temp' },
   { stream: 'sensors', topic: 'sensors/2/temp' },
 ];
+
+/** At most once: nothing must come. */
+const LIVE = { incomplete: true };
 
 export class Cast {
   readonly #world: World;
@@ -33,11 +60,14 @@ export class Cast {
     this.#world = world;
     this.#kafka();
     this.#mqtt();
+    this.#amqp();
+    this.#nats();
   }
 
   /** Makes what must be there before. */
   async prepare(): Promise<void> {
     await new Maker(this.#world, 'maker', TOPICS).live();
+    await new AmqpMaker(this.#world, 'amqp maker', QUEUES).live();
   }
 
   live(): Promise<unknown> {
@@ -79,10 +109,48 @@ export class Cast {
     this.#readers.push(new MqttSubscriber(world, 'ms2', ['orders'], 1, orders));
   }
 
-  #consumption(name: string, ordered: boolean, wants: (address: string) => boolean): Consumption {
-    const rules = { name, ordered, wants: ({ address }: { address: string }) => wants(address) };
-    const consumption = new Consumption(this.#world.ledger, rules);
-    this.#consumptions.push(consumption);
+  #amqp(): void {
+    const world = this.#world;
+    this.#senders.push(new AmqpPublisher(world, 'ap1', ['jobs'], 40));
+    this.#senders.push(new AmqpPublisher(world, 'ap2', ['jobs', 'orders', 'short'], 40));
+    const jobs = this.#consumption('queue jobs', false, (address) => address === 'jobs');
+    for (const name of ['ac1', 'ac2']) {
+      this.#readers.push(new AmqpConsumer(world, name, { queue: 'jobs' }, jobs));
+    }
+    const temps = this.#consumption('queue temps', false, (address) =>
+      address.startsWith('sensors/'),
+    );
+    const bound = { queue: 'temps', pattern: 'sensors.#' };
+    this.#readers.push(new AmqpConsumer(world, 'ac3', bound, temps));
+    const dead = this.#consumption('queue dead', false, (address) => address === 'short', {
+      copies: true,
+    });
+    this.#readers.push(new AmqpConsumer(world, 'ac4', { queue: 'dead' }, dead));
+  }
+
+  #nats(): void {
+    const world = this.#world;
+    const routes = [...ROUTES.slice(0, 2), { stream: 'chat', topic: 'chat.room' }];
+    this.#senders.push(new NatsPublisher(world, 'np1', routes, 40));
+    this.#senders.push(new NatsRequester(world, 'nr1', 15));
+    this.#readers.push(new NatsResponder(world, 'ns1'));
+    const orders = this.#consumption('nats orders', true, (address) => address === 'orders', LIVE);
+    this.#readers.push(new NatsSubscriber(world, 'ns2', 'orders', '', orders));
+    const chat = this.#consumption('nats chat', false, (address) => address === 'chat.room', LIVE);
+    for (const name of ['ns3', 'ns4']) {
+      this.#readers.push(new NatsSubscriber(world, name, 'chat.*', 'talkers', chat));
+    }
+  }
+
+  #consumption(
+    name: string,
+    ordered: boolean,
+    wants: (address: string) => boolean,
+    more: { readonly incomplete?: boolean; readonly copies?: boolean } = {},
+  ): Consumption {
+    const rules = { name, ordered, wants: (sent: Sent) => wants(sent.address) };
+    const consumption = new Consumption(this.#world.ledger, { ...rules, ...more });
+    if (more.incomplete !== true) this.#consumptions.push(consumption);
     return consumption;
   }
 }

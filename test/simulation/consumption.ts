@@ -3,6 +3,7 @@
  * acknowledged, in the order of its lane, and once where that was promised.
  */
 import type { Ledger, Sent } from './ledger.ts';
+import type { Wire } from './network.ts';
 
 export interface ConsumptionRules {
   readonly name: string;
@@ -10,6 +11,8 @@ export interface ConsumptionRules {
   readonly wants: (sent: Sent) => boolean;
   /** First arrivals keep the order of their lane; not so where several members share the work. */
   readonly ordered: boolean;
+  /** Its messages are copies (dead letters): a crash may have made one twice. */
+  readonly copies?: boolean;
 }
 
 export class Consumption {
@@ -19,6 +22,8 @@ export class Consumption {
   readonly arrived = new Map<string, number>();
   readonly #ledger: Ledger;
   readonly #last = new Map<string, number>();
+  readonly #settled = new Map<string, { readonly atMs: number; readonly wire: Wire }>();
+  readonly #wires = new Map<string, Wire>();
 
   constructor(ledger: Ledger, rules: ConsumptionRules) {
     this.#ledger = ledger;
@@ -52,6 +57,42 @@ export class Consumption {
     }
     this.#last.set(sent.lane, sent.sequence);
     return sent;
+  }
+
+  /** Of a queue with acknowledgements: what was acknowledged comes again only for a reason. */
+  took(member: string, body: Buffer, redelivered: boolean, wire: Wire): Sent {
+    const sent = this.got(member, body, false);
+    const before = this.#settled.get(sent.id);
+    // Sent twice, it may be stored twice: then nobody can tell a copy from a redelivery.
+    if (before !== undefined && sent.sends === 1 && !this.#excused(sent, before)) {
+      const how = redelivered ? 'redelivered' : 'delivered';
+      this.#ledger.fail(`${this.rules.name}: ${sent.id} was ${how} after its acknowledgement`);
+    }
+    this.#wires.set(sent.id, wire);
+    return sent;
+  }
+
+  #excused(sent: Sent, before: { readonly atMs: number; readonly wire: Wire }): boolean {
+    if (before.wire.closed || this.#ledger.disturbedAfter(before.atMs)) return true;
+    return this.rules.copies === true && this.#ledger.crashedSince(sent.firstMs);
+  }
+
+  /** The reader is done with it, and says so now. */
+  settled(sent: Sent): void {
+    sent.consumed = true;
+    const wire = this.#wires.get(sent.id)!;
+    // Said to a server that is gone already.
+    if (wire.server === null) return;
+    this.#settled.set(sent.id, { atMs: this.#ledger.nowMs, wire });
+  }
+
+  /** Of a live subscription: not twice, unless it was sent twice. */
+  live(member: string, body: Buffer): void {
+    const sent = this.got(member, body, false);
+    const times = this.arrived.get(sent.id)!;
+    if (times > sent.sends) {
+      this.#ledger.fail(`${this.rules.name}: ${sent.id} came ${times} times, sent ${sent.sends}`);
+    }
   }
 
   /** A message that must come and did not yet, or null. */

@@ -76,7 +76,8 @@ class Run {
 
   async #crash(): Promise<void> {
     const world = this.#world;
-    const random = world.random(`crash ${++world.ledger.counts.crashes}`);
+    world.ledger.crashed();
+    const random = world.random(`crash ${world.ledger.counts.crashes}`);
     if (random.chance(0.6)) world.powerCut();
     else world.kill();
     await world.scheduler.sleep(random.between(1, 500));

@@ -1,0 +1,7 @@
+/**
+ * Seeds that found a fault, with what it was. A change of the simulation or of the server gives a
+ * seed another story, so each fault that matters has a test of its own beside the code as well.
+ */
+export const FOUND_SEEDS: readonly (readonly [seed: number, fault: string])[] = [
+  [79, 'references of a large entry lay in the next one, after the acknowledgement'],
+];

@@ -1,0 +1,65 @@
+/**
+ * Proof that the simulation sees what it should: known faults, each planted alone into a copy of the
+ * source, are found within a number of seeds. A fault whose place in the source is gone says so.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const ROOT = path.resolve(import.meta.dirname, '..', '..');
+const SEEDS_PER_STEP = 20;
+
+interface Fault {
+  readonly name: string;
+  readonly file: string;
+  readonly search: string;
+  readonly replacement: string;
+}
+
+const FAULTS: readonly Fault[] = [];
+
+/** @returns whether all of them (or the one that is named) were found */
+export async function plant(only: string | undefined, seedsMax: number): Promise<boolean> {
+  let all = true;
+  for (const fault of FAULTS) {
+    if (only !== undefined && fault.name !== only) continue;
+    const found = search(fault, seedsMax);
+    all &&= found !== null;
+    console.log(`${fault.name}: ${found ?? `NOT FOUND within ${seedsMax} seeds`}`);
+  }
+  return all;
+}
+
+/** The first seed that finds it, with what it says. */
+function search(fault: Fault, seedsMax: number): string | null {
+  const folder = mkdtempSync(path.join(tmpdir(), 'planted-'));
+  try {
+    for (const part of ['src', 'test', 'package.json', 'tsconfig.json']) {
+      cpSync(path.join(ROOT, part), path.join(folder, part), { recursive: true });
+    }
+    symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
+    apply(fault, folder);
+    for (let from = 1; from <= seedsMax; from += SEEDS_PER_STEP) {
+      const args = ['--seeds', String(SEEDS_PER_STEP), '--from', String(from)];
+      const main = path.join(folder, 'test', 'simulation', 'main.ts');
+      const { stdout } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
+      const failures = [...stdout.matchAll(/^seed (\d+) FAILED: (.*)$/gm)];
+      const first = failures.sort((a, b) => Number(a[1]) - Number(b[1]))[0];
+      if (first !== undefined) return `seed ${first[1]}: ${first[2]}`;
+    }
+    return null;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function apply({ name, file, search: text, replacement }: Fault, folder: string): void {
+  const where = path.join(folder, file);
+  const source = readFileSync(where, 'utf8');
+  const parts = source.split(text);
+  if (parts.length !== 2) {
+    throw new Error(`${name}: ${file} has its place ${parts.length - 1} times: ${text}`);
+  }
+  writeFileSync(where, parts.join(replacement));
+}
