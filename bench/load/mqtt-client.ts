@@ -11,6 +11,8 @@ const PUBACK = 4;
 const SUBACK = 9;
 const DISCONNECT = Buffer.from([0xe0, 0]);
 const IDLE_BUFFER_BYTES = 512;
+/** Longer than any run: nobody pings. rumqttd refuses 0. */
+const KEEP_ALIVE_S = 3_600;
 
 export interface PacketSink {
   /** A whole packet: its first byte, and where the variable header starts and the packet ends. */
@@ -67,7 +69,7 @@ export function packetOf(first: number, ...parts: Buffer[]): Buffer {
 
 export function connectPacket(clientId: string, clean: boolean): Buffer {
   const flags = clean ? 2 : 0;
-  return packetOf(0x10, text('MQTT'), Buffer.from([4, flags, 0, 0]), text(clientId));
+  return packetOf(0x10, text('MQTT'), Buffer.from([4, flags, KEEP_ALIVE_S >> 8, KEEP_ALIVE_S & 0xff]), text(clientId));
 }
 
 export function subscribePacket(filter: string, qos: number): Buffer {
