@@ -7,12 +7,14 @@
  * Failures are rejections with the system's error, whose `code` says what happened (`ENOSPC`,
  * `EIO`).
  */
+import { BrokerError } from '#kit';
 
 /**
  * True for what the file system rejects with; anything else that is thrown is a mistake of ours.
  */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string';
+  if (!(error instanceof Error) || error instanceof BrokerError) return false;
+  return typeof (error as NodeJS.ErrnoException).code === 'string';
 }
 
 /** True when a failed call met a full disk (or a quota), which may pass; all else is final. */

@@ -1,7 +1,9 @@
 /** Every bound of the S3 client, with its default. Sizes in bytes, times in ms. */
 
 export interface S3Limits {
-  /** An object that is larger than this is uploaded in parts of this size. At least 5 MiB on AWS. */
+  /**
+   * An object that is larger than this is uploaded in parts of this size. At least 5 MiB on AWS.
+   */
   readonly partBytes: number;
   /** Parts of one upload that are under way at a time; one more is being filled. */
   readonly partsInFlight: number;

@@ -1,6 +1,7 @@
 /**
  * One object on its way into a bucket: in one request when it is small, else in parts, a bounded
- * number at a time. The bucket shows it when the last request has succeeded, and never a part of it.
+ * number at a time. The bucket shows it when the last request has succeeded, and never a part of
+ * it.
  */
 import { createHash, type Hash } from 'node:crypto';
 import type { S3Limits } from './s3-limits.ts';

@@ -1,6 +1,7 @@
 /**
- * The little XML that the S3 protocol needs: flat elements by name, in answers whose shape is known.
- * Not a parser: no attributes, no nesting of one name in itself, which these answers do not have.
+ * The little XML that the S3 protocol needs: flat elements by name, in answers whose shape is
+ * known. Not a parser: no attributes, no nesting of one name in itself, which these answers do not
+ * have.
  */
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -25,7 +26,9 @@ export function textIn(xml: string, name: string): string {
   return plain(elements(xml, name)[0] ?? '');
 }
 
-/** Decodes keys of a list as far as the answer says that they are encoded; not every server does. */
+/**
+ * Decodes keys of a list as far as the answer says that they are encoded; not every server does.
+ */
 export function keyDecoder(xml: string): (key: string) => string {
   if (textIn(xml, 'EncodingType') !== 'url') return (key) => key;
   return (key) => decodeURIComponent(key.replaceAll('+', '%20'));

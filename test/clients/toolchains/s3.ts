@@ -1,4 +1,6 @@
-/** Servers of the S3 protocol: moto, which is quick to install, and versitygw over a real folder. */
+/**
+ * Servers of the S3 protocol: moto, which is quick to install, and versitygw over a real folder.
+ */
 import { onPath, step, type Toolchain } from './toolchain.ts';
 
 const MOTO = ['moto[s3]==5.2.5', 'flask==3.1.3', 'flask-cors==6.0.5'];
