@@ -28,6 +28,7 @@ const startedAt = performance.now();
 /**
  * The groups, in order. Those marked `beside` run at the same time as the first ones, on the second
  * core. Where a server and its clients are processes, two files run at a time, or one (`alone`).
+ * The full tier only runs what is `long`.
  */
 const GROUPS = [
   { name: 'types', command: ['tsc'] },
@@ -53,10 +54,13 @@ const GROUPS = [
   { name: 'overload', alone: true, files: ['test/overload/**/*.test.ts'] },
   { name: 'bad-input', alone: true, files: ['test/bad-input/**/*.test.ts'] },
   { name: 'crash', alone: true, files: ['test/crash/**/*.test.ts'] },
+  { name: 'power-cut', alone: true, long: true, files: ['test/power-cut/**/*.test.ts'] },
 ];
 
 mkdirSync(SCRATCH, { recursive: true });
-const groups = GROUPS.filter((group) => only === undefined || only.includes(group.name));
+const groups = GROUPS.filter(
+  (group) => (only === undefined || only.includes(group.name)) && (full || !group.long),
+);
 // Foreign toolchains install while the checks and unit tests run; later groups wait for them.
 const installing = groups.some((group) => group.toolchains) ? installToolchains() : null;
 const results = [];

@@ -61,10 +61,14 @@ export class Fleet {
 
   /** After a restart: everything that was in doubt is settled, then everything is checked. */
   async verify(server: Server, brokenAtMs: number, whole: boolean, findings: Findings) {
-    for (const load of this.loads) {
-      const late = () => `${load.name} does not settle`;
-      await attempt(load, findings, deadline(load.settle(findings), SETTLE_TIMEOUT_MS, late));
-    }
+    // All at once: those who read wait for what was sent, which is known by now.
+    await Promise.all(
+      this.loads.map((load) => {
+        const late = () => `${load.name} does not settle`;
+        const settled = deadline(load.settle(findings), SETTLE_TIMEOUT_MS, late);
+        return attempt(load, findings, settled);
+      }),
+    );
     const logs = this.loads.flatMap((load) => load.logs);
     await readBack(server, logs, whole, brokenAtMs, findings);
     for (const load of this.loads) {
