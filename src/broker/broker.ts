@@ -245,6 +245,13 @@ export class Broker {
     return plan.interest - without + queues.length + (partition === null ? 0 : 1);
   }
 
+  /** Keeps a message as the last of its address; without a value it ends the one that was kept. */
+  keepLast(message: Message): void {
+    if (message.value === null || message.value.length === 0) {
+      this.lastValues.remove(message.address);
+    } else this.lastValues.put(message);
+  }
+
   /**
    * Appends a record batch as its producer sent it (checked by the caller: checksum, counts). Other
    * protocols' subscribers and queues get its records.

@@ -24,6 +24,7 @@ export {
 } from './broker.ts';
 export type { CommittedOffset, Cursors } from './cursors.ts';
 export type { Definitions, Json } from './definitions.ts';
+export { type DelayedMessage, DelayedMessages } from './delayed-messages.ts';
 export type { Match, Subscriber, Subscription, SubscriptionRequest } from './interest.ts';
 export type { LastValues } from './last-values.ts';
 export {

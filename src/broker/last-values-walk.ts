@@ -23,7 +23,7 @@ export function addressKey(text: string): string {
   return text.includes('/') ? text.replaceAll('/', SEPARATOR) : text;
 }
 
-export function keyText(key: string): string {
+function keyText(key: string): string {
   return key.includes(SEPARATOR) ? key.replaceAll(SEPARATOR, '/') : key;
 }
 

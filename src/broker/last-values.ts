@@ -4,13 +4,12 @@
  * it, and goes when it expires. The values lie in the catalogue in the order of their levels, so a
  * pattern walks only where it can match (`last-values-walk.ts`).
  */
-import { type Address, addressOfText } from './address.ts';
-import { readEnvelope } from './envelope.ts';
-import { addressKey, keyText, walk } from './last-values-walk.ts';
-import { Message } from './message.ts';
+import type { Address } from './address.ts';
+import { messageBytes, messageOfBytes } from './kept-message.ts';
+import { addressKey, walk } from './last-values-walk.ts';
+import type { Message } from './message.ts';
 import type { Pattern } from './pattern.ts';
 import type { Principals } from './principals.ts';
-import { BatchBuilder, readRecords } from './record-batch.ts';
 import { coldKind } from './state-store.ts';
 import type { StateTable } from './state-table.ts';
 import type { TimeEngine } from './time-engine.ts';
@@ -18,9 +17,6 @@ import type { TimeEngine } from './time-engine.ts';
 const KIND = coldKind('last');
 /** Entries of the time engine: the key of a value, when it expires. */
 const EXPIRY = 'last-value';
-const RECORD_BYTES_MAX = 1 << 30;
-/** Never equal to an address, so the record always carries its own. */
-const NO_HOME = '\0';
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export class LastValues {
@@ -41,11 +37,9 @@ export class LastValues {
 
   /** Keeps the message as the last of its address. A change of the same turn shares its commit. */
   put(message: Message): void {
-    const builder = new BatchBuilder(0);
-    builder.add(message, NO_HOME);
     // An address and its alias are two places; a dotted one is kept under its levels.
     const key = addressKey(message.address.text);
-    this.#state.put(KIND, key, Buffer.from(builder.finish()));
+    this.#state.put(KIND, key, messageBytes(message));
     if (message.expiresAtMs !== 0) this.#time.set(EXPIRY, key, message.expiresAtMs, NOTHING);
     else if (this.#time.count(EXPIRY) > 0) this.#time.cancel(EXPIRY, key);
   }
@@ -59,7 +53,7 @@ export class LastValues {
 
   get(address: Address): Message | undefined {
     const bytes = this.#state.get(KIND, addressKey(address.text));
-    return bytes === undefined ? undefined : this.#read(address.text, bytes);
+    return bytes === undefined ? undefined : this.#read(bytes);
   }
 
   /**
@@ -68,17 +62,13 @@ export class LastValues {
    */
   *match(pattern: Pattern): Generator<Message | null> {
     for (const row of walk(this.#state, KIND, pattern)) {
-      yield row === null ? null : this.#read(keyText(row.key), row.value);
+      yield row === null ? null : this.#read(row.value);
     }
   }
 
-  #read(text: string, bytes: Buffer): Message {
-    const record = readRecords(bytes, 0, RECORD_BYTES_MAX)[0]!;
-    const message = new Message(addressOfText(text), record.value, 0);
-    message.key = record.key;
-    message.timestampMs = record.timeMs;
-    message.appendTimeMs = record.timeMs;
-    message.principal = this.#principals.byId(readEnvelope(message, record.headers));
+  #read(bytes: Buffer): Message {
+    const { message, principalId } = messageOfBytes(bytes);
+    message.principal = this.#principals.byId(principalId);
     return message;
   }
 }

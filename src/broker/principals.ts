@@ -178,6 +178,13 @@ export class Principals {
     return this.#byId.get(id) ?? this.#anonymous;
   }
 
+  /** Who the principal of then is today; null when that user is gone, or another has the name. */
+  today({ id, name }: Principal): Principal | null {
+    if (id === SERVER_PRINCIPAL.id || id === this.#anonymous.id) return this.byId(id);
+    const known = this.#users.get(name);
+    return known?.id === id ? known : null;
+  }
+
   rules(): Rule[] {
     return this.#rules.map(({ compiled: _, ...rule }) => rule);
   }

@@ -127,6 +127,11 @@ export class TimeEngine {
 
   /** Entries of a kind in order of `dueMs`, after `after`. */
   async list(kind: string, limit: number, after?: TimeEntry): Promise<readonly TimeEntry[]> {
+    return this.page(kind, limit, after);
+  }
+
+  /** The same at once, for walks. */
+  page(kind: string, limit: number, after?: TimeEntry): readonly TimeEntry[] {
     return this.#lines.get(kind)?.list(limit, after) ?? [];
   }
 

@@ -20,6 +20,8 @@ import { type EngineLimits, joinOwners, type LogEngine, openEngine, VirtualFiles
 export interface TestHostOptions {
   readonly clock?: Clock;
   readonly timers?: Timers;
+  /** Those of the broker; the real ones when left out, so that a test need not move them. */
+  readonly brokerTimers?: Timers;
   readonly log?: Log;
   readonly limits?: Partial<EngineLimits>;
   readonly broker?: Partial<BrokerOptions>;
@@ -51,7 +53,8 @@ export async function openTestHost(options: TestHostOptions = {}): Promise<TestH
   const owners = await Promise.all(Array.from({ length: count }, (_, n) => open(`/data${n}`)));
   const engine = count === 1 ? owners[0]! : joinOwners(owners, (slot) => slot % count);
   const broker = await Broker.open({
-    ...{ engine, meta: openMemoryStore(), clock, timers: realTimers, random, log, metrics },
+    ...{ engine, meta: openMemoryStore(), clock, random, log, metrics },
+    timers: options.brokerTimers ?? realTimers,
     ...(options.broker === undefined ? {} : { options: options.broker }),
   });
   return {

@@ -113,7 +113,11 @@ export class Bench {
       nowNs: () => BigInt(nowMs.value) * 1_000_000n,
       monotonicMs: () => nowMs.value,
     };
-    const opened = await openTestHost({ timers, clock, limits: SMALL, ...host });
+    const opened = await openTestHost({
+      ...{ timers, clock, limits: SMALL, ...host },
+      // What waits in the broker for its time follows the test's clock.
+      brokerTimers: timers,
+    });
     return new Bench(opened, timers, { ...defaults(OPTIONS), ...options }, nowMs);
   }
 

@@ -96,6 +96,12 @@ export const OPTIONS = {
     max: 65_536,
     help: 'Levels of a topic name or filter.',
   },
+  'delayed-max': {
+    type: 'integer',
+    default: 10_000_000,
+    min: 0,
+    help: 'Messages that wait under $delayed/ for their time; more are refused as quota exceeded.',
+  },
   'deny-action': {
     type: 'text',
     default: 'drop',

@@ -46,6 +46,10 @@ export const mqtt: Protocol<typeof OPTIONS> = {
         'inFlight',
       ],
     },
+    {
+      noun: 'delayed',
+      columns: ['id', 'topic', 'due', 'client', 'user', 'qos', 'retain', 'bytes'],
+    },
   ],
   open: (host: Host, options: MqttOptions): Instance => new Room(host, options),
 };

@@ -1,7 +1,13 @@
 /**
  * The MQTT room while it runs: what its connections share. One instance per server.
  */
-import { type Broker, type Message, slashSpelling } from '#broker';
+import {
+  type Broker,
+  type DelayedMessage,
+  DelayedMessages,
+  type Message,
+  slashSpelling,
+} from '#broker';
 import type { Connection, Host, Instance } from '#contract';
 import { type BrokerError, expectBrokerError, type Log, type Timers } from '#kit';
 import { PacketReader, PublishPacket, REASON } from './codec/index.ts';
@@ -16,8 +22,9 @@ import { SharedGroups } from './shared-groups.ts';
 
 /** Clients that do not close after our DISCONNECT are cut off after this. */
 const LEAVE_TIMEOUT_MS = 2000;
-/** Wills and the like that wait for room in the log. */
-const OWN_MESSAGES_MAX = 100_000;
+/** Kinds of the broker's time engine. */
+const DELAYED = 'mqtt.delayed';
+const WILLS = 'mqtt.will';
 
 type Row = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -30,6 +37,10 @@ export class Room implements Instance {
   readonly store: SessionStore;
   readonly sessions: Sessions;
   readonly groups: SharedGroups;
+  /** What clients published for later (M182). */
+  readonly delayed: DelayedMessages;
+  /** Wills whose time has not come, by client; those that waited for room have ids of their own. */
+  readonly wills: DelayedMessages;
   readonly flusher: Flusher;
   readonly packets = new PacketCache();
   /** One reader and one PUBLISH for all connections: packets are handled one after the other. */
@@ -37,7 +48,6 @@ export class Room implements Instance {
   readonly publishPacket = new PublishPacket();
   readonly #host: Host;
   readonly #links = new Set<Link>();
-  #waitingOwn: Message[] = [];
   #closed: (() => void) | null = null;
   closing = false;
 
@@ -52,6 +62,10 @@ export class Room implements Instance {
     this.sessions = new Sessions(this);
     this.groups = new SharedGroups(host.broker);
     this.flusher = new Flusher(host.timers);
+    const nowMs = (): number => this.nowMs();
+    this.delayed = new DelayedMessages(host.broker, DELAYED, nowMs);
+    this.wills = new DelayedMessages(host.broker, WILLS, nowMs);
+    // In the same stretch of code: what is overdue finds all subscriptions.
     this.sessions.restore();
   }
 
@@ -82,48 +96,35 @@ export class Room implements Instance {
     if (this.#links.size === 0) this.#closed?.();
   }
 
-  /** Publishes what the server sends for a client: a will. Waits when the log has no room now. */
-  publishOwn(message: Message): void {
+  /** Publishes a will. When the log has no room now it waits on disk. */
+  publishWill(message: Message): void {
     if (!this.broker.authorize(message.principal, 'publish', message.address)) {
       this.metrics.refused.add();
       return;
     }
     try {
       this.broker.publish(message, this.broker.target(message.address, 'first-level'), null, 0);
-      this.keepRetained(message);
+      if (message.retain) this.broker.keepLast(message);
     } catch (error) {
-      this.#ownFailed(message, expectBrokerError(error));
+      this.#willFailed(message, expectBrokerError(error));
     }
   }
 
-  /** The last value of its topic: set, or cleared by an empty payload [MQTT-3.3.1-6]. */
-  keepRetained(message: Message): void {
-    if (!message.retain) return;
-    if (message.value === null || message.value.length === 0) {
-      this.broker.lastValues.remove(message.address);
-    } else this.broker.lastValues.put(message);
-  }
-
-  #ownFailed(message: Message, error: BrokerError): void {
-    if (error.code !== 'busy' || this.#waitingOwn.length >= OWN_MESSAGES_MAX) {
-      this.metrics.refused.add();
-      this.log.warn('a will was not published', {
-        topic: slashSpelling.show(message.address),
-        reason: error.message,
-      });
+  #willFailed(message: Message, error: BrokerError): void {
+    if (error.code === 'busy' || error.code === 'storage-full') {
+      this.wills.add(message, 'first-level', this.nowMs());
       return;
     }
-    this.#waitingOwn.push(message);
-    if (this.#waitingOwn.length > 1) return;
-    this.broker.onRoom(() => {
-      const waiting = this.#waitingOwn;
-      this.#waitingOwn = [];
-      for (const each of waiting) this.publishOwn(each);
+    this.metrics.refused.add();
+    this.log.warn('a will was not published', {
+      topic: slashSpelling.show(message.address),
+      reason: error.message,
     });
   }
 
   *list(noun: string): Iterable<Row> {
     if (noun === 'connections') for (const link of this.#links) yield link.row();
+    if (noun === 'delayed') for (const each of this.delayed.list()) yield delayedRow(each);
     if (noun !== 'sessions') return;
     for (const session of this.sessions.list()) {
       yield {
@@ -148,6 +149,7 @@ export class Room implements Instance {
         cut.cancel();
         this.#closed = null;
         this.sessions.close();
+        for (const kind of [DELAYED, WILLS]) this.broker.time.unregister(kind);
         this.packets.clear();
         resolve();
       };
@@ -156,4 +158,17 @@ export class Room implements Instance {
       if (this.#links.size === 0) finish();
     });
   }
+}
+
+function delayedRow({ id, dueMs, message }: DelayedMessage): Row {
+  return {
+    id,
+    topic: slashSpelling.show(message.address),
+    due: new Date(dueMs).toISOString(),
+    client: message.producer,
+    user: message.principal.name,
+    qos: message.qos,
+    retain: message.retain,
+    bytes: message.value?.length ?? 0,
+  };
 }

@@ -42,9 +42,8 @@ export interface SessionRecord {
   /** When the connection ended; 0 while it is there. */
   readonly disconnectedAtMs: number;
   readonly principal: Principal;
+  /** Null once the connection has ended: then it was published, or waits for its time. */
   readonly will: WillRecord | null;
-  /** When a delayed will is due; 0 when the connection has not ended. */
-  readonly willDueAtMs: number;
 }
 
 export interface SubscriptionRecord extends FilterRequest {

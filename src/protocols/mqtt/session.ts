@@ -13,7 +13,6 @@ import {
   type SubscriptionRequest,
   slashSpelling,
 } from '#broker';
-import type { Timer } from '#kit';
 import type { FilterRequest } from './codec/index.ts';
 import type { Link } from './connection.ts';
 import { META_ALIAS, META_QOS, META_RETAIN, Outbound, QueueFeed } from './outbound.ts';
@@ -37,7 +36,6 @@ export class Session implements Subscriber {
   expirySec = 0;
   will: Will | null = null;
   disconnectedAtMs = 0;
-  willDueAtMs = 0;
   /** The session's own queue, once a subscription has QoS 1 or 2. */
   queue: Queue | null = null;
   ended = false;
@@ -48,8 +46,6 @@ export class Session implements Subscriber {
   #received: Map<number, boolean> | null = null;
   #replays: RetainedReplay[] | null = null;
   #replayScheduled = false;
-  expiryTimer: Timer | null = null;
-  willTimer: Timer | null = null;
 
   constructor(room: Room, clientId: string, principal: Principal, durable: boolean) {
     this.room = room;
@@ -316,7 +312,6 @@ export class Session implements Subscriber {
       disconnectedAtMs: this.disconnectedAtMs,
       principal: { name, id, anonymous, superuser },
       will: this.will === null ? null : willRecord(this.will),
-      willDueAtMs: this.willDueAtMs,
     };
   }
 
@@ -329,8 +324,6 @@ export class Session implements Subscriber {
   /** Removes everything of it, here and on disk. */
   forget(): void {
     this.ended = true;
-    this.expiryTimer?.cancel();
-    this.willTimer?.cancel();
     for (const filter of [...(this.#subscriptions?.keys() ?? [])]) this.unsubscribe(filter);
     this.#outbound?.forget();
     for (const packetId of [...(this.#received?.keys() ?? [])]) this.receivedEnd(packetId);

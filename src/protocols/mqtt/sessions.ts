@@ -18,6 +18,10 @@ import type { StoredSession } from './session-store.ts';
 import { isShared, sharedFilter } from './topics.ts';
 import { storedWill, willMessage, willOf } from './will.ts';
 
+/** Kind of the broker's time engine: when sessions end, by client. */
+const SESSION_END = 'mqtt.session';
+const NOTHING: Buffer = Buffer.alloc(0);
+
 export interface Opened {
   readonly session: Session;
   /** Stored state was resumed [MQTT-3.2.2-2]. */
@@ -53,15 +57,14 @@ export class Sessions {
       this.#byClient.set(clientId, session);
       this.#room.metrics.sessions.set(this.#byClient.size);
     }
-    session.expiryTimer?.cancel();
-    session.expiryTimer = null;
-    // Coming back in time cancels a delayed will [MQTT-3.1.3-9].
-    session.willTimer?.cancel();
-    session.willTimer = null;
+    if (present) {
+      this.#room.broker.time.cancel(SESSION_END, clientId);
+      // Coming back in time cancels a delayed will [MQTT-3.1.3-9].
+      this.#room.wills.cancel(clientId);
+    }
     session.principal = principal;
     session.expirySec = expirySec;
     session.will = packet.will === null ? null : willOf(packet.will);
-    session.willDueAtMs = 0;
     session.disconnectedAtMs = 0;
     if (session.durable || session.will !== null) session.save();
     return { session, present };
@@ -73,23 +76,25 @@ export class Sessions {
     const nowMs = this.#room.nowMs();
     session.disconnectedAtMs = nowMs;
     if (!will) session.will = null; // [MQTT-3.14.4-3]
-    if (session.will !== null) {
-      const delaySec = Math.min(session.will.delaySec, session.expirySec);
-      if (delaySec > 0) session.willDueAtMs = nowMs + delaySec * 1000;
-      else this.#publishWill(session);
-    }
+    if (session.will !== null) this.#willLater(session, nowMs);
     if (session.expirySec === 0) {
       this.end(session);
       return;
     }
+    if (session.expirySec !== Number.POSITIVE_INFINITY) {
+      const endsAtMs = nowMs + session.expirySec * 1000;
+      this.#room.broker.time.set(SESSION_END, session.clientId, endsAtMs, NOTHING);
+    }
     session.save();
-    this.#armTimers(session);
   }
 
   /** Ends a session: a will that waits is due now, everything else is removed. */
   end(session: Session): void {
     if (session.ended) return;
+    const { broker, wills } = this.#room;
     if (session.will !== null) this.#publishWill(session);
+    else wills.hasten(session.clientId);
+    broker.time.cancel(SESSION_END, session.clientId);
     this.#byClient.delete(session.clientId);
     session.forget();
     this.#room.metrics.sessions.set(this.#byClient.size);
@@ -98,6 +103,10 @@ export class Sessions {
   /** Brings back what was stored, once, before the first connection. */
   restore(): void {
     const nowMs = this.#room.nowMs();
+    this.#room.broker.time.register(SESSION_END, ({ id }) => {
+      const session = this.#byClient.get(id);
+      if (session !== undefined && session.link === null) this.end(session);
+    });
     for (const stored of this.#room.store.load()) this.#restore(stored, nowMs);
     // Only now: a will that is due must find all subscriptions.
     for (const session of [...this.#byClient.values()]) this.#restored(session);
@@ -110,12 +119,9 @@ export class Sessions {
     this.#room.metrics.sessions.set(this.#byClient.size);
   }
 
-  /** The server stops: timers go, what is stored stays. */
+  /** The server stops: what is stored stays. */
   close(): void {
-    for (const session of this.#byClient.values()) {
-      session.expiryTimer?.cancel();
-      session.willTimer?.cancel();
-    }
+    this.#room.broker.time.unregister(SESSION_END);
   }
 
   #restore(stored: StoredSession, nowMs: number): void {
@@ -124,7 +130,6 @@ export class Sessions {
     this.#byClient.set(clientId, session);
     session.expirySec = record.expirySec < 0 ? Number.POSITIVE_INFINITY : record.expirySec;
     session.will = record.will === null ? null : storedWill(record.will);
-    session.willDueAtMs = record.willDueAtMs;
     // The clock went on while the server was down (M29); a crash ended the connection just now.
     session.disconnectedAtMs = record.disconnectedAtMs;
     for (const subscription of stored.subscriptions) {
@@ -143,38 +148,31 @@ export class Sessions {
   #restored(session: Session): void {
     if (session.disconnectedAtMs === 0) this.disconnected(session, true);
     else if (session.expirySec === 0) this.end(session);
-    else this.#armTimers(session);
   }
 
-  #armTimers(session: Session): void {
-    const { timers } = this.#room;
-    const nowMs = this.#room.nowMs();
-    if (session.will !== null && session.willDueAtMs > 0) {
-      session.willTimer = timers.after(Math.max(0, session.willDueAtMs - nowMs), () => {
-        session.willTimer = null;
-        this.#publishWill(session);
-        session.save();
-      });
+  /** The will waits for its delay or the end of the session, whichever is first. */
+  #willLater(session: Session, nowMs: number): void {
+    const { will, expirySec, clientId } = session;
+    const delaySec = Math.min(will!.delaySec, expirySec);
+    if (delaySec === 0) {
+      this.#publishWill(session);
+      return;
     }
-    if (session.expirySec === Number.POSITIVE_INFINITY) return;
-    const dueAtMs = session.disconnectedAtMs + session.expirySec * 1000;
-    session.expiryTimer = timers.after(Math.max(0, dueAtMs - nowMs), () => {
-      session.expiryTimer = null;
-      this.end(session);
-    });
+    const dueMs = nowMs + delaySec * 1000;
+    const message = willMessage(will!, session.principal, dueMs);
+    message.producer = clientId;
+    session.will = null;
+    this.#room.wills.set(clientId, message, 'first-level', dueMs);
   }
 
   #publishWill(session: Session): void {
     const { will, principal } = session;
     session.will = null;
-    session.willDueAtMs = 0;
-    session.willTimer?.cancel();
-    session.willTimer = null;
     if (will === null) return;
     const message = willMessage(will, principal, this.#room.nowMs());
     message.producer = session.clientId;
     message.source = session;
-    this.#room.publishOwn(message);
+    this.#room.publishWill(message);
   }
 }
 

@@ -1,5 +1,5 @@
 /** PUBLISH from a client (3.3.4): its topic, the rights, the broker, the acknowledgement. */
-import { type Message, slashSpelling, type Target } from '#broker';
+import { type Address, type Message, slashSpelling, type Target } from '#broker';
 import { BrokerError, ProtocolError } from '#kit';
 import {
   checkFromClient,
@@ -15,6 +15,7 @@ import { messageOf } from '../message.ts';
 import type { Session } from '../session.ts';
 import { Routes } from '../topic-aliases.ts';
 import { checkResponseTopic, topicName } from '../topics.ts';
+import { delayOf, isDelayed, keepForLater } from './delayed.ts';
 
 export function publish(link: Link, reader: PacketReader): boolean {
   const { room } = link;
@@ -26,22 +27,54 @@ export function publish(link: Link, reader: PacketReader): boolean {
   const target = resolve(link, packet);
   const { qos, packetId } = packet;
   if (qos > 0 && !mayReceive(link, session, qos, packetId)) return true;
+  if (isDelayed(target.address.text)) return publishLater(link, session, target.address.text);
   if (!room.broker.authorize(session.principal, 'publish', target.address)) {
     deny(link, session, qos, packetId);
     return true;
   }
-  const message = messageOf(
-    target.address,
-    packet.payload,
-    qos,
-    packet.retain,
-    packet.properties,
-    packet.properties.messageExpirySec === undefined ? 0 : room.nowMs(),
-  );
+  return hand(link, session, messageFrom(link, session, target.address), target, packetId);
+}
+
+/** The message of the packet that is in the room's hands. */
+function messageFrom(link: Link, session: Session, address: Address): Message {
+  const { publishPacket: packet } = link.room;
+  const { properties } = packet;
+  const nowMs = properties.messageExpirySec === undefined ? 0 : link.room.nowMs();
+  const message = messageOf(address, packet.payload, packet.qos, packet.retain, properties, nowMs);
   message.producer = link.clientId;
   message.principal = session.principal;
   message.source = session;
-  return hand(link, session, message, target, packetId);
+  return message;
+}
+
+/** A message for later (M182): the rights are asked now and again when it is published. */
+function publishLater(link: Link, session: Session, name: string): boolean {
+  const { room } = link;
+  const { qos, packetId } = room.publishPacket;
+  const inbound = qos === 0 ? null : inboundOf(link, session);
+  let token = -1;
+  try {
+    const { sec, topic } = delayOf(name);
+    const address = slashSpelling.parse(topic);
+    if (!room.broker.authorize(session.principal, 'publish', address)) {
+      deny(link, session, qos, packetId);
+      return true;
+    }
+    keepForLater(room, messageFrom(link, session, address), sec);
+    token = inbound?.begin(packetId, qos === 2) ?? -1;
+    if (qos === 2) session.receivedBegin(packetId);
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    if (error.code === 'busy') {
+      link.stall();
+      return false;
+    }
+    refused(link, session, qos, packetId, error);
+    return true;
+  }
+  room.metrics.received.add();
+  if (inbound !== null) room.store.committed((error) => inbound.published(token, error));
+  return true;
 }
 
 /**
@@ -77,7 +110,7 @@ function hand(
   room.metrics.received.add();
   if (message.retain) {
     // The commit of the message is the commit of the last value too (M116).
-    room.keepRetained(message);
+    room.broker.keepLast(message);
     inbound?.undefer();
   }
   return true;
