@@ -36,6 +36,8 @@ export interface StreamSettings {
   /** Records have the time of their append, not that of their producer. */
   readonly appendTime: boolean;
   readonly messageBytesMax: number;
+  /** Its older records lie in the object store as well, and may lie only there (KIP-405). */
+  readonly remote: boolean;
   /** Settings of protocols that the broker only keeps. */
   readonly config: Readonly<Record<string, string>>;
 }
@@ -56,6 +58,7 @@ export const DEFAULT_SETTINGS: StreamSettings = {
   headBytes: 1 << 30,
   appendTime: false,
   messageBytesMax: 16 << 20,
+  remote: false,
   config: {},
 };
 

@@ -15,6 +15,7 @@ const SAFE_PREFIX_CHARS = 200;
 export const PARTITIONS_MAX = 10_000;
 const NAME_BYTES_MAX = 65_535;
 const NO_UPKEEP: Upkeep = { remote: false, compaction: null };
+const REMOTE_UPKEEP: Upkeep = { remote: true, compaction: null };
 
 export type StreamEvent = 'created' | 'changed' | 'removed';
 export type StreamWatcher = (event: StreamEvent, stream: Stream) => void;
@@ -56,6 +57,8 @@ export class Streams {
   version = 0;
   /** First offset of a partition that a durable cursor needs; set by who knows them. */
   neededFrom: (partition: Partition) => number = () => Number.POSITIVE_INFINITY;
+  /** True when an object store is configured; without one no stream can be set to use it. */
+  remoteStore = false;
   readonly #byName = new Map<string, StreamEntry>();
   readonly #byId = new Map<string, StreamEntry>();
   /** Only streams whose name is not safe itself. */
@@ -122,6 +125,7 @@ export class Streams {
     const { partitions = 1, ...own } = settings;
     checkPartitions(partitions);
     checkCompaction({ ...DEFAULT_SETTINGS, ...own });
+    this.#checkRemote({ ...DEFAULT_SETTINGS, ...own });
     const stream = new StreamEntry(name, uuid(this.#random), this.#clock.nowMs(), settingsOf(own));
     this.#open(stream, this.#newLogs(name, partitions));
     this.#enter(stream);
@@ -137,6 +141,7 @@ export class Streams {
     }
     const changed = { ...entry.settings, ...settings };
     checkCompaction(changed);
+    if (!entry.settings.remote || isCompacted(changed)) this.#checkRemote(changed);
     entry.settings = changed;
     for (const partition of entry.partitions) partition.log.upkeep = this.#upkeepOf(partition);
     this.#store(entry);
@@ -181,6 +186,14 @@ export class Streams {
     return () => this.#watchers.delete(watcher);
   }
 
+  #checkRemote(settings: StreamSettings): void {
+    if (!settings.remote) return;
+    const no = (why: string): BrokerError => new BrokerError('invalid-argument', `remote: ${why}.`);
+    if (!this.remoteStore) throw no('no object store is configured (storage.remote-bucket)');
+    if (settings.durability === 'memory') throw no('a stream in memory stays there');
+    if (isCompacted(settings)) throw no('a compacted stream stays on the local disk');
+  }
+
   #entryOf(stream: Stream): StreamEntry {
     const entry = this.#byName.get(stream.name);
     if (entry !== stream) throw new BrokerError('unknown-stream', `'${stream.name}'`);
@@ -198,7 +211,9 @@ export class Streams {
       const log = this.#engine.open(id, stream.settings.durability);
       const partition = new Partition(stream, length + index, log, this.#host);
       // Most logs need nothing of their own, and share one object that says so.
-      if (isCompacted(stream.settings)) log.upkeep = this.#upkeepOf(partition);
+      if (isCompacted(stream.settings) || stream.settings.remote) {
+        log.upkeep = this.#upkeepOf(partition);
+      }
       return partition;
     });
     // Of exact size: an array that grew by `push` has room for sixteen more.
@@ -207,7 +222,7 @@ export class Streams {
 
   #upkeepOf(partition: Partition): Upkeep {
     const { settings } = partition.stream;
-    if (!isCompacted(settings)) return NO_UPKEEP;
+    if (!isCompacted(settings)) return settings.remote ? REMOTE_UPKEEP : NO_UPKEEP;
     const neededFrom = (): number => this.neededFrom(partition);
     const compaction = new KeyCompaction(settings, neededFrom, this.#host.openedBytesMax);
     return { ...NO_UPKEEP, compaction };

@@ -18,6 +18,7 @@ const SETTING_FIELDS = {
   retentionBytes: 'integer?',
   retentionAckedMs: 'integer?',
   messageBytesMax: 'integer?',
+  remote: 'boolean?',
 } as const satisfies FieldRows;
 const CREATE_FIELDS = {
   name: 'text',
@@ -131,6 +132,7 @@ function detailOf(stream: Stream): JsonObject {
     retentionBytes: settings.retentionBytes,
     retentionAckedMs: settings.retentionAckedMs,
     messageBytesMax: settings.messageBytesMax,
+    remote: settings.remote,
     config: settings.config,
     partitionList: stream.partitions.map(partitionRow),
   };

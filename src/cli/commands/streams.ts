@@ -9,6 +9,7 @@ interface StreamFlags {
   readonly retentionMs?: number;
   readonly retentionBytes?: number;
   readonly messageBytesMax?: number;
+  readonly remote?: boolean;
 }
 
 export function addStreams(program: Command): void {
@@ -63,7 +64,8 @@ function settingFlags(command: Command): Command {
     .option('--partitions <count>', 'number of partitions', whole)
     .option('--retention-ms <ms>', 'keep records this long; -1 = no limit', whole)
     .option('--retention-bytes <bytes>', 'keep this much per partition; -1 = no limit', whole)
-    .option('--message-bytes-max <bytes>', 'largest message', whole);
+    .option('--message-bytes-max <bytes>', 'largest message', whole)
+    .option('--remote <yes|no>', 'older records go to the object store', yesNo);
 }
 
 function ownFlags({
@@ -72,9 +74,15 @@ function ownFlags({
   retentionMs,
   retentionBytes,
   messageBytesMax,
+  remote,
 }: StreamFlags): Row {
-  const fields = { partitions, durability, retentionMs, retentionBytes, messageBytesMax };
+  const fields = { partitions, durability, retentionMs, retentionBytes, messageBytesMax, remote };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function yesNo(text: string): boolean {
+  if (text === 'yes' || text === 'no') return text === 'yes';
+  throw new InvalidArgumentError('Expected yes or no.');
 }
 
 function whole(text: string): number {

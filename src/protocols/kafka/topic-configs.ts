@@ -111,7 +111,17 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
   fixed('compression.type', 'string', 'producer', 'Batches stay as the producer packed them.'),
   fixed('message.timestamp.type', 'string', 'CreateTime', 'Timestamps are the producers’.'),
   fixed('min.insync.replicas', 'int', '1', 'There is one replica.'),
-  fixed('remote.storage.enable', 'boolean', 'false', 'There is no tiered storage.'),
+  {
+    name: 'remote.storage.enable',
+    kind: 'boolean',
+    help: 'Older records go to the object store of the server (KIP-405).',
+    show: ({ remote }) => String(remote),
+    apply(value, changes) {
+      if (value !== 'true' && value !== 'false') return 'remote.storage.enable: true or false';
+      changes.remote = value === 'true';
+      return null;
+    },
+  },
   fixed(
     'unclean.leader.election.enable',
     'boolean',
