@@ -2,12 +2,14 @@
  * Where checkpoints lie: two copies of the newest, written one after the other, so that a crash
  * while writing and a damaged file both leave a whole one. And the mark of a clean stop.
  */
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint-codec.ts';
+import { type Checkpoint, decodeCheckpoint } from './checkpoint-codec.ts';
 import type { Files } from './files.ts';
 
 export const CHECKPOINT_NAMES = ['checkpoint-a', 'checkpoint-b'] as const;
 const NEW_NAME = 'checkpoint.new';
 const CLEAN_NAME = 'clean';
+/** Written before others get the disk. */
+const WRITE_BYTES = 2 ** 17;
 
 export interface LoadedCheckpoint {
   readonly checkpoint: Checkpoint | null;
@@ -15,12 +17,20 @@ export interface LoadedCheckpoint {
   readonly damaged: readonly string[];
 }
 
-/** Makes both copies durable. When it has resolved, what the checkpoint replaces may go. */
-export async function saveCheckpoint(files: Files, directory: string, checkpoint: Checkpoint) {
-  const bytes = encodeCheckpoint(checkpoint);
-  for (const name of CHECKPOINT_NAMES) {
-    await replaceFile(files, directory, name, bytes);
-  }
+/** Called after each piece that was written; waits as long as the disk shall rest. */
+type Rest = (bytes: number) => Promise<void>;
+
+/**
+ * Makes both copies durable. When it has resolved, what the checkpoint replaces may go.
+ * @param chunks the encoded checkpoint, in order
+ */
+export async function saveCheckpoint(
+  files: Files,
+  directory: string,
+  chunks: readonly Buffer[],
+  rest: Rest,
+): Promise<void> {
+  for (const name of CHECKPOINT_NAMES) await replaceFile(files, directory, name, chunks, rest);
 }
 
 export async function loadCheckpoint(files: Files, directory: string): Promise<LoadedCheckpoint> {
@@ -38,7 +48,8 @@ export async function loadCheckpoint(files: Files, directory: string): Promise<L
 
 /** Says that the engine stopped in order after the entry `sequence`. */
 export async function markClean(files: Files, directory: string, sequence: number) {
-  await replaceFile(files, directory, CLEAN_NAME, Buffer.from(`${sequence}\n`));
+  const text = Buffer.from(`${sequence}\n`);
+  await replaceFile(files, directory, CLEAN_NAME, [text], () => Promise.resolve());
 }
 
 /** Takes the mark away, durably; the sequence it named, or -1. */
@@ -50,12 +61,26 @@ export async function takeCleanMark(files: Files, directory: string): Promise<nu
   return /^\d+\n$/.test(text) ? Number(text) : -1;
 }
 
-async function replaceFile(files: Files, directory: string, name: string, bytes: Buffer) {
+async function replaceFile(
+  files: Files,
+  directory: string,
+  name: string,
+  chunks: readonly Buffer[],
+  rest: Rest,
+): Promise<void> {
   const path = `${directory}/${NEW_NAME}`;
   await files.remove(path);
   const file = await files.open(path, true);
   try {
-    await file.write([bytes], 0);
+    let position = 0;
+    for (let first = 0; first < chunks.length; ) {
+      let [end, bytes] = [first, 0];
+      while (end < chunks.length && bytes < WRITE_BYTES) bytes += chunks[end++]!.length;
+      await file.write(chunks.slice(first, end), position);
+      position += bytes;
+      if (end < chunks.length) await rest(bytes);
+      first = end;
+    }
     await file.sync();
   } finally {
     await file.close();

@@ -5,12 +5,14 @@
  * entry.
  */
 import { BrokerError, type Clock, type Log, type Timer, type Timers } from '#kit';
-import { Entry } from './entry.ts';
+import { checkBatch } from './batch-check.ts';
+import { Entry, type Waiting, waitingIn } from './entry.ts';
 import { entryBytes, FLAG_COMMIT_MARK } from './entry-codec.ts';
 import type { Instruments } from './instruments.ts';
 import { writeInt64 } from './int64.ts';
 import type { EngineLimits } from './limits.ts';
 import type { Appended, BatchFacts, Committed } from './log-engine.ts';
+import type { Pacer } from './pacer.ts';
 import type { RecentRows } from './recent-rows.ts';
 import { BATCH, CONTROL, HeldBatch, writeControl, writeRow } from './row-codec.ts';
 import type { Shard } from './shard.ts';
@@ -28,6 +30,7 @@ export interface CommitterParts {
   readonly log: Log;
   readonly rows: RecentRows;
   readonly instruments: Instruments;
+  readonly pacer: Pacer;
   /** Called once, when the disk failed. */
   readonly onFailed: (reason: string) => void;
 }
@@ -46,6 +49,8 @@ export class Committer {
   failure: BrokerError | null = null;
   closed = false;
   inFlightBytes = 0;
+  /** Logs whose removal is not committed yet. */
+  readonly removing = new Set<Shard>();
 
   readonly #parts: CommitterParts;
   readonly #wal: WalSink;
@@ -113,6 +118,8 @@ export class Committer {
     if (log.durability === 'memory') log.addRam(batch);
     else this.#place(log, batch, committed);
     log.endOffset = base + facts.count;
+    log.bytes += bytes.length;
+    log.batches++;
     log.remember(facts, base, nowMs);
     if (log.durability !== 'fsync') {
       this.#earlyLogs.push(log);
@@ -134,7 +141,10 @@ export class Committer {
   removed(log: Shard): void {
     this.#trims.delete(log);
     this.#unmarked.delete(log);
-    if (log.durability !== 'memory') this.#control(log.id, CONTROL.remove, log.endOffset);
+    if (log.durability === 'memory') return;
+    this.#control(log.id, CONTROL.remove, log.endOffset);
+    this.#open.removals.push(log);
+    this.removing.add(log);
     this.schedule();
   }
 
@@ -166,19 +176,9 @@ export class Committer {
     return new Promise((resolve, reject) => this.#flushWaiters.push({ row, resolve, reject }));
   }
 
-  /** Where a log ends when only committed entries count; the rest of the world is `endOffset`. */
-  uncommitted(): Map<Shard, number> {
-    const ends = new Map<Shard, number>();
-    const entries = [this.#writing, ...this.#queue, this.#open];
-    for (const entry of entries) {
-      if (entry === null) continue;
-      entry.logs.forEach((log, index) => {
-        if (log !== null && !ends.has(log)) {
-          ends.set(log, this.#parts.rows.base(entry.firstRow + index));
-        }
-      });
-    }
-    return ends;
+  /** What of each log is not committed. */
+  uncommitted(): Map<Shard, Waiting> {
+    return waitingIn([this.#writing, ...this.#queue, this.#open], this.#parts.rows);
   }
 
   stopTimers(): void {
@@ -259,7 +259,7 @@ export class Committer {
     const [at, bodyAt] = [rows.at(row), entry.bodyBytes];
     writeRow(rows.rowsOf(row), at, log.id, baseOffset, bodyAt, bytes, batch, appendTimeMs);
     rows.hold(row, batch);
-    log.addPlace(row);
+    log.addPlace(row, bytes.length);
     const durable = log.durability === 'fsync';
     entry.add(log, bytes, durable ? committed : null);
     if (durable) entry.urgent = true;
@@ -382,9 +382,11 @@ export class Committer {
   }
 
   async #write(entry: Entry): Promise<void> {
-    const { clock, instruments } = this.#parts;
+    const { clock, instruments, pacer, timers } = this.#parts;
     this.#writing = entry;
     entry.sequence = this.sequence++;
+    const delayMs = pacer.delayMs(entry.bodyBytes);
+    if (delayMs > 0) await new Promise<void>((go) => timers.after(delayMs, go));
     const startedMs = clock.monotonicMs();
     try {
       await this.#wal.commit(entry);
@@ -396,6 +398,8 @@ export class Committer {
     instruments.commitSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
     instruments.entryBytes.observe(entryBytes(entry.rowCount, entry.bodyBytes));
     this.#writing = null;
+    pacer.appended(entry.bodyBytes);
+    for (const log of entry.removals) this.removing.delete(log);
     this.#committed(entry);
   }
 
@@ -487,13 +491,4 @@ export class Committer {
     entry.flags = FLAG_COMMIT_MARK;
     void this.#write(entry);
   }
-}
-
-/** The fields that storage writes and checks must be where they belong. */
-function checkBatch(bytes: Buffer, facts: BatchFacts): void {
-  const whole =
-    bytes.length >= BATCH.headerBytes &&
-    bytes[BATCH.magic] === 2 &&
-    bytes.readInt32BE(BATCH.length) === bytes.length - BATCH.leaderEpoch;
-  if (!whole || facts.count < 1) throw new BrokerError('invalid-batch');
 }

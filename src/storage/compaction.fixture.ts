@@ -11,10 +11,10 @@ import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
 import type { BatchFacts, Compaction, KeyedRecords, StoredBatch } from './log-engine.ts';
 import type { ObjectStore } from './object-store.ts';
 import { BATCH, endOf, isHole, ROW_BYTES, writeRow } from './row-codec.ts';
-import { Segment } from './segment.ts';
-import { runDirt } from './segment-codec.ts';
+import { runOf, writeTestSegment } from './segment.fixture.ts';
+import type { LogRun } from './segment.ts';
 import { SegmentStore } from './segment-store.ts';
-import { SegmentWriter } from './segment-writer.ts';
+import type { SegmentWriter } from './segment-writer.ts';
 import { Shard, type ShardHome } from './shard.ts';
 import { dataBatch, factsOf, seededRandom, textOf, VirtualTime } from './storage.fixture.ts';
 import { VirtualFiles } from './virtual-files.ts';
@@ -107,12 +107,14 @@ export class SegmentedLog {
   readonly store: SegmentStore;
   readonly objects: ObjectStore;
   paced = 0;
+  /** What the log has, in offset order. */
+  runs: LogRun[] = [];
   #generation = 0;
 
   private constructor(objects: ObjectStore, limits: EngineLimits) {
     this.objects = objects;
     const damage = new DamageReports(silentLog, makeInstruments(new Metrics()));
-    this.store = new SegmentStore({ objects, damage, blocksMax: 4 });
+    this.store = new SegmentStore({ objects, damage, blocksMax: 4, pagesMax: 4 });
     const options = {
       clock: this.time,
       timers: this.time,
@@ -131,7 +133,7 @@ export class SegmentedLog {
 
   /** Appends a segment with these batches. */
   async addSegment(batches: readonly TestBatch[]): Promise<void> {
-    const segment = await this.#write(async (writer) => {
+    const run = await this.#write(async (writer) => {
       for (const { records, count = records.length, timeMs, facts, isBroken } of batches) {
         const base = this.shard.endOffset;
         const body = keyedBatch(records);
@@ -147,35 +149,33 @@ export class SegmentedLog {
         this.shard.remember(own, base, this.time.nowMs());
       }
     });
-    this.shard.segments = [...this.shard.segments, segment];
+    this.runs.push(run);
   }
 
   /** Compacts everything into one new segment. */
   async compact(): Promise<CompactionResult | null> {
-    const { segments } = this.shard;
     let result: CompactionResult | null = null;
-    const segment = await this.#write(async (writer) => {
+    const run = await this.#write(async (writer) => {
       const add = (rows: Buffer, at: number, body: Buffer | null) => writer.add(rows, at, body);
       const pace = async (bytes: number): Promise<void> => {
         this.paced += bytes;
       };
-      const work = compactLog(this.core, this.shard, segments, add, pace);
+      const work = compactLog(this.core, this.shard, this.runs, add, pace);
       result = await this.time.until(work);
     });
-    if (result !== null) this.shard.segments = [segment];
+    if (result !== null) this.runs = [run];
     return result;
   }
 
   /** Every record as `offset key=value`, and what lies between, as `from-to`. */
   async shown(): Promise<string[]> {
     const lines: string[] = [];
-    for (const segment of this.shard.segments) {
-      const run = segment.runOf(LOG);
-      for await (const rows of this.store.blocks(segment, run)) {
+    for (const run of this.runs) {
+      for await (const rows of this.store.blocks(run)) {
         for (let at = 0; at < rows.length; at += ROW_BYTES) {
           const base = Number(rows.readBigInt64BE(at + 16));
           if (isHole(rows, at)) lines.push(`${base}-${endOf(rows, at)}`);
-          else lines.push(...(await this.#recordsAt(segment, run, base)));
+          else lines.push(...(await this.#recordsAt(run, base)));
         }
       }
     }
@@ -183,12 +183,12 @@ export class SegmentedLog {
   }
 
   dirt() {
-    return this.shard.segments.map((segment) => runDirt(segment.directory, segment.runOf(LOG)));
+    return this.runs.map((run) => run.dirt);
   }
 
-  async #recordsAt(segment: Segment, run: number, offset: number): Promise<string[]> {
+  async #recordsAt(run: LogRun, offset: number): Promise<string[]> {
     try {
-      const [batch] = await this.store.read(segment, run, offset, 1, Number.MAX_SAFE_INTEGER);
+      const [batch] = await this.store.read(run, offset, 1, Number.MAX_SAFE_INTEGER);
       return recordsOf(batch!).map(([delta, key, value]) => {
         return `${batch!.baseOffset + delta} ${key ?? '-'}=${value ?? 'x'}`;
       });
@@ -197,17 +197,11 @@ export class SegmentedLog {
     }
   }
 
-  async #write(fill: (writer: SegmentWriter) => Promise<void>): Promise<Segment> {
-    const name = { from: ++this.#generation, to: this.#generation, version: 0 };
-    let directory: Buffer = Buffer.alloc(0);
-    const probe = new Segment('data', name, 0, 1, directory);
-    await this.objects.put(probe.objectName, async (write) => {
-      const writer = new SegmentWriter(write);
+  async #write(fill: (writer: SegmentWriter) => Promise<void>): Promise<LogRun> {
+    const segment = await writeTestSegment(this.objects, ++this.#generation, async (writer) => {
       await fill(writer);
       await writer.endRun(LOG, 0, false);
-      directory = await writer.finish(name, 1);
-      return directory.length;
     });
-    return new Segment('data', name, 0, 1, directory);
+    return runOf(this.store, segment, LOG);
   }
 }

@@ -25,8 +25,8 @@ describe('compaction of a log', () => {
     await log.addSegment([many(['a', '1'], ['b', '1'], ['c', '1']), one('b', '2'), one('d', '1')]);
     await log.compact();
     assert.deepEqual(await log.shown(), ['0 a=1', '2 c=1', '3 b=2', '4 d=1']);
-    const [segment] = log.shard.segments;
-    const [batch] = await log.store.read(segment!, 0, 1, 1, 5);
+    const [run] = log.runs;
+    const [batch] = await log.store.read(run!, 1, 1, 5);
     assert.deepEqual([batch?.baseOffset, batch?.count], [0, 3]);
   });
 

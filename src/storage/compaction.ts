@@ -29,7 +29,7 @@ import {
   ROW_BYTES,
   readBatch,
 } from './row-codec.ts';
-import type { Segment } from './segment.ts';
+import type { LogRun } from './segment.ts';
 import type { Shard } from './shard.ts';
 
 /** Bodies that are held at a time. */
@@ -43,7 +43,7 @@ const NO_BODY = Buffer.alloc(0);
 const HORIZON_MAX = 0xffff_ffff;
 
 /** Takes the batches of the log in offset order; copies the row before it returns. */
-export type AddBatch = (rows: Buffer, at: number, body: Buffer | null) => Promise<void>;
+export type AddBatch = (rows: Buffer, at: number, body: Buffer | null) => Promise<void> | undefined;
 
 /** Called with the bytes that were read; waits as long as the disk shall rest. */
 export type Pace = (bytes: number) => Promise<void>;
@@ -60,13 +60,13 @@ export type CompactionCore = Pick<EngineCore, 'store' | 'damage' | 'limits'> & {
 
 /**
  * Copies the runs of a log without the records that are replaced.
- * @param sources the first segments of the log, or all
+ * @param sources the first runs of the log, or all
  * @returns null when nothing could be compacted; then nothing was added
  */
 export async function compactLog(
   core: CompactionCore,
   log: Shard,
-  sources: readonly Segment[],
+  sources: readonly LogRun[],
   add: AddBatch,
   pace: Pace,
 ): Promise<CompactionResult | null> {
@@ -80,7 +80,7 @@ class Compactor {
   readonly #core: CompactionCore;
   readonly #log: Shard;
   readonly #compaction: Compaction;
-  readonly #sources: readonly Segment[];
+  readonly #sources: readonly LogRun[];
   readonly #add: AddBatch;
   readonly #pace: Pace;
   readonly #nowMs: number;
@@ -102,7 +102,7 @@ class Compactor {
     core: CompactionCore,
     log: Shard,
     compaction: Compaction,
-    sources: readonly Segment[],
+    sources: readonly LogRun[],
     add: AddBatch,
     pace: Pace,
   ) {
@@ -143,7 +143,7 @@ class Compactor {
     let head = this.#compaction.neededFrom();
     let last = 0;
     for (const source of this.#sources) {
-      for await (const rows of this.#core.store.blocks(source, source.runOf(this.#log.id))) {
+      for await (const rows of this.#core.store.blocks(source)) {
         for (let at = 0; at < rows.length; at += ROW_BYTES) {
           const end = endOf(rows, at);
           if (end <= startOffset) continue;
@@ -164,10 +164,9 @@ class Compactor {
 
   /** Learns the last offset of each key, as far as the table goes. */
   async #collect(keys: KeyOffsets): Promise<void> {
-    const { id } = this.#log;
     for (const source of this.#sources) {
       const [from, to] = [this.#dirtyFrom, this.#end];
-      if (source.endOf(id) <= from || source.firstOf(id) >= to) continue;
+      if (source.endOffset <= from || source.firstOffset >= to) continue;
       for await (const piece of pieces(...this.#span(source, from, to))) {
         await this.#rest(piece);
         for (const [index, body] of piece.bodies.entries()) {
@@ -195,7 +194,7 @@ class Compactor {
     }
   }
 
-  async #copy(source: Segment, keys: KeyOffsets): Promise<void> {
+  async #copy(source: LogRun, keys: KeyOffsets): Promise<void> {
     const from = this.#log.startOffset;
     for await (const piece of pieces(...this.#span(source, from, Number.POSITIVE_INFINITY))) {
       await this.#rest(piece);
@@ -214,9 +213,8 @@ class Compactor {
     await this.#turns.next();
   }
 
-  #span(source: Segment, from: number, to: number) {
-    const run = source.runOf(this.#log.id);
-    return [this.#core, source, run, from, to, PIECE_BYTES] as const;
+  #span(source: LogRun, from: number, to: number) {
+    return [this.#core, source, from, to, PIECE_BYTES] as const;
   }
 
   async #compact(piece: Piece, at: number, body: Buffer | null, keys: KeyOffsets): Promise<void> {

@@ -22,9 +22,11 @@ import type {
   StoredBatch,
 } from './log-engine.ts';
 import type { ObjectStore } from './object-store.ts';
+import { Pacer } from './pacer.ts';
 import { Reader } from './reader.ts';
 import { RecentRows } from './recent-rows.ts';
 import { recover } from './recovery.ts';
+import { RunIndex } from './run-index.ts';
 import { SegmentStore } from './segment-store.ts';
 import { Shard, type ShardHome } from './shard.ts';
 import { Wal } from './wal.ts';
@@ -81,6 +83,9 @@ export interface EngineCore {
   /** Where segments lie. */
   readonly objects: ObjectStore;
   readonly store: SegmentStore;
+  /** Which segments are in use, and what each log has in them. */
+  readonly runs: RunIndex;
+  readonly pacer: Pacer;
   readonly makeLog: (id: number) => Shard;
 }
 
@@ -113,8 +118,16 @@ class Engine implements LogEngine, ShardHome {
       onSpace: (full) => this.#spaceChanged(full),
       onFailed: (error) => this.#core.committer.fail(error),
     });
+    const pacer = new Pacer({
+      ...{ limits, clock, timers },
+      pressure: () => this.#housekeeping.pressure,
+      mergesAreBehind: () => this.#housekeeping.mergesAreBehind,
+    });
     const committer = new Committer(
-      { limits, clock, timers, log, rows, instruments, onFailed: (why) => this.#failed(why) },
+      {
+        ...{ limits, clock, timers, log, rows, instruments, pacer },
+        onFailed: (why) => this.#failed(why),
+      },
       wal,
     );
     const damage = new DamageReports(log, instruments);
@@ -124,10 +137,12 @@ class Engine implements LogEngine, ShardHome {
       logs.set(id, shard);
       return shard;
     };
-    const store = new SegmentStore({ objects, damage, blocksMax: limits.rowBlocksMax });
+    const { rowBlocksMax: blocksMax, directoryPagesMax: pagesMax } = limits;
+    const store = new SegmentStore({ objects, damage, blocksMax, pagesMax });
+    const runs = new RunIndex(store.directory);
     this.#core = {
       ...{ options, limits, instruments, damage, logs, rows, wal, committer },
-      ...{ objects, store, makeLog },
+      ...{ objects, store, runs, pacer, makeLog },
     };
     this.#housekeeping = new Housekeeping(this.#core);
     this.#reader = new Reader(this.#core);
@@ -177,6 +192,7 @@ class Engine implements LogEngine, ShardHome {
       // Its older batches are on disk; the new ones follow them there, without making anyone wait.
       log.durability = 'async';
     }
+    log.opened = true;
     return log;
   }
 
@@ -240,15 +256,10 @@ class Engine implements LogEngine, ShardHome {
   trim(log: Shard, offset: number): void {
     const to = Math.min(offset, log.highWatermark);
     if (!(to > log.startOffset) || log.removed) return;
-    log.startOffset = to;
+    const from = log.startOffset;
     const { rows, committer } = this.#core;
-    let dead = 0;
-    while (dead < log.places.length && rows.end(log.places[dead]!) <= to) dead++;
-    if (dead > 0) log.dropPlaces(log.places[dead - 1]! + 1);
-    let gone = 0;
-    while (gone < log.ram.length && log.ram[gone]!.baseOffset + log.ram[gone]!.count <= to) gone++;
-    log.dropRam(gone);
-    this.#housekeeping.trimmed(log);
+    log.trimTo(to, rows);
+    if (log.durability !== 'memory') this.#housekeeping.trimmed(log.id, from);
     committer.trimmed(log);
   }
 
@@ -257,23 +268,13 @@ class Engine implements LogEngine, ShardHome {
     log.removed = true;
     this.#core.logs.delete(log.id);
     this.#core.committer.removed(log);
-    this.#housekeeping.removed(log);
+    this.#housekeeping.trimmed(log.id, log.startOffset);
     log.places = [];
     log.ram = [];
-    log.segments = [];
   }
 
   stat(log: Shard): LogStat {
-    const { startOffset, endOffset, highWatermark } = log;
-    let { bytes, batches } = this.#housekeeping.segmentStat(log);
-    const { rows } = this.#core;
-    for (const row of log.places) {
-      if (rows.base(row) >= highWatermark) break;
-      bytes += rows.bodyBytes(row);
-      batches++;
-    }
-    for (const batch of log.ram) bytes += batch.bytes.length;
-    batches += log.ram.length;
+    const { startOffset, endOffset, highWatermark, bytes, batches } = log;
     return { startOffset, endOffset, highWatermark, bytes, batches };
   }
 

@@ -1,5 +1,6 @@
 /** An entry on its way to the disk: which rows, and who is told when it is committed. */
 import type { Committed } from './log-engine.ts';
+import type { RecentRows } from './recent-rows.ts';
 import type { Shard } from './shard.ts';
 
 export class Entry {
@@ -11,6 +12,8 @@ export class Entry {
   /** The log of each row; null for control rows. */
   readonly logs: (Shard | null)[] = [];
   readonly bodies: Buffer[] = [];
+  /** Logs whose removal is in here. */
+  removals: Shard[] = [];
   /** Whom to tell, per row; null when nobody waits, or was told already. */
   readonly callbacks: (Committed | null)[] = [];
   /** Repeats of appends in this entry that are to be told too. */
@@ -39,4 +42,35 @@ export class Entry {
     this.logs.push(null);
     this.callbacks.push(null);
   }
+}
+
+/** What of a log is in entries that are not committed. */
+export interface Waiting {
+  /** The first offset of it. */
+  readonly from: number;
+  bytes: number;
+  batches: number;
+}
+
+/** Everything that waits, by log. */
+export function waitingIn(
+  entries: readonly (Entry | null)[],
+  rows: RecentRows,
+): Map<Shard, Waiting> {
+  const waiting = new Map<Shard, Waiting>();
+  for (const entry of entries) {
+    if (entry === null) continue;
+    entry.logs.forEach((log, index) => {
+      if (log === null) return;
+      const row = entry.firstRow + index;
+      let known = waiting.get(log);
+      if (known === undefined) {
+        known = { from: rows.base(row), bytes: 0, batches: 0 };
+        waiting.set(log, known);
+      }
+      known.bytes += rows.bodyBytes(row);
+      known.batches++;
+    });
+  }
+  return waiting;
 }

@@ -3,7 +3,7 @@ import type { EngineCore } from './engine.ts';
 import type { DamagedRange } from './log-engine.ts';
 import type { Shard } from './shard.ts';
 
-export function findGaps(core: EngineCore): DamagedRange[] {
+export async function findGaps(core: EngineCore): Promise<DamagedRange[]> {
   const gaps: DamagedRange[] = [];
   for (const log of core.logs.values()) {
     let next = log.startOffset;
@@ -11,7 +11,7 @@ export function findGaps(core: EngineCore): DamagedRange[] {
       if (first > next) gaps.push(gap(log, next, first));
       next = Math.max(next, end);
     };
-    for (const segment of log.segments) covered(segment.firstOf(log.id), segment.endOf(log.id));
+    for (const run of await core.runs.of(log.id)) covered(run.firstOffset, run.endOffset);
     for (const row of log.places) covered(core.rows.base(row), core.rows.end(row));
     if (log.highWatermark > next) gaps.push(gap(log, next, log.highWatermark));
   }

@@ -14,9 +14,8 @@ import {
   readFacts,
   writeRow,
 } from './row-codec.ts';
-import { Segment } from './segment.ts';
+import { runOf, writeTestSegment } from './segment.fixture.ts';
 import { SegmentStore } from './segment-store.ts';
-import { SegmentWriter } from './segment-writer.ts';
 import { dataBatch, factsOf, seededRandom, textOf } from './storage.fixture.ts';
 import { VirtualFiles } from './virtual-files.ts';
 
@@ -39,18 +38,12 @@ async function storeWith(batches: readonly { row: Buffer; body: Buffer }[]) {
   const disk = new VirtualFiles({ random: seededRandom(1) });
   const objects = await openDirectoryStore(disk, 'data', 4);
   const damage = new DamageReports(silentLog, makeInstruments(new Metrics()));
-  const store = new SegmentStore({ objects, damage, blocksMax: 4 });
-  const name = { from: 1, to: 1, version: 0 };
-  let directory: Buffer = Buffer.alloc(0);
-  const probe = new Segment('data', name, 0, 1, directory);
-  await objects.put(probe.objectName, async (write) => {
-    const writer = new SegmentWriter(write);
+  const store = new SegmentStore({ objects, damage, blocksMax: 4, pagesMax: 4 });
+  const segment = await writeTestSegment(objects, 1, async (writer) => {
     for (const { row, body } of batches) await writer.add(row, 0, body);
     await writer.endRun(LOG, 0, false);
-    directory = await writer.finish(name, 1);
-    return 0;
   });
-  return { store, objects, segment: new Segment('data', name, 0, 1, directory) };
+  return { store, objects, run: await runOf(store, segment, LOG) };
 }
 
 const MIXED = [
@@ -62,9 +55,9 @@ const MIXED = [
 ];
 
 test('a read that begins in a hole gives the next batch, and steps over later holes K40', async () => {
-  const { store, objects, segment } = await storeWith(MIXED);
+  const { store, objects, run } = await storeWith(MIXED);
   const read = async (offset: number, bytesMax = 10_000) => {
-    const batches = await store.read(segment, 0, offset, bytesMax, 15);
+    const batches = await store.read(run, offset, bytesMax, 15);
     return batches.map((batch) => [batch.baseOffset, batch.count, textOf(batch)]);
   };
   const [five, ten] = [
@@ -79,34 +72,30 @@ test('a read that begins in a hole gives the next batch, and steps over later ho
 });
 
 test('searches by time and by size do not stop at a hole K40', async () => {
-  const { store, objects, segment } = await storeWith(MIXED);
-  assert.equal(await store.findByTime(segment, 0, -5, 0), 5);
-  assert.equal(await store.findByTime(segment, 0, 106, 0), 10);
-  assert.equal(await store.findByTime(segment, 0, 111, 0), -1);
+  const { store, objects, run } = await storeWith(MIXED);
+  assert.equal(await store.findByTime(run, -5, 0), 5);
+  assert.equal(await store.findByTime(run, 106, 0), 10);
+  assert.equal(await store.findByTime(run, 111, 0), -1);
   const { length } = dataBatch('ten');
-  assert.equal(
-    await store.offsetForBytes(segment, 0, length),
-    7,
-    'the hole before it costs nothing',
-  );
-  assert.equal(await store.offsetForBytes(segment, 0, length - 1), 11);
+  assert.equal(await store.offsetForBytes(run, length), 7, 'the hole before it costs nothing');
+  assert.equal(await store.offsetForBytes(run, length - 1), 11);
   await objects.close();
 });
 
 test('a run without rows for some offsets is damaged, also behind a hole', async () => {
-  const { store, objects, segment } = await storeWith([
+  const { store, objects, run } = await storeWith([
     rowOf(0, 5, null),
     rowOf(8, 2, 'eight'),
     rowOf(10, 3, null),
     rowOf(15, 1, 'fifteen'),
   ]);
-  await assert.rejects(store.read(segment, 0, 2, 100, 16), {
+  await assert.rejects(store.read(run, 2, 100, 16), {
     code: 'damaged',
     details: { from: 5, to: 8 },
   });
-  const before = await store.read(segment, 0, 8, 100, 16);
+  const before = await store.read(run, 8, 100, 16);
   assert.deepEqual(before.map(textOf), ['eight']);
-  await assert.rejects(store.read(segment, 0, 10, 100, 16), { code: 'damaged' });
+  await assert.rejects(store.read(run, 10, 100, 16), { code: 'damaged' });
   await objects.close();
 });
 

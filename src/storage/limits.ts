@@ -30,12 +30,22 @@ export interface EngineLimits {
   readonly fullRetryMsMax: number;
   /** A segment with a smaller part of its bytes alive is rewritten without the dead. */
   readonly segmentLiveShare: number;
-  /** Neighbouring segments are merged up to this size. */
+  /** A segment with more is closed, and the next one begun. */
   readonly segmentBytesMax: number;
   /** Segments that are kept open. */
   readonly openSegmentsMax: number;
   /** Cached blocks of segment index rows, 256 rows (20 KiB) each. */
   readonly rowBlocksMax: number;
+  /** Cached pages of segment directories, 32 rows (3.5 KiB) each. */
+  readonly directoryPagesMax: number;
+  /** What reorganisation copies in a second while nothing is appended; more when there is. */
+  readonly backgroundBytesPerSecond: number;
+  /** Pause after the start before files are reorganised: owners open their logs first. */
+  readonly reorganiseDelayMs: number;
+  /**
+   * The newest full write-ahead file stays as it is for readers; after a trim, for so long only.
+   */
+  readonly walKeptMs: number;
   /** Pause after a trim before dead segments are looked for, so that one look serves many trims. */
   readonly sweepDelayMs: number;
   /**
@@ -61,9 +71,13 @@ export const DEFAULT_LIMITS: EngineLimits = {
   fullRetryMs: 100,
   fullRetryMsMax: 5_000,
   segmentLiveShare: 0.5,
-  segmentBytesMax: 64 * MIB,
+  segmentBytesMax: 128 * MIB,
   openSegmentsMax: 64,
   rowBlocksMax: 64,
+  directoryPagesMax: 4_096,
+  backgroundBytesPerSecond: 8 * MIB,
+  reorganiseDelayMs: 1_000,
+  walKeptMs: 20_000,
   sweepDelayMs: 200,
   compactionKeyBytes: 64 * MIB,
   producerExpiryMs: 86_400_000,

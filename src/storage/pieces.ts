@@ -10,9 +10,8 @@ import {
   logOf,
   ROW_BYTES,
 } from './row-codec.ts';
-import type { Segment } from './segment.ts';
-import { runBodiesAt } from './segment-codec.ts';
-import type { SegmentStore } from './segment-store.ts';
+import type { LogRun, Segment } from './segment.ts';
+import type { UseSegment } from './segment-store.ts';
 
 /** Some rows of a run and their bodies. */
 export interface Piece {
@@ -22,9 +21,15 @@ export interface Piece {
   readonly bytes: number;
 }
 
+/** What gives the rows and the bytes of runs. */
+export interface RunSource {
+  blocks(run: LogRun): AsyncGenerator<Buffer>;
+  use: UseSegment;
+}
+
 /** Where to read, and whom to tell of damage. */
 export interface PieceSource {
-  readonly store: SegmentStore;
+  readonly store: RunSource;
   readonly damage: DamageReports;
 }
 
@@ -34,14 +39,12 @@ export interface PieceSource {
  */
 export async function* pieces(
   source: PieceSource,
-  segment: Segment,
-  run: number,
+  run: LogRun,
   from: number,
   to: number,
   bytesMax: number,
 ): AsyncGenerator<Piece> {
-  const bodiesAt = runBodiesAt(segment.directory, run);
-  for await (const block of source.store.blocks(segment, run)) {
+  for await (const block of source.store.blocks(run)) {
     for (let at = 0; at < block.length; ) {
       if (endOf(block, at) <= from) {
         at += ROW_BYTES;
@@ -49,7 +52,7 @@ export async function* pieces(
       }
       if (baseOf(block, at) >= to) return;
       const end = pieceEnd(block, at, to, bytesMax);
-      yield await readPiece(source, segment, block.subarray(at, end), bodiesAt);
+      yield await readPiece(source, run.segment, block.subarray(at, end), run.bodiesAt);
       at = end;
     }
   }

@@ -7,11 +7,12 @@ import { readBodies } from './body-reader.ts';
 import type { DamageReports } from './damage.ts';
 import type { Instruments } from './instruments.ts';
 import type { StoredBatch } from './log-engine.ts';
+import { PLACES_PER_BLOCK } from './place-blocks.ts';
 import type { RecentRows } from './recent-rows.ts';
 import { maxTimeOf, ROW_BYTES } from './row-codec.ts';
+import type { RunIndex } from './run-index.ts';
 import { lastAtOrBefore } from './search.ts';
-import type { Segment } from './segment.ts';
-import { runBodyBytes, runEnd, runFirst, runMaxTime } from './segment-codec.ts';
+import type { LogRun } from './segment.ts';
 import type { SegmentStore } from './segment-store.ts';
 import type { Shard } from './shard.ts';
 import type { Wal } from './wal.ts';
@@ -23,6 +24,7 @@ export interface ReaderParts {
   readonly rows: RecentRows;
   readonly wal: Wal;
   readonly store: SegmentStore;
+  readonly runs: RunIndex;
   readonly damage: DamageReports;
   readonly instruments: Instruments;
 }
@@ -31,6 +33,7 @@ export class Reader {
   readonly #rows: RecentRows;
   readonly #wal: Wal;
   readonly #store: SegmentStore;
+  readonly #runs: RunIndex;
   readonly #damage: DamageReports;
   readonly #instruments: Instruments;
 
@@ -38,6 +41,7 @@ export class Reader {
     this.#rows = parts.rows;
     this.#wal = parts.wal;
     this.#store = parts.store;
+    this.#runs = parts.runs;
     this.#damage = parts.damage;
     this.#instruments = parts.instruments;
   }
@@ -77,14 +81,19 @@ export class Reader {
       if (batch.maxTimestampMs >= timestampMs) return batch.baseOffset;
     }
     // What is reorganised while we look moves from the places into segments: the places are older.
-    const places = [...log.places];
-    for (const segment of [...log.segments]) {
-      const run = segment.runOf(log.id);
-      if (runMaxTime(segment.directory, run) < timestampMs) continue;
-      const offset = await this.#store.findByTime(segment, run, timestampMs, log.startOffset);
+    const { places } = log;
+    const blocks = log.placeBlocks(this.#rows);
+    for (const run of this.#hasRuns(log) ? await this.#runs.of(log.id) : []) {
+      if (run.maxTimeMs < timestampMs || run.endOffset <= log.startOffset) continue;
+      const offset = await this.#store.findByTime(run, timestampMs, log.startOffset);
       if (offset >= 0) return offset;
     }
-    for (const row of places) {
+    for (let index = 0; index < places.length; index++) {
+      if ((blocks.maxTimeMs[index / PLACES_PER_BLOCK] ?? timestampMs) < timestampMs) {
+        index += PLACES_PER_BLOCK - 1;
+        continue;
+      }
+      const row = places[index]!;
       // Reorganised in the meantime: it lies in the newest segments now.
       if (row < this.#rows.start) return this.#offsetByTime(log, timestampMs);
       if (this.#rows.base(row) >= log.highWatermark) return -1;
@@ -104,26 +113,54 @@ export class Reader {
       if (bytes < 0) return from;
       from = batch.baseOffset;
     }
+    const blocks = log.placeBlocks(this.#rows);
     for (let index = log.places.length - 1; index >= 0; index--) {
       const row = log.places[index]!;
       if (this.#rows.base(row) >= log.highWatermark) continue;
+      const whole = blocks.bytes[(index + 1) / PLACES_PER_BLOCK - 1];
+      if (whole !== undefined && whole <= bytes) {
+        bytes -= whole;
+        index -= PLACES_PER_BLOCK - 1;
+        from = this.#rows.base(log.places[index]!);
+        continue;
+      }
       bytes -= this.#rows.bodyBytes(row);
       if (bytes < 0) return from;
       from = this.#rows.base(row);
     }
-    for (let index = log.segments.length - 1; index >= 0; index--) {
-      const segment = log.segments[index]!;
-      const run = segment.runOf(log.id);
-      bytes -= runBodyBytes(segment.directory, run);
-      if (bytes < 0) {
-        const left = bytes + runBodyBytes(segment.directory, run);
+    if (from <= log.startOffset || !this.#hasRuns(log)) return Math.max(log.startOffset, from);
+    const runs = this.#runs.of(log.id);
+    if (!(runs instanceof Promise)) return this.#offsetInRuns(log, runs, bytes, from);
+    return runs.then((found) => this.#offsetInRuns(log, found, bytes, from));
+  }
+
+  #offsetInRuns(
+    log: Shard,
+    runs: readonly LogRun[],
+    bytes: number,
+    from: number,
+  ): number | Promise<number> {
+    for (let index = runs.length - 1; index >= 0; index--) {
+      const run = runs[index]!;
+      // Reorganised while the directory was read: counted among the places already.
+      if (run.firstOffset >= from) continue;
+      if (bytes < run.bodyBytes) {
         return this.#store
-          .offsetForBytes(segment, run, left)
+          .offsetForBytes(run, bytes)
           .then((offset) => Math.max(log.startOffset, offset));
       }
-      from = runFirst(segment.directory, run);
+      bytes -= run.bodyBytes;
+      from = run.firstOffset;
     }
     return Math.max(log.startOffset, from);
+  }
+
+  /** False when all that the log has lies in write-ahead files or in memory. */
+  #hasRuns(log: Shard): boolean {
+    const [first] = log.places;
+    return first === undefined
+      ? log.ram.length === 0 && log.endOffset > log.startOffset
+      : this.#rows.base(first) > log.startOffset;
   }
 
   #fromRam(log: Shard, offset: number, bytesMax: number): StoredBatch[] {
@@ -195,37 +232,33 @@ export class Reader {
     }
   }
 
-  #fromSegments(
-    log: Shard,
-    offset: number,
-    bytesMax: number,
-  ): StoredBatch[] | Promise<StoredBatch[]> {
-    const { segments } = log;
-    const index = lastAtOrBefore(segments.length, (at) => segments[at]!.firstOf(log.id), offset);
-    const segment = segments[index];
-    if (segment === undefined || segment.endOf(log.id) <= offset) {
-      const place = log.places[0];
-      const after = segments[index + 1]?.firstOf(log.id);
-      const base = place === undefined ? Number.POSITIVE_INFINITY : this.#rows.base(place);
-      throw this.#missing(log, offset, after ?? base);
-    }
+  #fromSegments(log: Shard, offset: number, bytesMax: number): Promise<StoredBatch[]> {
     this.#instruments.diskReads.value++;
-    return this.#fromSegment(log, segment, offset, bytesMax);
+    const runs = this.#runs.of(log.id);
+    if (!(runs instanceof Promise)) return this.#fromRuns(log, runs, offset, bytesMax);
+    return runs.then((found) => this.#fromRuns(log, found, offset, bytesMax));
   }
 
   /** Where a run ends in a hole, what follows it lies further on. */
-  async #fromSegment(
+  async #fromRuns(
     log: Shard,
-    segment: Segment,
+    runs: readonly LogRun[],
     offset: number,
     bytesMax: number,
   ): Promise<StoredBatch[]> {
-    const run = segment.runOf(log.id);
+    const index = lastAtOrBefore(runs.length, (at) => runs[at]!.firstOffset, offset);
+    const run = runs[index];
+    // Trimmed or removed while the directory was read.
+    if (log.removed || offset < log.startOffset) return this.read(log, offset, bytesMax);
+    if (run === undefined || run.endOffset <= offset) {
+      const place = log.places[0];
+      const base = place === undefined ? Number.POSITIVE_INFINITY : this.#rows.base(place);
+      throw this.#missing(log, offset, runs[index + 1]?.firstOffset ?? base);
+    }
     const limit = log.highWatermark;
-    const batches = await this.#store.read(segment, run, offset, bytesMax, limit);
-    const end = runEnd(segment.directory, run);
-    if (batches.length > 0 || end >= limit || log.removed) return batches;
-    return this.read(log, Math.max(end, log.startOffset), bytesMax);
+    const batches = await this.#store.read(run, offset, bytesMax, limit);
+    if (batches.length > 0 || run.endOffset >= limit || log.removed) return batches;
+    return this.read(log, Math.max(run.endOffset, log.startOffset), bytesMax);
   }
 
   /**

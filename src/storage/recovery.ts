@@ -1,17 +1,18 @@
 /**
  * Start: checkpoint, segments, then what write-ahead files hold beyond them.
  */
-import type { Checkpoint } from './checkpoint-codec.ts';
+import { type Checkpoint, LOG_FIELDS } from './checkpoint-codec.ts';
 import { CHECKPOINT_NAMES, loadCheckpoint, takeCleanMark } from './checkpoint-files.ts';
 import type { EngineCore } from './engine.ts';
 import { findGaps } from './gaps.ts';
+import type { Standing } from './job-writer.ts';
 import type { DamagedRange } from './log-engine.ts';
 import { ProducerTable } from './producers.ts';
+import { rebuild } from './rebuild.ts';
 import { Replay } from './replay.ts';
-import { appendTimeOf, baseOf, ROW_BYTES, readFacts } from './row-codec.ts';
 import type { Segment } from './segment.ts';
-import { runEnd, runIsRemoved, runLog, runLogStart, runRowCount } from './segment-codec.ts';
-import { loadSegments } from './segment-load.ts';
+import { LANE } from './segment-codec.ts';
+import { type LoadedSegments, loadSegments } from './segment-load.ts';
 import { generationOf, WalFile } from './wal-file.ts';
 
 export interface Recovered {
@@ -19,8 +20,9 @@ export interface Recovered {
   readonly writer: number;
   readonly nextSequence: number;
   readonly nextGeneration: number;
-  readonly reorganisedThrough: number;
-  readonly replayFrom: number;
+  readonly nextSegment: number;
+  readonly nextJob: number;
+  readonly standing: Standing;
   readonly segments: Segment[];
   /** Write-ahead files with live entries, oldest first. */
   readonly finished: WalFile[];
@@ -42,92 +44,97 @@ export async function recover(core: EngineCore): Promise<Recovered> {
     damaged.push(damagedCheckpoint(directory, CHECKPOINT_NAMES[0]));
   }
   for (const range of damaged) core.damage.report(range);
-  const wanted = checkpoint?.segments ?? null;
-  const loaded = await loadSegments(core, wanted);
+  const loaded = await loadSegments(core, checkpoint?.segments ?? null);
   damaged.push(...loaded.damaged);
   const { segments } = loaded;
-  if (checkpoint !== null) restore(core, checkpoint);
-  else await rebuild(core, segments);
-  attach(core, segments);
-  const lastSegment = segments.at(-1);
-  const through = checkpoint?.reorganisedThrough ?? lastSegment?.name.to ?? 0;
-  const replayFrom = checkpoint?.replayFrom ?? (lastSegment?.lastSequence ?? 0) + 1;
+  core.runs.change([], segments);
+  const ages = checkpoint === null ? none : restore(core, checkpoint);
+  if (checkpoint === null) await rebuild(core);
+  const standing = checkpoint ?? standingOf(segments);
   const opened = await openWals(core, generations);
-  const live = opened.filter((wal) => wal.generation > through);
+  const live = opened.filter((wal) => wal.generation > standing.generation);
+  const headless = checkpoint === null && !fresh;
   const replay = new Replay(
     {
       ...core,
+      ages,
       checkpointed: checkpoint?.sequence ?? 0,
-      blind: checkpoint === null && !fresh && lastSegment === undefined,
-      headless: checkpoint === null && !fresh,
+      known: checkpoint?.known ?? 0,
+      blind: headless && segments.length === 0,
+      headless,
       cleanAfter,
     },
-    replayFrom,
+    standing.replayFrom,
   );
   await replay.run(live);
   if (replay.tornBytes > 0) log.warn('a torn tail was cut', { bytes: replay.tornBytes });
   damaged.push(...replay.damaged);
   if (checkpoint === null) closeTrimmed(core);
   // Looking at every log costs time: only when something is known to be missing.
-  if (damaged.length > 0) damaged.push(...findGaps(core));
+  if (damaged.length > 0) damaged.push(...(await findGaps(core)));
   // A killed process leaves writes in the system's cache. What is served from now on must survive
   // a loss of power as well.
   for (const wal of live) await wal.file.sync();
   const { finished, reusable } = await sortWals(core, opened, live);
   return {
-    fresh,
+    ...{ fresh, standing, segments, finished, reusable, damaged },
+    ...nextIds(checkpoint, loaded),
     writer: (checkpoint?.writer ?? 0) + 1,
     nextSequence: replay.expected,
-    nextGeneration: Math.max(through, 0, ...generations) + 1,
-    reorganisedThrough: through,
-    replayFrom,
-    segments,
-    finished,
-    reusable,
+    nextGeneration: Math.max(standing.generation, 0, ...generations) + 1,
     entriesReplayed: replay.entries,
     tornBytes: replay.tornBytes,
-    damaged,
   };
 }
 
-function restore(core: EngineCore, checkpoint: Checkpoint): void {
-  const { logs, producers } = checkpoint;
-  for (let at = 0; at < logs.length; at += 3) {
-    const log = core.makeLog(logs[at]!);
-    log.startOffset = logs[at + 1]!;
-    log.endOffset = logs[at + 2]!;
-    log.highWatermark = log.endOffset;
-  }
-  for (const { log: id, id: producerId, epoch, lastTimeMs, batches } of producers) {
-    const log = core.logs.get(id);
-    if (log === undefined) continue;
-    log.idempotence ??= new ProducerTable();
-    log.idempotence.byId.set(producerId, { epoch, lastTimeMs, batches: [...batches] });
-  }
-}
+const none: ReadonlyMap<number, number> = new Map();
 
-/** Without a checkpoint the segments tell what they can: heads, and all producers they saw. */
-async function rebuild(core: EngineCore, segments: readonly Segment[]): Promise<void> {
-  for (const segment of segments) {
-    const { directory } = segment;
-    for (let run = 0; run < segment.runCount; run++) {
-      const id = runLog(directory, run);
-      if (runIsRemoved(directory, run)) {
-        core.logs.delete(id);
-        continue;
-      }
+/** Makes the logs; for those that were captured late, the last entry that they hold. */
+function restore(core: EngineCore, checkpoint: Checkpoint): ReadonlyMap<number, number> {
+  const ages = new Map<number, number>();
+  for (const { sequence, logs, producers } of checkpoint.parts) {
+    for (let at = 0; at < logs.length; at += LOG_FIELDS) {
+      const id = logs[at]!;
       const log = core.logs.get(id) ?? core.makeLog(id);
-      log.startOffset = Math.max(log.startOffset, runLogStart(directory, run));
-      if (runRowCount(directory, run) === 0) continue;
-      log.endOffset = Math.max(log.endOffset, runEnd(directory, run));
+      log.startOffset = logs[at + 1]!;
+      log.endOffset = logs[at + 2]!;
       log.highWatermark = log.endOffset;
-      for await (const rows of core.store.blocks(segment, run)) {
-        for (let at = 0; at < rows.length; at += ROW_BYTES) {
-          log.remember(readFacts(rows, at), baseOf(rows, at), appendTimeOf(rows, at));
-        }
-      }
+      log.bytes = logs[at + 3]!;
+      log.batches = logs[at + 4]!;
+      if (sequence > checkpoint.sequence) ages.set(id, sequence);
+    }
+    for (const { log: id, id: producerId, epoch, lastTimeMs, batches } of producers) {
+      const log = core.logs.get(id);
+      if (log === undefined) continue;
+      log.idempotence ??= new ProducerTable();
+      log.idempotence.byId.set(producerId, { epoch, lastTimeMs, batches: [...batches] });
     }
   }
+  return ages;
+}
+
+/** Where the engine stood, told by the segments alone. */
+function standingOf(segments: readonly Segment[]): Standing {
+  let [generation, replayFrom] = [0, 1];
+  const done: [number, number] = [0, 0];
+  for (const { facts } of segments) {
+    generation = Math.max(generation, facts.generation);
+    replayFrom = Math.max(replayFrom, facts.replayFrom);
+    done[facts.lane === LANE.levelOne ? 0 : 1] = Math.max(
+      done[facts.lane === LANE.levelOne ? 0 : 1],
+      facts.job,
+    );
+    done[0] = Math.max(done[0], facts.done[0]);
+    done[1] = Math.max(done[1], facts.done[1]);
+  }
+  return { generation, replayFrom, done };
+}
+
+function nextIds(checkpoint: Checkpoint | null, loaded: LoadedSegments) {
+  return {
+    nextSegment: Math.max(checkpoint?.nextSegment ?? 1, loaded.lastSegment + 1),
+    nextJob: Math.max(checkpoint?.nextJob ?? 1, loaded.lastJob + 1),
+  };
 }
 
 /** Logs that were trimmed beyond all that is left of them end where they start. */
@@ -135,19 +142,6 @@ function closeTrimmed(core: EngineCore): void {
   for (const log of core.logs.values()) {
     log.endOffset = Math.max(log.endOffset, log.startOffset);
     log.highWatermark = log.endOffset;
-  }
-}
-
-/** Tells each log which segments hold its batches. */
-function attach(core: EngineCore, segments: readonly Segment[]): void {
-  for (const segment of segments) {
-    const { directory } = segment;
-    for (let run = 0; run < segment.runCount; run++) {
-      // Logs that are not known were removed.
-      const log = core.logs.get(runLog(directory, run));
-      if (log === undefined || runRowCount(directory, run) === 0) continue;
-      if (runEnd(directory, run) > log.startOffset) log.addSegment(segment);
-    }
   }
 }
 

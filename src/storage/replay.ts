@@ -12,6 +12,7 @@ import {
   appendTimeOf,
   attributesOf,
   baseOf,
+  bodyBytesOf,
   CONTROL,
   endOf,
   KIND,
@@ -39,6 +40,10 @@ export interface ReplayParts {
   readonly makeLog: (id: number) => Shard;
   /** Entries up to this one are in the checkpoint: only their places are needed. */
   readonly checkpointed: number;
+  /** For logs that the checkpoint holds in a later state: their last entry in it. */
+  readonly ages: ReadonlyMap<number, number>;
+  /** Entries up to this one were committed. */
+  readonly known: number;
   /** True when nothing is known of what came before: the first entry may have any sequence. */
   readonly blind: boolean;
   /** True without a checkpoint: a log begins where it is first seen. */
@@ -75,9 +80,9 @@ export class Replay {
       await this.#runFile(files, index);
     }
     await this.#settleTail();
-    if (this.expected <= this.#parts.checkpointed) {
-      this.#lost(this.expected, this.#parts.checkpointed, wals.at(-1)?.path ?? '', 'missing');
-      this.expected = this.#parts.checkpointed + 1;
+    if (this.expected <= this.#parts.known) {
+      this.#lost(this.expected, this.#parts.known, wals.at(-1)?.path ?? '', 'missing');
+      this.expected = this.#parts.known + 1;
     }
     // A log that the checkpoint left out because it was removed may seem to have a gap until its
     // removal is replayed.
@@ -167,7 +172,7 @@ export class Replay {
   async #torn(file: ScannedFile, position: number, entry: FoundEntry | null): Promise<void> {
     const header = entry?.header ?? decodeHeader(await file.view(position, HEADER_BYTES));
     if (header === null || header.generation !== file.wal.generation) return;
-    if (header.sequence !== this.expected || header.sequence <= this.#parts.checkpointed) return;
+    if (header.sequence !== this.expected || header.sequence <= this.#parts.known) return;
     await this.#cut(file, position, header.entryBytes);
   }
 
@@ -181,7 +186,7 @@ export class Replay {
   async #settleTail(): Promise<void> {
     if (this.#pending === null) return;
     const { file, entry } = this.#pending;
-    const known = entry.header.sequence <= this.#parts.checkpointed;
+    const known = entry.header.sequence <= this.#parts.known;
     file.forget();
     if (!known && (await faultOf(file, entry)) !== null) {
       this.#pending = null;
@@ -211,11 +216,11 @@ export class Replay {
   }
 
   #applyRow(row: number, entry: FoundEntry, path: string): void {
-    const { rows: recent, logs, makeLog, checkpointed } = this.#parts;
+    const { rows: recent, logs, makeLog, checkpointed, ages } = this.#parts;
     const [rows, at] = [recent.rowsOf(row), recent.at(row)];
     const id = logOf(rows, at);
     const base = baseOf(rows, at);
-    const old = entry.header.sequence <= checkpointed;
+    const old = entry.header.sequence <= (ages.get(id) ?? checkpointed);
     if (kindOf(rows, at) === KIND.control) {
       if (!old) this.#applyControl(id, attributesOf(rows, at), base, path);
       return;
@@ -223,7 +228,9 @@ export class Replay {
     let log = logs.get(id);
     if (old) {
       // Logs that the checkpoint does not know were removed.
-      if (log !== undefined && endOf(rows, at) > log.startOffset) log.addPlace(row);
+      if (log !== undefined && endOf(rows, at) > log.startOffset) {
+        log.addPlace(row, bodyBytesOf(rows, at));
+      }
       return;
     }
     if (log === undefined) {
@@ -241,7 +248,10 @@ export class Replay {
     log.endOffset = endOf(rows, at);
     log.highWatermark = log.endOffset;
     log.remember(readFacts(rows, at), base, appendTimeOf(rows, at));
-    if (log.endOffset > log.startOffset) log.addPlace(row);
+    if (log.endOffset <= log.startOffset) return;
+    log.addPlace(row, bodyBytesOf(rows, at));
+    log.bytes += bodyBytesOf(rows, at);
+    log.batches++;
   }
 
   #applyControl(id: number, what: number, offset: number, path: string): void {
@@ -249,11 +259,7 @@ export class Replay {
     if (what === CONTROL.remove) {
       this.#parts.logs.delete(id);
     } else if (log !== undefined && what === CONTROL.trim) {
-      log.startOffset = Math.max(log.startOffset, offset);
-      const { rows } = this.#parts;
-      let dead = 0;
-      while (dead < log.places.length && rows.end(log.places[dead]!) <= offset) dead++;
-      if (dead > 0) log.dropPlaces(log.places[dead - 1]! + 1);
+      if (offset > log.startOffset) log.trimTo(offset, this.#parts.rows);
     } else if (what === CONTROL.head && offset > (log?.endOffset ?? 0)) {
       const known = log ?? this.#parts.makeLog(id);
       this.#damage(id, known.endOffset, offset, path, 'index rows are lost');

@@ -4,7 +4,7 @@ import { Metrics, silentLog } from '#kit';
 import { DamageReports } from './damage.ts';
 import { openDirectoryStore } from './directory-store.ts';
 import { makeInstruments } from './instruments.ts';
-import { Segment } from './segment.ts';
+import { writeTestSegment } from './segment.fixture.ts';
 import { SegmentStore } from './segment-store.ts';
 import { seededRandom } from './storage.fixture.ts';
 import { VirtualFiles } from './virtual-files.ts';
@@ -13,9 +13,8 @@ test('a segment is removed when the reads that are under way have ended, not bef
   const disk = new VirtualFiles({ random: seededRandom(1) });
   const objects = await openDirectoryStore(disk, 'data', 4);
   const damage = new DamageReports(silentLog, makeInstruments(new Metrics()));
-  const store = new SegmentStore({ objects, damage, blocksMax: 4 });
-  const name = { from: 1, to: 1, version: 0 };
-  const segment = new Segment('data', name, 4, 1, Buffer.alloc(0));
+  const store = new SegmentStore({ objects, damage, blocksMax: 4, pagesMax: 4 });
+  const segment = await writeTestSegment(objects, 1, async () => {});
   await objects.put(segment.objectName, (write) => write([Buffer.from('body')]).then(() => 0));
 
   const gate = Promise.withResolvers<void>();

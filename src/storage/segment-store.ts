@@ -12,53 +12,62 @@ import type { ObjectStore } from './object-store.ts';
 import { isSealed, repairBit } from './repair.ts';
 import { baseOf, bodyAtOf, bodyBytesOf, endOf, isHole, maxTimeOf, ROW_BYTES } from './row-codec.ts';
 import { lastAtOrBefore, rowBase } from './search.ts';
-import type { Segment } from './segment.ts';
-import { runBodiesAt, runEnd, runLog, runRowCount, runRowsAt } from './segment-codec.ts';
+import type { LogRun, Segment } from './segment.ts';
+import { BLOCK_BYTES, BLOCK_ROWS, blockBase, blockBefore, blockMaxTime } from './segment-codec.ts';
+import { SegmentDirectory } from './segment-directory.ts';
 
-const BLOCK_ROWS = 256;
 const BATCHES_MAX = 4096;
+/** The block number under which the block records of a run are cached. */
+const RECORDS = -1;
+
+/** Runs `work` with the bytes of a segment. */
+export type UseSegment = <T>(
+  segment: Segment,
+  work: (source: ByteSource) => Promise<T>,
+) => Promise<T>;
 
 export interface StoreParts {
   readonly objects: ObjectStore;
   readonly damage: DamageReports;
   readonly blocksMax: number;
+  readonly pagesMax: number;
 }
 
 export class SegmentStore {
+  /** Which runs a segment has. */
+  readonly directory: SegmentDirectory;
+  readonly damage: DamageReports;
   readonly #parts: StoreParts;
   readonly #blocks = new Map<string, Buffer>();
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
+    this.damage = parts.damage;
+    this.directory = new SegmentDirectory(this, parts.pagesMax);
   }
 
   /**
    * Batches of a run from the one that holds `offset` on; `limit` is the log's high watermark.
    * Empty when everything from `offset` to the end of the run was compacted away.
    */
-  async read(
-    segment: Segment,
-    run: number,
-    offset: number,
-    bytesMax: number,
-    limit: number,
-  ): Promise<StoredBatch[]> {
-    return this.use(segment, async (source) => {
-      const { rows, positions, missing } = await this.#choose(
-        ...([source, segment, run, offset, bytesMax, limit] as const),
-      );
-      if (missing !== null) throw this.#damaged(segment, run, missing, 'index rows are lost');
+  async read(run: LogRun, offset: number, bytesMax: number, limit: number): Promise<StoredBatch[]> {
+    return this.use(run.segment, async (source) => {
+      const { rows, positions, missing } = await this.#choose(source, run, offset, bytesMax, limit);
+      if (missing !== null) throw this.#damaged(run, missing, 'index rows are lost');
       const { batches, damaged } = await readBodies(source, rows, positions);
       if (damaged === null || batches.length > 0) return batches;
-      throw this.#damaged(segment, run, damaged, 'checksum');
+      throw this.#damaged(run, damaged, 'checksum');
     });
   }
 
   /** Base offset of the first batch with a record at or after `timestampMs`, or -1. */
-  async findByTime(segment: Segment, run: number, timestampMs: number, from: number) {
-    return this.use(segment, async (source) => {
-      for (let block = 0; block < blockCount(segment, run); block++) {
-        const rows = await this.#block(source, segment, run, block);
+  async findByTime(run: LogRun, timestampMs: number, from: number): Promise<number> {
+    return this.use(run.segment, async (source) => {
+      const records = await this.#records(source, run);
+      const first = blockFrom(records, from);
+      for (let block = first; block < blockCount(run); block++) {
+        if (records !== null && blockMaxTime(records, block) < timestampMs) continue;
+        const rows = await this.#block(source, run, block);
         for (let at = 0; at < rows.length; at += ROW_BYTES) {
           if (isHole(rows, at) || maxTimeOf(rows, at) < timestampMs) continue;
           if (endOf(rows, at) > from) return baseOf(rows, at);
@@ -69,11 +78,22 @@ export class SegmentStore {
   }
 
   /** The first batch boundary of a run from which at most `bytes` of bodies remain in it. */
-  async offsetForBytes(segment: Segment, run: number, bytes: number): Promise<number> {
-    return this.use(segment, async (source) => {
-      let from = runEnd(segment.directory, run);
-      for (let block = blockCount(segment, run) - 1; block >= 0; block--) {
-        const rows = await this.#block(source, segment, run, block);
+  async offsetForBytes(run: LogRun, bytes: number): Promise<number> {
+    return this.use(run.segment, async (source) => {
+      const records = await this.#records(source, run);
+      let block = blockCount(run) - 1;
+      let from = run.endOffset;
+      // Whole blocks are passed over by what their records say.
+      while (records !== null && block > 0) {
+        const left = run.bodyBytes - blockBefore(records, block);
+        if (left > bytes) break;
+        from = blockBase(records, block--);
+      }
+      if (records !== null && block + 1 < blockCount(run)) {
+        bytes -= run.bodyBytes - blockBefore(records, block + 1);
+      }
+      for (; block >= 0; block--) {
+        const rows = await this.#block(source, run, block);
         for (let at = rows.length - ROW_BYTES; at >= 0; at -= ROW_BYTES) {
           bytes -= bodyBytesOf(rows, at);
           if (bytes < 0) return from;
@@ -85,9 +105,9 @@ export class SegmentStore {
   }
 
   /** All index rows of a run, a block at a time. Not cached: for copying. */
-  async *blocks(segment: Segment, run: number): AsyncGenerator<Buffer> {
-    for (let block = 0; block < blockCount(segment, run); block++) {
-      yield await this.use(segment, (source) => this.#load(source, segment, run, block));
+  async *blocks(run: LogRun, use: UseSegment = this.use.bind(this)): AsyncGenerator<Buffer> {
+    for (let block = 0; block < blockCount(run); block++) {
+      yield await use(run.segment, (source) => this.#load(source, run, block));
     }
   }
 
@@ -112,22 +132,14 @@ export class SegmentStore {
     await this.#parts.objects.deleteMany(segments.map(({ objectName }) => objectName));
   }
 
-  async #choose(
-    source: ByteSource,
-    segment: Segment,
-    run: number,
-    offset: number,
-    bytesMax: number,
-    limit: number,
-  ) {
-    const bodiesAt = runBodiesAt(segment.directory, run);
+  async #choose(source: ByteSource, run: LogRun, offset: number, bytesMax: number, limit: number) {
     const chosen: Buffer[] = [];
     const positions: number[] = [];
     let bytes = 0;
     let next = offset;
-    let block = await this.#blockOf(source, segment, run, offset);
-    for (; block < blockCount(segment, run); block++) {
-      const rows = await this.#block(source, segment, run, block);
+    let block = blockFrom(await this.#records(source, run), offset);
+    for (; block < blockCount(run); block++) {
+      const rows = await this.#block(source, run, block);
       const found = lastAtOrBefore(rows.length / ROW_BYTES, rowBase(rows), next);
       let at = Math.max(0, found) * ROW_BYTES;
       if (at < rows.length && endOf(rows, at) <= next) at += ROW_BYTES;
@@ -143,54 +155,53 @@ export class SegmentStore {
         next = endOf(rows, at);
         if (isHole(rows, at)) continue;
         chosen.push(rows.subarray(at, at + ROW_BYTES));
-        positions.push(bodiesAt + bodyAtOf(rows, at));
+        positions.push(run.bodiesAt + bodyAtOf(rows, at));
         bytes += bodyBytesOf(rows, at);
       }
     }
-    const end = runEnd(segment.directory, run);
-    const missing = positions.length === 0 && next < end ? { from: next, to: end } : null;
-    return { rows: Buffer.concat(chosen), positions, missing };
+    const { endOffset } = run;
+    const missing = positions.length === 0 && next < endOffset;
+    return {
+      rows: Buffer.concat(chosen),
+      positions,
+      missing: missing ? { from: next, to: endOffset } : null,
+    };
   }
 
-  /** The block that holds `offset`, or the one before the gap in which it lies. */
-  async #blockOf(
-    source: ByteSource,
-    segment: Segment,
-    run: number,
-    offset: number,
-  ): Promise<number> {
-    let low = 0;
-    let high = blockCount(segment, run);
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((await this.#firstBase(source, segment, run, middle)) <= offset) low = middle + 1;
-      else high = middle;
+  /** The block records of a run that has more than one block; null for a short one. */
+  async #records(source: ByteSource, run: LogRun): Promise<Buffer | null> {
+    if (run.rowCount <= BLOCK_ROWS) return null;
+    return this.#cached(run, RECORDS, () => this.#loadRecords(source, run));
+  }
+
+  async #loadRecords(source: ByteSource, run: LogRun): Promise<Buffer> {
+    const length = blockCount(run) * BLOCK_BYTES;
+    const position = run.rowsAt + run.rowCount * ROW_BYTES;
+    const got = await source.read(position, length);
+    for (let at = 0; at + BLOCK_BYTES <= length; at += BLOCK_BYTES) {
+      const record = got.subarray(at, at + BLOCK_BYTES);
+      if (record.length === BLOCK_BYTES && isSealed(record)) continue;
+      if (record.length < BLOCK_BYTES || !repairBit(record)) {
+        throw this.#damaged(run, { from: run.firstOffset, to: run.endOffset }, 'block records');
+      }
+      this.damage.repaired(run.segment.path, position + at);
     }
-    return Math.max(0, low - 1);
+    return got;
   }
 
-  async #firstBase(
-    source: ByteSource,
-    segment: Segment,
-    run: number,
-    block: number,
-  ): Promise<number> {
-    for (; block < blockCount(segment, run); block++) {
-      const rows = await this.#block(source, segment, run, block);
-      if (rows.length > 0) return baseOf(rows, 0);
-    }
-    return runEnd(segment.directory, run);
+  #block(source: ByteSource, run: LogRun, block: number): Promise<Buffer> {
+    return this.#cached(run, block, () => this.#load(source, run, block));
   }
 
-  async #block(source: ByteSource, segment: Segment, run: number, block: number): Promise<Buffer> {
-    const key = `${segment.serial} ${run} ${block}`;
+  async #cached(run: LogRun, block: number, load: () => Promise<Buffer>): Promise<Buffer> {
+    const key = `${run.segment.id} ${run.rowsAt} ${block}`;
     const cached = this.#blocks.get(key);
     if (cached !== undefined) {
       this.#blocks.delete(key);
       this.#blocks.set(key, cached);
       return cached;
     }
-    const rows = await this.#load(source, segment, run, block);
+    const rows = await load();
     this.#blocks.set(key, rows);
     for (const oldest of this.#blocks.keys()) {
       if (this.#blocks.size <= this.#parts.blocksMax) break;
@@ -200,10 +211,10 @@ export class SegmentStore {
   }
 
   /** Reads index rows and checks each; rows beyond repair are left out, which shows as a gap. */
-  async #load(source: ByteSource, segment: Segment, run: number, block: number): Promise<Buffer> {
+  async #load(source: ByteSource, run: LogRun, block: number): Promise<Buffer> {
     const first = block * BLOCK_ROWS;
-    const count = Math.min(BLOCK_ROWS, runRowCount(segment.directory, run) - first);
-    const position = runRowsAt(segment.directory, run) + first * ROW_BYTES;
+    const count = Math.min(BLOCK_ROWS, run.rowCount - first);
+    const position = run.rowsAt + first * ROW_BYTES;
     const got = await source.read(position, count * ROW_BYTES);
     const kept: Buffer[] = [];
     let whole = got.length === count * ROW_BYTES;
@@ -213,7 +224,7 @@ export class SegmentStore {
         kept.push(row);
       } else if (repairBit(row)) {
         kept.push(row);
-        this.#parts.damage.repaired(segment.path, position + at);
+        this.damage.repaired(run.segment.path, position + at);
       } else {
         whole = false;
       }
@@ -221,17 +232,21 @@ export class SegmentStore {
     return whole ? got : Buffer.concat(kept);
   }
 
-  #damaged(
-    segment: Segment,
-    run: number,
-    range: { from: number; to: number },
-    reason: string,
-  ): BrokerError {
-    const logId = runLog(segment.directory, run);
-    return this.#parts.damage.report({ logId, ...range, file: segment.path, reason });
+  #damaged(run: LogRun, range: { from: number; to: number }, reason: string): BrokerError {
+    return this.damage.report({ logId: run.log, ...range, file: run.segment.path, reason });
   }
 }
 
-function blockCount(segment: Segment, run: number): number {
-  return Math.ceil(runRowCount(segment.directory, run) / BLOCK_ROWS);
+/** The block that holds `offset`, or the one before the gap in which it lies. */
+function blockFrom(records: Buffer | null, offset: number): number {
+  if (records === null) return 0;
+  const count = records.length / BLOCK_BYTES;
+  return Math.max(
+    0,
+    lastAtOrBefore(count, (at) => blockBase(records, at), offset),
+  );
+}
+
+function blockCount(run: LogRun): number {
+  return Math.ceil(run.rowCount / BLOCK_ROWS);
 }

@@ -1,52 +1,72 @@
 /**
- * A segment: batches of many logs, sorted by log and offset, in one file that never changes. In
- * memory there is only its directory, one row per log. Reading is in `segment-store.ts`.
+ * A segment: batches of many logs, sorted by log and offset, in one object that never changes. In
+ * memory there is only what its trailer says, and the log of every 32nd directory row; the rows
+ * themselves are read when somebody asks for a log (`segment-directory.ts`).
  */
-import type { SegmentName } from './checkpoint-codec.ts';
 import { ROW_BYTES } from './row-codec.ts';
 import {
-  RUN_BYTES,
-  runBodyBytes,
-  runEnd,
-  runFirst,
-  runLog,
-  runRowCount,
-  SEGMENT_TRAILER_BYTES,
-  segmentFileName,
+  BLOCK_BYTES,
+  BLOCK_ROWS,
+  type Run,
+  type SegmentTrailer,
+  segmentName,
 } from './segment-codec.ts';
 
-let serials = 0;
+/** A run, and where it lies. */
+export interface LogRun extends Run {
+  readonly segment: Segment;
+}
 
 export class Segment {
-  /** Tells segments apart in caches. */
-  readonly serial = ++serials;
-  readonly name: SegmentName;
+  readonly id: number;
+  readonly remote: boolean;
+  readonly facts: SegmentTrailer;
   readonly objectName: string;
   /** For people. */
   readonly path: string;
   readonly fileBytes: number;
-  readonly lastSequence: number;
-  /** Encoded runs, ascending by log. */
-  readonly directory: Buffer;
-  readonly runCount: number;
+  /** The first log of each page of the directory. */
+  readonly fences: Float64Array;
+  /** Segments that this one and its siblings stand in for. */
+  readonly replaced: Float64Array;
+  /** Bytes of runs that no log needs any more; an estimate. -1: not counted since the start. */
+  deadBytes = -1;
+  /** True when it was merged with others and did not get fewer by it: not to be tried again. */
+  resting = false;
   /** Reads under way; the segment is not removed before they end. */
   readers = 0;
   #unread: (() => void)[] = [];
 
   constructor(
     folder: string,
-    name: SegmentName,
+    remote: boolean,
+    facts: SegmentTrailer,
     fileBytes: number,
-    lastSequence: number,
-    directory: Buffer,
+    fences: Float64Array,
+    replaced: Float64Array,
   ) {
-    this.name = name;
-    this.objectName = segmentFileName(name);
+    this.id = facts.id;
+    this.remote = remote;
+    this.facts = facts;
+    this.objectName = segmentName(facts.id, remote);
     this.path = `${folder}/${this.objectName}`;
     this.fileBytes = fileBytes;
-    this.lastSequence = lastSequence;
-    this.directory = directory;
-    this.runCount = directory.length / RUN_BYTES;
+    this.fences = fences;
+    this.replaced = replaced;
+  }
+
+  /** True when the log may have a run in here. */
+  covers(log: number): boolean {
+    return log >= this.facts.firstLog && log <= this.facts.lastLog;
+  }
+
+  /** Bytes of all runs, dead or alive. */
+  get contentBytes(): number {
+    return this.facts.directoryAt;
+  }
+
+  get liveBytes(): number {
+    return Math.max(0, this.contentBytes - Math.max(0, this.deadBytes));
   }
 
   release(): void {
@@ -58,43 +78,21 @@ export class Segment {
   async unread(): Promise<void> {
     while (this.readers > 0) await new Promise<void>((resolve) => this.#unread.push(resolve));
   }
+}
 
-  /** Index of a log's run, or -1. */
-  runOf(log: number): number {
-    let low = 0;
-    let high = this.runCount;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (runLog(this.directory, middle) < log) low = middle + 1;
-      else high = middle;
-    }
-    return low < this.runCount && runLog(this.directory, low) === log ? low : -1;
-  }
+/** Bytes that a run takes in its segment. */
+export function bytesOf(run: Run): number {
+  const blocks = run.rowCount > BLOCK_ROWS ? Math.ceil(run.rowCount / BLOCK_ROWS) : 0;
+  return run.bodyBytes + run.rowCount * ROW_BYTES + blocks * BLOCK_BYTES;
+}
 
-  /** First offset of a log that has a run in here. */
-  firstOf(log: number): number {
-    return runFirst(this.directory, this.runOf(log));
-  }
-
-  endOf(log: number): number {
-    return runEnd(this.directory, this.runOf(log));
-  }
-
-  /** Bytes of a run that are alive when the log starts at `start`; an estimate within a run. */
-  liveBytes(run: number, start: number): number {
-    const { directory } = this;
-    const rows = runRowCount(directory, run);
-    const bytes = runBodyBytes(directory, run) + rows * ROW_BYTES;
-    const [first, end] = [runFirst(directory, run), runEnd(directory, run)];
-    if (start >= end) return 0;
-    if (start <= first) return bytes;
-    // The batch that holds `start` stays whole: it must not look as if it could be freed.
-    const live = (bytes * (end - start)) / (end - first) + bytes / rows;
-    return Math.min(bytes, Math.ceil(live));
-  }
-
-  /** Bytes of all runs, dead or alive. */
-  get contentBytes(): number {
-    return this.fileBytes - this.directory.length - SEGMENT_TRAILER_BYTES;
-  }
+/** Bytes of a run that a log which starts at `start` does not need: an estimate. */
+export function deadBytesOf(run: Run, start: number): number {
+  const bytes = bytesOf(run);
+  const { firstOffset, endOffset } = run;
+  if (start >= endOffset) return bytes;
+  if (start <= firstOffset) return 0;
+  // The batch that holds `start` stays whole: it must not look as if it could be freed.
+  const dead = (bytes * (start - firstOffset)) / (endOffset - firstOffset) - bytes / run.rowCount;
+  return Math.max(0, Math.floor(dead));
 }

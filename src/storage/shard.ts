@@ -12,8 +12,9 @@ import type {
   StoredBatch,
   Upkeep,
 } from './log-engine.ts';
+import { PlaceBlocks } from './place-blocks.ts';
 import { ProducerTable } from './producers.ts';
-import type { Segment } from './segment.ts';
+import type { RecentRows } from './recent-rows.ts';
 
 /** What a log asks of the engine. One object for all logs. */
 export interface ShardHome {
@@ -40,12 +41,18 @@ export class Shard implements ShardLog {
   endOffset = 0;
   highWatermark = 0;
   removed = false;
+  /** True when its owner asked for it since the start; before, `upkeep` says nothing. */
+  opened = false;
+  /** Bodies of all batches that are not trimmed, and their number; of a part, an estimate. */
+  bytes = 0;
+  batches = 0;
+  /** The part of that which lies in write-ahead files. */
+  placeBytes = 0;
   /** Number of the last delivery that touched this log; keeps lists of touched logs short. */
   mark = 0;
   /** Numbers of this log's rows in `RecentRows`, ascending. Replaced, never shared, when filled. */
   places: number[] = NOTHING;
-  /** Segments that hold older batches, in offset order. */
-  segments: Segment[] = NOTHING;
+  #placeBlocks: PlaceBlocks | null = null;
   /** All batches of a `memory` log. */
   ram: StoredBatch[] = NOTHING;
   idempotence: ProducerTable | null = null;
@@ -105,21 +112,55 @@ export class Shard implements ShardLog {
     }));
   }
 
-  addPlace(row: number): void {
+  /** Adds a row of so many bytes in a write-ahead file. */
+  addPlace(row: number, bytes: number): void {
     if (this.places.length === 0) this.places = [row];
     else this.places.push(row);
+    this.placeBytes += bytes;
   }
 
   /** Lets go of places before `row`. */
-  dropPlaces(row: number): void {
+  dropPlaces(row: number, rows: RecentRows): void {
     let count = 0;
-    while (count < this.places.length && this.places[count]! < row) count++;
-    if (count > 0) this.places = count < this.places.length ? this.places.slice(count) : NOTHING;
+    while (count < this.places.length && this.places[count]! < row) {
+      this.placeBytes -= rows.bodyBytes(this.places[count++]!);
+    }
+    if (count === 0) return;
+    this.places = count < this.places.length ? this.places.slice(count) : NOTHING;
+    this.#placeBlocks = null;
   }
 
-  addSegment(segment: Segment): void {
-    if (this.segments.length === 0) this.segments = [segment];
-    else this.segments.push(segment);
+  /** Lets the log begin at `to`; what lies in segments is counted in proportion. */
+  trimTo(to: number, rows: RecentRows): void {
+    const [place] = this.places;
+    const segmentsEnd = place === undefined ? this.endOffset : rows.base(place);
+    if (this.startOffset < segmentsEnd && this.ram.length === 0) {
+      const part =
+        (Math.min(to, segmentsEnd) - this.startOffset) / (segmentsEnd - this.startOffset);
+      this.bytes -= Math.round((this.bytes - this.placeBytes) * part);
+      this.batches -= Math.floor((this.batches - this.places.length) * part);
+    }
+    this.startOffset = to;
+    let dead = 0;
+    while (dead < this.places.length && rows.end(this.places[dead]!) <= to) {
+      this.bytes -= rows.bodyBytes(this.places[dead++]!);
+    }
+    this.batches -= dead;
+    if (dead > 0) this.dropPlaces(this.places[dead - 1]! + 1, rows);
+    let gone = 0;
+    for (const batch of this.ram) {
+      if (batch.baseOffset + batch.count > to) break;
+      this.bytes -= batch.bytes.length;
+      gone++;
+    }
+    this.batches -= gone;
+    this.#dropRam(gone);
+  }
+
+  /** Sums over the places, for searches. */
+  placeBlocks(rows: RecentRows): PlaceBlocks {
+    this.#placeBlocks ??= new PlaceBlocks();
+    return this.#placeBlocks.extend(this.places, rows);
   }
 
   addRam(batch: StoredBatch): void {
@@ -127,7 +168,7 @@ export class Shard implements ShardLog {
     else this.ram.push(batch);
   }
 
-  dropRam(count: number): void {
+  #dropRam(count: number): void {
     if (count > 0) this.ram = count < this.ram.length ? this.ram.slice(count) : NOTHING;
   }
 

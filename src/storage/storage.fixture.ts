@@ -165,6 +165,9 @@ export const SMALL_LIMITS: Partial<EngineLimits> = {
   fullRetryMsMax: 20,
   sweepDelayMs: 5,
   segmentBytesMax: 65_536,
+  backgroundBytesPerSecond: 64 * 2 ** 20,
+  reorganiseDelayMs: 0,
+  walKeptMs: 20,
 };
 
 export interface EngineSetup {

@@ -1,0 +1,160 @@
+/**
+ * Level 2, one job after the other: merges of segments, rewrites of those that are mostly dead, and
+ * whatever else makes new runs of old ones (key compaction).
+ */
+
+import type { Checkpointer } from './checkpointer.ts';
+import type { AddBatch } from './compaction.ts';
+import type { EngineCore } from './engine.ts';
+import type { JobWriter } from './job-writer.ts';
+import type { JobTask, Ledger } from './ledger.ts';
+import { LiveBytes } from './live-bytes.ts';
+import { merge } from './merge.ts';
+import { type MergePlan, planMerge } from './planner.ts';
+import type { LogRun, Segment } from './segment.ts';
+import { LANE } from './segment-codec.ts';
+import type { Shard } from './shard.ts';
+import { Turns } from './turns.ts';
+
+/** Segments of level 1 that may wait while level 1 has the disk to itself. */
+const LEVEL_ONE_MAX = 24;
+/** Runs of which the account is made in one stretch. */
+const TURN_RUNS = 512;
+
+export class MergeLane {
+  readonly live: LiveBytes;
+  readonly #core: EngineCore;
+  readonly #ledger: Ledger;
+  readonly #checkpointer: Checkpointer;
+
+  constructor(core: EngineCore, ledger: Ledger, checkpointer: Checkpointer) {
+    this.#core = core;
+    this.#ledger = ledger;
+    this.#checkpointer = checkpointer;
+    const { logs, runs, store, options } = core;
+    const turns = new Turns(options.timers, TURN_RUNS);
+    this.live = new LiveBytes({ logs, runs, turns, directory: store.directory });
+  }
+
+  /** True when so many segments of level 1 wait that reads suffer. */
+  get isBehind(): boolean {
+    let count = 0;
+    for (const { facts } of this.#core.runs.segments) if (facts.level === 1) count++;
+    return count > LEVEL_ONE_MAX;
+  }
+
+  /** Works until nothing is due. */
+  async run(goesOn: () => boolean): Promise<void> {
+    while (goesOn()) {
+      await this.live.settle();
+      const plan = planMerge(this.#core.runs.segments, this.#core.limits);
+      if (plan !== null) {
+        await this.#merge(plan);
+        if (this.#checkpointer.isWorthwhile) await this.#checkpointer.save();
+        continue;
+      }
+      if (await this.live.countOne()) continue;
+      if (this.#checkpointer.retiredCount > 0) await this.#checkpointer.save();
+      if (!this.live.isDue) return;
+    }
+  }
+
+  /**
+   * Replaces runs of one log, neighbours in offset order, by what `fill` adds: the same stretch of
+   * offsets. The segments that hold the old runs stay; those bytes are dead in them from then on.
+   * @param fill resolves to false when there was nothing to do: then it added nothing
+   */
+  async rewrite(
+    log: Shard,
+    old: readonly LogRun[],
+    fill: (add: AddBatch) => Promise<boolean>,
+  ): Promise<void> {
+    const lastSequence = Math.max(...old.map(({ segment }) => segment.facts.lastSequence));
+    const job = this.#begin({
+      lane: LANE.merge,
+      level: 1,
+      lastSequence,
+      replaced: [],
+      shadows: true,
+    });
+    const bytes = old.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+    const place = { log: log.id, remote: log.upkeep.remote, bytes, long: true, layer: 0 };
+    const changed = await this.#guarded(job, async () => {
+      let writer = await job.at(place);
+      const add: AddBatch = async (rows, at, body) => {
+        if (job.mustCut(writer)) {
+          await writer.endRun(log.id, log.startOffset, false);
+          writer = await job.at(place);
+        }
+        await writer.add(rows, at, body);
+      };
+      if (!(await fill(add))) return null;
+      if (writer.runHasBatches) await writer.endRun(log.id, log.startOffset, false);
+      return job.finish();
+    });
+    if (changed === null) return job.abandon(new Error('nothing to rewrite'));
+    this.live.replaced(old);
+    await this.#recount(log, changed, old);
+    this.#publish(job, [], changed);
+  }
+
+  async #merge({ sources, level, why }: MergePlan): Promise<void> {
+    const { runs } = this.#core;
+    const job = this.#begin({
+      ...{ lane: LANE.merge, level },
+      lastSequence: Math.max(...sources.map(({ facts }) => facts.lastSequence)),
+      replaced: sources.map(({ id }) => id),
+      shadows: sources.some(({ facts }) => facts.shadows),
+    });
+    const made = await this.#guarded(job, async () => {
+      await merge(this.#core, sources, job);
+      return job.finish();
+    });
+    if (why === 'short' && made.length > sources.length / 2) {
+      for (const segment of made) segment.resting = true;
+    }
+    this.#publish(job, sources, made);
+    this.#core.options.log.debug('segments were merged', {
+      ...{ why, level, sources: sources.length, made: made.length },
+      segments: runs.segments.length,
+    });
+  }
+
+  #begin(task: JobTask): JobWriter {
+    const { options, pacer, limits, objects } = this.#core;
+    return this.#ledger.begin({ objects, pacer, limits, folder: options.directory }, task);
+  }
+
+  /** Takes back what a job wrote when it fails. */
+  async #guarded<T>(job: JobWriter, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      await job.abandon(error);
+      throw error;
+    }
+  }
+
+  #publish(job: JobWriter, gone: readonly Segment[], come: readonly Segment[]): void {
+    this.#ledger.done(job.plan);
+    this.#core.runs.change(gone, come);
+    this.#checkpointer.retire(gone);
+    for (const { fileBytes } of come) this.#core.instruments.reorganised.add(fileBytes);
+  }
+
+  /** A log's sums after some of its runs were rewritten. */
+  async #recount(log: Shard, made: readonly Segment[], old: readonly LogRun[]): Promise<void> {
+    let [bytes, batches] = [0, 0];
+    for (const segment of made) {
+      const run = await this.#core.store.directory.find(segment, log.id);
+      bytes += run?.bodyBytes ?? 0;
+      batches += run?.rowCount ?? 0;
+    }
+    for (const run of old) {
+      bytes -= run.bodyBytes;
+      batches -= run.rowCount;
+    }
+    log.bytes = Math.max(log.placeBytes, log.bytes + bytes);
+    log.batches = Math.max(log.places.length, log.batches + batches);
+  }
+}
