@@ -86,4 +86,57 @@ export const STORAGE_OPTIONS = {
     min: 16 << 20,
     help: 'Free disk space at which appends are refused, kept for what the server itself must write.',
   },
+  'remote-bucket': {
+    type: 'text',
+    default: '',
+    help:
+      'Bucket of an S3 object store for the older records of streams that are set to `remote`. ' +
+      'Empty: there is none.',
+  },
+  'remote-endpoint': {
+    type: 'text',
+    default: '',
+    help: 'Address of the object store, such as `https://host:port`. Empty: AWS in the region.',
+  },
+  'remote-region': { type: 'text', default: 'us-east-1', help: 'Region of the bucket.' },
+  'remote-prefix': {
+    type: 'text',
+    default: '',
+    help: 'Before the names of all objects in the bucket; one prefix for each server.',
+  },
+  'remote-addressing': {
+    type: 'text',
+    default: 'auto',
+    choices: ['auto', 'path', 'virtual-host'],
+    help:
+      'Where the bucket is named: in the path, or in the host. `auto`: in the path when ' +
+      '`remote-endpoint` is set.',
+  },
+  'remote-access-key': {
+    type: 'text',
+    default: '',
+    help: 'Access key of the object store. Empty: AWS_ACCESS_KEY_ID of the environment.',
+  },
+  'remote-secret-key': {
+    type: 'text',
+    default: '',
+    help: 'Secret key of the object store. Empty: AWS_SECRET_ACCESS_KEY of the environment.',
+  },
+  'remote-session-token': {
+    type: 'text',
+    default: '',
+    help: 'Of temporary credentials. Empty: AWS_SESSION_TOKEN of the environment.',
+  },
+  'remote-cache-size': {
+    type: 'bytes',
+    default: 1 << 30,
+    min: 0,
+    help: 'Local disk for records that are in the object store too. What waits to go there counts.',
+  },
+  'remote-memory': {
+    type: 'bytes',
+    default: 64 << 20,
+    min: 8 << 20,
+    help: 'Memory for records that were fetched from the object store, or are fetched ahead.',
+  },
 } as const satisfies OptionRows;

@@ -32,6 +32,7 @@ import { type EngineLimits, type Files, type LogEngine, openEngine, realFiles } 
 import { checkExposure, ensureConfiguredUser } from './authentication.ts';
 import { Closing } from './closing.ts';
 import { engineLimits } from './engine-limits.ts';
+import { ServerObjects } from './object-store.ts';
 import { connectionsWithin, openFilesMax } from './open-files.ts';
 import { loadSettings } from './options/load-settings.ts';
 import type { Settings } from './options/settings.ts';
@@ -119,6 +120,7 @@ class Start {
   readonly #version = programVersion();
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
   #meta: MetaStore | null = null;
+  #objects: ServerObjects | null = null;
 
   constructor(
     settings: Settings,
@@ -171,6 +173,8 @@ class Start {
 
   async #openEngine(): Promise<LogEngine> {
     const directory = this.#dataDir();
+    this.#objects = this.#makeObjects();
+    const objects = this.#objects;
     const engine = await openEngine({
       directory,
       files: this.#around.files,
@@ -180,9 +184,19 @@ class Start {
       log: this.#scope('storage'),
       metrics: this.#metrics,
       limits: { ...this.#limits(), ...this.#around.limits },
+      objects: (local) => objects.open(local),
     });
     this.#closing.add('storage', () => engine.close());
     return engine;
+  }
+
+  #makeObjects(): ServerObjects {
+    const { clock, random } = this.#around;
+    return new ServerObjects(this.#settings.section('storage', STORAGE_OPTIONS), {
+      ...{ clock, random, timers: this.#timers },
+      log: this.#scope('storage'),
+      metrics: this.#metrics,
+    });
   }
 
   async #openBroker(engine: LogEngine): Promise<Broker> {
@@ -200,6 +214,7 @@ class Start {
       options: { autoCreate: options.autoCreate, messageBytesMax: options.messageMax },
       ...(this.#around.deriveKey === null ? {} : { deriveKey: this.#around.deriveKey }),
     });
+    broker.streams.remoteStore = this.#objects?.place != null;
     this.#closing.add('broker', () => broker.close());
     return broker;
   }

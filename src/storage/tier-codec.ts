@@ -23,6 +23,11 @@ const MAGIC = 0x524d514f; // RMQO
 const VERSION = 1;
 const ID_BYTES = 16;
 
+/** Segments of logs that are set to `remote` are named so. */
+export function isRemoteName(name: string): boolean {
+  return name.startsWith('tier-');
+}
+
 /** Names of the store's own objects begin with this; nobody else sees them. */
 export const OWN_PREFIX = 'remote-';
 export const TAIL_PREFIX = 'remote-tail-';

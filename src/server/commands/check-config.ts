@@ -4,6 +4,7 @@ import { ADMIN_OPTIONS } from '#admin';
 import { loadCertificate, parseListen, TLS_OPTIONS } from '#net';
 import { protocols } from '#protocols';
 import { engineLimits } from '../engine-limits.ts';
+import { placeOf } from '../object-store.ts';
 import type { Settings } from '../options/settings.ts';
 import { SERVER_OPTIONS, STORAGE_OPTIONS } from '../server-options.ts';
 import { withOptionFlags } from './option-flags.ts';
@@ -24,7 +25,9 @@ export function addCheckConfig(program: Command): void {
 async function check(settings: Settings): Promise<void> {
   await loadCertificate(settings.section('tls', TLS_OPTIONS));
   const { messageMax } = settings.section('server', SERVER_OPTIONS);
-  engineLimits(settings.section('storage', STORAGE_OPTIONS), messageMax);
+  const storage = settings.section('storage', STORAGE_OPTIONS);
+  engineLimits(storage, messageMax);
+  placeOf(storage, process.env);
   checkListen(settings.section('admin', ADMIN_OPTIONS).listen);
   for (const protocol of protocols) {
     const plans = protocol.listeners(settings.section(protocol.name, protocol.options));

@@ -1,0 +1,126 @@
+/** Where segments lie: the data folder, and the bucket when one is configured. */
+import {
+  BrokerError,
+  type Clock,
+  type Log,
+  type Metrics,
+  type Random,
+  type Timers,
+  type Values,
+} from '#kit';
+import {
+  isRemoteName,
+  type ObjectStore,
+  openTieredStore,
+  type S3Place,
+  S3Store,
+  type TieredStore,
+  type TierStatus,
+} from '#storage';
+import type { STORAGE_OPTIONS } from './server-options.ts';
+
+type StorageOptions = Values<typeof STORAGE_OPTIONS>;
+
+/** The usual names of credentials, for those that the configuration leaves empty. */
+const ENVIRONMENT = {
+  accessKey: 'AWS_ACCESS_KEY_ID',
+  secretKey: 'AWS_SECRET_ACCESS_KEY',
+  sessionToken: 'AWS_SESSION_TOKEN',
+} as const;
+/** What needs no escaping in any place of the protocol. */
+const PREFIX = /^[\w.\-/]*$/;
+
+export interface ObjectStoreParts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export class ServerObjects {
+  /** Null when no bucket is configured. */
+  readonly place: S3Place | null;
+  readonly #options: StorageOptions;
+  readonly #parts: ObjectStoreParts;
+  #store: TieredStore | null = null;
+
+  /** @throws BrokerError `bad-configuration` */
+  constructor(options: StorageOptions, parts: ObjectStoreParts) {
+    this.place = placeOf(options, process.env);
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /** Takes over the local store; `ObjectStore.close` of the result closes both. */
+  async open(local: ObjectStore): Promise<ObjectStore> {
+    const { place } = this;
+    const remote = place === null ? null : new S3Store({ place, ...this.#parts });
+    this.#store = await openTieredStore({
+      local,
+      remote,
+      isRemote: isRemoteName,
+      ...this.#parts,
+      limits: { cacheBytes: this.#options.remoteCacheSize, readBytes: this.#options.remoteMemory },
+    });
+    return this.#store;
+  }
+
+  status(): (TierStatus & { readonly bucket: string }) | null {
+    if (this.#store === null) return null;
+    const { place } = this;
+    const bucket = place === null ? '' : `${place.endpoint}/${place.bucket}/${place.prefix}`;
+    return { bucket, ...this.#store.status() };
+  }
+}
+
+/** @throws BrokerError `bad-configuration` that says what to set */
+export function placeOf(
+  options: StorageOptions,
+  environment: Readonly<Record<string, string | undefined>>,
+): S3Place | null {
+  const { remoteBucket: bucket, remoteEndpoint, remotePrefix, remoteRegion: region } = options;
+  if (bucket === '') {
+    if (remoteEndpoint === '' && remotePrefix === '') return null;
+    throw bad('storage.remote-bucket is needed for an object store.');
+  }
+  if (!PREFIX.test(remotePrefix)) {
+    throw bad('storage.remote-prefix may hold letters, digits and . _ - / only.');
+  }
+  const accessKeyId = options.remoteAccessKey || environment[ENVIRONMENT.accessKey] || '';
+  const secretAccessKey = options.remoteSecretKey || environment[ENVIRONMENT.secretKey] || '';
+  if (accessKeyId === '' || secretAccessKey === '') {
+    throw bad(
+      `storage.remote-access-key and storage.remote-secret-key are needed (or ` +
+        `${ENVIRONMENT.accessKey} and ${ENVIRONMENT.secretKey} in the environment).`,
+    );
+  }
+  return {
+    endpoint: endpointOf(remoteEndpoint, region),
+    bucket,
+    prefix: remotePrefix === '' || remotePrefix.endsWith('/') ? remotePrefix : `${remotePrefix}/`,
+    region,
+    // Servers of one's own seldom have a name per bucket; AWS wants one.
+    pathStyle:
+      options.remoteAddressing === 'auto'
+        ? remoteEndpoint !== ''
+        : options.remoteAddressing === 'path',
+    accessKeyId,
+    secretAccessKey,
+    sessionToken: options.remoteSessionToken || environment[ENVIRONMENT.sessionToken] || '',
+  };
+}
+
+function endpointOf(text: string, region: string): string {
+  if (text === '') return `https://s3.${region}.amazonaws.com`;
+  const url = URL.parse(text);
+  const plain = url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/';
+  if (!plain || url.search !== '' || url.username !== '') {
+    throw bad(`storage.remote-endpoint: '${text}' is no address such as https://host:port.`);
+  }
+  return url.origin;
+}
+
+function bad(detail: string): BrokerError {
+  return new BrokerError('bad-configuration', detail);
+}
