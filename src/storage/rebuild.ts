@@ -6,7 +6,8 @@ import type { EngineCore } from './engine.ts';
 import { appendTimeOf, baseOf, ROW_BYTES, readFacts } from './row-codec.ts';
 import { deadBytesOf, type LogRun } from './segment.ts';
 
-export async function rebuild(core: EngineCore): Promise<void> {
+/** @param whole no segment is known to be missing */
+export async function rebuild(core: EngineCore, whole: boolean): Promise<void> {
   const { runs, store, logs } = core;
   const removed = new Set<number>();
   for (const segment of runs.segments) {
@@ -17,7 +18,11 @@ export async function rebuild(core: EngineCore): Promise<void> {
   // The id of a removed log is not used again.
   for (const id of removed) logs.delete(id);
   for (const log of logs.values()) {
-    for (const run of await runs.of(log.id)) await count(core, run);
+    const standing = await runs.of(log.id);
+    // What was trimmed may be gone although the trim itself was lost.
+    const first = standing.find(({ endOffset }) => endOffset > log.startOffset)?.firstOffset ?? 0;
+    if (whole) log.startOffset = Math.max(log.startOffset, first);
+    for (const run of standing) await count(core, run);
   }
 }
 

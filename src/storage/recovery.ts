@@ -49,7 +49,7 @@ export async function recover(core: EngineCore): Promise<Recovered> {
   const { segments } = loaded;
   core.runs.change([], segments);
   const ages = checkpoint === null ? none : restore(core, checkpoint);
-  if (checkpoint === null) await rebuild(core);
+  if (checkpoint === null) await rebuild(core, loaded.damaged.length === 0);
   const standing = checkpoint ?? standingOf(segments);
   const opened = await openWals(core, generations);
   const live = opened.filter((wal) => wal.generation > standing.generation);
