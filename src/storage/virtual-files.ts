@@ -67,7 +67,7 @@ export class VirtualFiles implements Files {
 
   async open(path: string, create: boolean): Promise<OpenFile> {
     const { epoch } = this;
-    await this.turn();
+    await this.#lived();
     let content = this.#contents.get(path);
     if (content === undefined) {
       if (!create) throw systemError('ENOENT', path);
@@ -79,7 +79,7 @@ export class VirtualFiles implements Files {
   }
 
   async list(directory: string): Promise<string[]> {
-    await this.turn();
+    await this.#lived();
     const prefix = `${directory}/`;
     const names: string[] = [];
     for (const path of this.#contents.keys()) {
@@ -90,11 +90,11 @@ export class VirtualFiles implements Files {
   }
 
   async ensureDirectory(): Promise<void> {
-    await this.turn();
+    await this.#lived();
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.turn();
+    await this.#lived();
     const content = this.#contents.get(from);
     if (content === undefined) throw systemError('ENOENT', from);
     this.#contents.delete(from);
@@ -103,21 +103,22 @@ export class VirtualFiles implements Files {
   }
 
   async remove(path: string): Promise<void> {
-    await this.turn();
+    await this.#lived();
     if (this.#contents.delete(path)) this.watch?.('remove', path, 0, null);
   }
 
   async lock(path: string): Promise<() => Promise<void>> {
-    await this.turn();
+    await this.#lived();
     if (this.#locks.has(path)) throw new BrokerError('precondition-failed', `${path} is locked.`);
     this.#locks.add(path);
+    const { epoch } = this;
     return async () => {
-      this.#locks.delete(path);
+      if (epoch === this.epoch) this.#locks.delete(path);
     };
   }
 
   async space(): Promise<{ free: number; total: number }> {
-    await this.turn();
+    await this.#lived();
     return { free: Math.max(0, this.capacityBytes - this.usedBytes), total: this.capacityBytes };
   }
 
@@ -188,6 +189,13 @@ export class VirtualFiles implements Files {
     const delayMs = this.delay === null ? this.latencyMs : this.delay();
     if (delayMs === 0 || timers === undefined) return Promise.resolve();
     return new Promise((resolve) => timers.after(delayMs, resolve));
+  }
+
+  /** As `turn`; a call that a crash overtakes has no effect and no end. */
+  async #lived(): Promise<void> {
+    const { epoch } = this;
+    await this.turn();
+    if (epoch !== this.epoch) await NEVER;
   }
 
   /** Throws when a write of `bytes` more does not fit. */

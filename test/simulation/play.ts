@@ -2,10 +2,16 @@
 
 import { Cast } from './cast.ts';
 import { Auditor } from './clients/auditor.ts';
+import { Misfortunes } from './misfortunes.ts';
+import type { Seeded } from './seeded.ts';
 import { World } from './world.ts';
 
 /** Virtual time after which a run that does not end is stuck. */
 const STUCK_MS = 600_000;
+const CRASHES_MAX = 4;
+const START_TRIES_MAX = 100;
+const OPERATOR_LOOKS_MS = 700;
+const MOMENT_MS_MAX = 2_000;
 
 export interface Outcome {
   readonly seed: number;
@@ -30,7 +36,9 @@ export async function play(
     world.scheduler.stop();
   };
   process.on('unhandledRejection', fail);
-  world.scheduler.after(STUCK_MS, () => fail(new Error(`not done after ${STUCK_MS} ms`)));
+  world.scheduler.after(STUCK_MS, () =>
+    fail(new Error(`not done after ${STUCK_MS} ms: ${run.state}`)),
+  );
   run.all().then(() => world.scheduler.stop(), fail);
   await world.scheduler.run().catch(fail);
   process.off('unhandledRejection', fail);
@@ -43,49 +51,106 @@ export async function play(
 }
 
 class Run {
+  /** For the story of a run that does not end. */
+  state = 'has troubles';
   readonly #world: World;
+  readonly #random: Seeded;
+  readonly #misfortunes: Misfortunes;
+  /** The fall that is going on, or the last one: there is one at a time. */
+  #falling: Promise<void> = Promise.resolve();
 
   constructor(world: World) {
     this.#world = world;
+    this.#random = world.random('run');
+    this.#misfortunes = new Misfortunes(world);
   }
 
   async all(): Promise<void> {
     const world = this.#world;
-    const random = world.random('run');
-    world.network.faults.latencyMs = random.pick([1, 5, 30]);
-    world.disk.survival = random.pick([0, 0.3, 0.7, 1]);
-    const diskMs = random.pick([0.2, 1, 10]);
-    const diskRandom = world.random('disk delays');
-    world.disk.delay = () => diskRandom.between(0.05, diskMs);
-    await world.start();
+    await this.#restart();
     const cast = new Cast(world);
     await cast.prepare();
     const lives = cast.live();
-    for (let count = random.integer(1, 4); count > 0; count--) {
-      await world.scheduler.sleep(random.between(50, 1500));
-      await this.#crash();
+    const troubles = Promise.all([this.#misfortunes.live(), this.#operate()]);
+    for (let count = this.#random.integer(1, CRASHES_MAX); count > 0; count--) {
+      await this.#moment();
+      await this.#fall();
     }
+    this.state = 'ends its troubles';
     world.closing = true;
+    await troubles;
+    this.#misfortunes.calm();
+    await this.#fall(() => world.server?.broker.health === 'failed');
+    this.state = 'waits for its clients';
     await cast.end();
     await lives;
+    this.state = 'is audited';
     await new Auditor(world, 'last audit').live();
     await world.server?.close();
+    world.gone();
     await this.#restart();
     await new Auditor(world, 'audit after stop').live();
   }
 
-  async #crash(): Promise<void> {
+  /** Some time, or some work of the disk: the middle of a commit is worth more than a quiet hour. */
+  #moment(): Promise<void> {
+    const { scheduler, disk } = this.#world;
+    if (this.#random.chance(0.5)) return scheduler.sleep(this.#random.between(50, 1_500));
+    const calls = disk.calls.write + disk.calls.sync + this.#random.integer(5, 300);
+    const untilMs = scheduler.nowMs + MOMENT_MS_MAX;
+    return this.#world.until(
+      () => disk.calls.write + disk.calls.sync >= calls || scheduler.nowMs > untilMs,
+    );
+  }
+
+  /** Takes the server down in one way or another, starts it again and looks at what is left. */
+  #fall(isNeeded: () => boolean = () => true): Promise<void> {
+    this.#falling = this.#falling.then(() => (isNeeded() ? this.#fallNow() : undefined));
+    return this.#falling;
+  }
+
+  async #fallNow(): Promise<void> {
     const world = this.#world;
-    world.ledger.crashed();
-    const random = world.random(`crash ${world.ledger.counts.crashes}`);
-    if (random.chance(0.6)) world.powerCut();
-    else world.kill();
+    const random = world.random(`fall ${world.ledger.counts.crashes}`);
+    const way = random.next();
+    if (way < 0.2 && world.server?.broker.health === 'ok') {
+      world.trace.add('stop');
+      await world.server.close();
+      world.gone();
+    } else {
+      world.ledger.crashed();
+      if (way < 0.65) world.powerCut();
+      else world.kill();
+    }
     await world.scheduler.sleep(random.between(1, 500));
     await this.#restart();
     await new Auditor(world, `audit ${world.ledger.counts.crashes}`).live();
   }
 
+  /** Starts the server; now and then it falls again before it is up. */
   async #restart(): Promise<void> {
-    if ((await this.#world.start()) === null) throw new Error('the server does not start');
+    const world = this.#world;
+    for (let tries = 1; ; tries++) {
+      const isUnlucky = tries < 4 && this.#random.chance(0.2);
+      if (isUnlucky) {
+        world.scheduler.after(this.#random.between(0, 15), () => {
+          if (world.server !== null) return;
+          world.ledger.crashed();
+          world.powerCut();
+        });
+      }
+      if ((await world.start()) !== null) return;
+      if (tries > START_TRIES_MAX) throw new Error('the server does not start');
+      await world.scheduler.sleep(this.#random.between(10, 200));
+    }
+  }
+
+  /** An operator: a server that says of itself that it has failed is started anew. */
+  async #operate(): Promise<void> {
+    const world = this.#world;
+    while (!world.closing) {
+      await world.scheduler.sleep(OPERATOR_LOOKS_MS);
+      await this.#fall(() => world.server?.broker.health === 'failed');
+    }
   }
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { BrokerError, type Log, type LogFields } from '#kit';
 import { type RunningServer, startServer } from '#server';
 import { VirtualFiles } from '#storage';
+import { Answer } from './actor.ts';
 import { VirtualCatalogue } from './catalogue.ts';
 import { Ledger } from './ledger.ts';
 import { type VirtualListeners, VirtualNetwork } from './network.ts';
@@ -28,6 +29,8 @@ const LIMITS = {
   sweepDelayMs: 50,
   segmentBytesMax: 128 << 10,
 };
+/** Virtual time between two looks at a condition: less than a disk call takes. */
+const LOOK_MS = 0.04;
 const SETTINGS = {
   'server.data-dir': '/data',
   'server.connections-max': 64,
@@ -53,6 +56,7 @@ export class World {
   #timers: LifeTimers | null = null;
   #listeners: VirtualListeners | null = null;
   #life = 0;
+  #death: Answer<null> | null = null;
 
   constructor(seed: number, show: ((line: string) => void) | null = null) {
     this.seed = seed;
@@ -83,8 +87,10 @@ export class World {
     const timers = new LifeTimers(this.scheduler);
     this.#timers = timers;
     this.trace.add(`server start ${life}`);
+    const death = new Answer<null>();
+    this.#death = death;
     try {
-      const server = await startServer({
+      const starting = startServer({
         set: SETTINGS,
         limits: LIMITS,
         clock: this.clock,
@@ -100,14 +106,16 @@ export class World {
           return this.#listeners;
         },
       });
-      if (life !== this.#life) return null;
+      const server = await Promise.race([starting, death.promise]);
+      if (server === null || life !== this.#life) return null;
       this.server = server;
       this.trace.add(`server ready ${life}`);
       return server;
     } catch (error) {
-      if (!(error instanceof BrokerError)) throw error;
+      if (life !== this.#life) return null;
+      if (!(error instanceof BrokerError) && !this.#isFromDisk(error)) throw error;
       this.trace.add(`server failed to start: ${error.message}`);
-      this.#die(0);
+      this.kill();
       return null;
     }
   }
@@ -135,8 +143,31 @@ export class World {
     this.catalogue.kill();
   }
 
+  /** A server was closed well. */
+  gone(): void {
+    this.kill();
+  }
+
+  /** Resolves at the next disk call, or look, at which it is true. */
+  until(isTrue: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (isTrue()) resolve();
+        else this.scheduler.after(LOOK_MS, look);
+      };
+      look();
+    });
+  }
+
+  #isFromDisk(error: unknown): error is Error {
+    return (
+      error instanceof Error && ['EIO', 'ENOSPC'].includes((error as { code?: string }).code ?? '')
+    );
+  }
+
   #die(silentShare: number): void {
     this.#life++;
+    this.#death?.resolve(null);
     this.server = null;
     if (this.#timers !== null) this.#timers.alive = false;
     if (this.#listeners !== null) this.#listeners.alive = false;

@@ -87,7 +87,8 @@ export class MqttLink {
       }),
     );
     const connack = await this.#within(this.#connack.promise);
-    if (connack.reason >= FAILED) throw new Lost(`CONNACK ${connack.reason}`);
+    // 3.x has small return codes instead of reason codes.
+    if (connack.reason !== 0) throw new Lost(`CONNACK ${connack.reason}`);
     return connack;
   }
 
