@@ -8,6 +8,7 @@ import type { MetaStore } from '#meta';
 import type { Appended, BatchFacts, EngineHealth, LogEngine } from '#storage';
 import { type Address, flatAddress } from './address.ts';
 import { Cursors } from './cursors.ts';
+import { Dedupe } from './dedupe.ts';
 import { Definitions } from './definitions.ts';
 import { Interest, type Plan, type Subscription, type SubscriptionRequest } from './interest.ts';
 import { LastValues } from './last-values.ts';
@@ -77,6 +78,7 @@ export class Broker {
   readonly definitions: Definitions;
   readonly state: StateTable;
   readonly time: TimeEngine;
+  readonly dedupe: Dedupe;
   readonly streams: Streams;
   readonly routes: Routes;
   readonly principals: Principals;
@@ -113,6 +115,7 @@ export class Broker {
       busy: () => this.busy,
       onRoom: (call) => this.onRoom(call),
     });
+    this.dedupe = new Dedupe(this.time, () => clock.nowMs());
     this.principals = new Principals(definitions, random, given.deriveKey);
     this.#open = new OpenPartitions(given, this.principals, this.options.openedBytesMax);
     this.streams = new Streams(definitions, engine, this.#open, clock, random);

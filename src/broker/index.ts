@@ -23,6 +23,7 @@ export {
   Target,
 } from './broker.ts';
 export type { CommittedOffset, Cursors } from './cursors.ts';
+export type { Dedupe, DedupeWindow, WindowLimits } from './dedupe.ts';
 export type { Definitions, Json } from './definitions.ts';
 export { type DelayedMessage, DelayedMessages } from './delayed-messages.ts';
 export type { Match, Subscriber, Subscription, SubscriptionRequest } from './interest.ts';
@@ -58,6 +59,7 @@ export {
 } from './principals.ts';
 export type { Attachment, Delivery, Queue, QueueConsumer } from './queue.ts';
 export type { QueueSettings, Queues } from './queues.ts';
+export { type PublishedOnce, publishOnce } from './publish-once.ts';
 export type { HomeRule, Route } from './routes.ts';
 export type { StateTable } from './state-table.ts';
 export { DAY_MS, DEFAULT_SETTINGS, type Stream, type StreamSettings } from './stream.ts';
