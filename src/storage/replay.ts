@@ -193,6 +193,7 @@ export class Replay {
       this.expected = entry.header.sequence;
       return this.#cut(file, entry.position, entry.header.entryBytes);
     }
+    if (!known && entry.header.sequence !== this.#parts.cleanAfter) await rewrite(file, entry);
     this.#applyPending();
   }
 
@@ -288,4 +289,13 @@ export class Replay {
 /** Position in the file where the bodies of an entry begin. */
 function bodiesOf(entry: FoundEntry): number {
   return entry.position + bodiesAt(entry.header.rowCount);
+}
+
+/**
+ * Its sync may have failed before the process was killed: then it is whole in the system's cache
+ * only, and no later sync would write it, because its pages count as clean. Writing it again does.
+ */
+async function rewrite(file: ScannedFile, { position, header }: FoundEntry): Promise<void> {
+  const bytes = await file.view(position, header.entryBytes);
+  await file.wal.file.writeThrough([bytes], position);
 }
