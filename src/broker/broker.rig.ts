@@ -14,7 +14,8 @@ import { type Address, flatAddress } from './address.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
 import { Message } from './message.ts';
 import { SERVER_PRINCIPAL } from './principal.ts';
-import type { Delivery, Queue, QueueConsumer } from './queue.ts';
+import type { Queue } from './queue.ts';
+import type { Delivery, QueueConsumer } from './queue-consumers.ts';
 import type { HomeRule } from './routes.ts';
 
 const WAL_FILE_BYTES = 1 << 20;

@@ -121,7 +121,10 @@ export class Broker {
     this.streams = new Streams(definitions, engine, this.#open, clock, random);
     this.routes = new Routes(definitions, this.streams);
     this.#interest = new Interest(random);
-    this.queues = new Queues(engine, state, this.streams, given);
+    this.queues = new Queues(engine, state, this.streams, given, {
+      time: this.time,
+      onRoom: (call) => this.onRoom(call),
+    });
     this.cursors = new Cursors(state);
     this.lastValues = new LastValues(state, this.time, this.principals);
     this.producerIds = new ProducerIds(state);
@@ -403,8 +406,7 @@ export class Broker {
 
   /** True when a message and the queue's reference to it cannot share a commit. */
   #apart(queue: Queue, partition: Partition): boolean {
-    const { log } = queue.references;
-    return log !== null && !this.#engine.sameOwner(log.id, partition.log.id);
+    return queue.durable && !this.#engine.sameOwner(queue.id, partition.log.id);
   }
 
   #deliver(message: Message, plan: Plan, routes: QueueRoutes | null): void {

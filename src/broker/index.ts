@@ -23,6 +23,7 @@ export {
   Target,
 } from './broker.ts';
 export type { CommittedOffset, Cursors } from './cursors.ts';
+export type { Death, DeathReason } from './dead-letter.ts';
 export type { Dedupe, DedupeWindow, WindowLimits } from './dedupe.ts';
 export type { Definitions, Json } from './definitions.ts';
 export { type DelayedMessage, DelayedMessages } from './delayed-messages.ts';
@@ -57,9 +58,12 @@ export {
   type Rule,
   type User,
 } from './principals.ts';
-export type { Attachment, Delivery, Queue, QueueConsumer } from './queue.ts';
-export type { QueueSettings, Queues } from './queues.ts';
 export { type PublishedOnce, publishOnce } from './publish-once.ts';
+export type { Queue, RequeueOptions } from './queue.ts';
+export type { Attachment, AttachOptions, Delivery, QueueConsumer } from './queue-consumers.ts';
+export type { QueueCounts } from './queue-lanes.ts';
+export type { QueueSettings } from './queue-settings.ts';
+export type { Queues } from './queues.ts';
 export type { HomeRule, Route } from './routes.ts';
 export type { StateTable } from './state-table.ts';
 export { DAY_MS, DEFAULT_SETTINGS, type Stream, type StreamSettings } from './stream.ts';

@@ -38,6 +38,10 @@ export class Touched {
   /** Those of them that store their references in a commit of their own. */
   readonly #apart = new Set<Follower>();
 
+  get anyApart(): boolean {
+    return this.#apart.size > 0;
+  }
+
   add(follower: Follower, apart: boolean): void {
     this.followers.add(follower);
     if (apart) this.#apart.add(follower);
@@ -170,6 +174,11 @@ export class Partition {
     if (open === null) return;
     open.touched ??= new Touched();
     open.touched.add(follower, apart);
+  }
+
+  /** Publishers of the open batch wait for commits of other owners of slots as well. */
+  get waitsForOthers(): boolean {
+    return this.#open?.touched?.anyApart === true;
   }
 
   /** Hands the open batch to the log. Called before an entry is sealed; does nothing when empty. */

@@ -9,49 +9,85 @@ import {
   type Timer,
   type Timers,
 } from '#kit';
+import type { MetaStore } from '#meta';
 import type { LogEngine } from '#storage';
-import { AckState } from './ack-state.ts';
+import { CursorLane } from './cursor-lane.ts';
+import { Deadlines } from './deadlines.ts';
+import type { Message } from './message.ts';
 import type { Partition } from './partition.ts';
-import { Queue, type QueueHost, type QueueState } from './queue.ts';
-import { CursorLane, REFERENCE_BASE, ReferenceLane } from './queue-lanes.ts';
+import { Queue, type QueueHost } from './queue.ts';
+import { type LoadedQueue, QueueJournal } from './queue-journal.ts';
+import type { LaneOwner } from './queue-lane.ts';
+import { LANE_POSITIONS, REFERENCE_BASE } from './queue-lanes.ts';
+import { QueuePins } from './queue-pins.ts';
+import {
+  limitsOf,
+  needsReferences,
+  ownLimits,
+  PRIORITIES_MAX,
+  type QueueLimits,
+  type QueueSettings,
+} from './queue-settings.ts';
+import { ENDED, type Ended, LaneState, QueueState } from './queue-state.ts';
+import { type ReferenceHost, ReferenceLane } from './reference-lane.ts';
 import { newLogId, slotOfName } from './slot.ts';
 import type { StateTable } from './state-table.ts';
 import type { Streams } from './streams.ts';
+import type { TimeEngine } from './time-engine.ts';
 
 const DEFINITION_KIND = 'queue';
-const STATE_KIND = 'queue-state';
+/** Messages that wait for their next delivery, in the time engine. */
+const RETRY_KIND = 'queue.retry';
 /** How long an acknowledgement may wait for another write to share its commit. */
 const SAVE_DELAY_MS = 20;
-
-export interface QueueSettings {
-  readonly durable: boolean;
-  /** The stream that the queue is a cursor over (its first partition). It must exist. */
-  readonly stream?: string;
-  /** Where in that stream it starts; its end when left out. */
-  readonly startOffset?: number;
-  /** More ready messages than this are dropped, oldest first. */
-  readonly lengthMax?: number;
-}
+/** Number of the lane that reads the queue's own stream. */
+const CURSOR_LANE = 0;
 
 interface StoredQueue {
   readonly stream: string | null;
-  /** Log of the references, 0 while there is none. */
+  /** Where it starts in that stream. */
+  readonly start: number;
+  /** Log of the references, or of those without priority; also what names the queue for ever. */
   readonly log: number;
+  /** Logs of references by priority, from 1 on; 0 while there is none. */
+  readonly logs?: readonly number[];
   /** First offset of the stream that comes by reference; -1 = none does. */
   readonly limit: number;
-  readonly lengthMax: number;
+  readonly limits?: Partial<QueueLimits>;
+}
+
+interface QueuesGiven {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly meta: MetaStore;
+}
+
+/** What queues need of the rest of the broker. */
+export interface QueuesBroker {
+  readonly time: Pick<TimeEngine, 'register' | 'set'>;
+  onRoom(call: () => void): void;
 }
 
 export class Queues {
   readonly #queues = new Map<string, Queue>();
+  /** Durable ones. */
+  readonly #byId = new Map<number, Queue>();
   readonly #stored = new Map<string, StoredQueue>();
   readonly #engine: LogEngine;
   readonly #state: StateTable;
   readonly #streams: Streams;
-  readonly #random: Random;
-  readonly #timers: Timers;
-  readonly #log: Log;
+  readonly #given: QueuesGiven;
+  readonly #broker: QueuesBroker;
   readonly #host: QueueHost;
+  readonly #references: ReferenceHost;
+  readonly #journal: QueueJournal;
+  readonly #pins = new QueuePins();
+  readonly #leases: Deadlines;
+  readonly #ages: Deadlines;
+  readonly #partitions = new Map<number, Partition>();
   #changed = new Set<Queue>();
   #routed = new Set<Queue>();
   /** Queues whose own stream must be routed to them by reference, by partition. */
@@ -62,57 +98,70 @@ export class Queues {
     engine: LogEngine,
     state: StateTable,
     streams: Streams,
-    given: { clock: Clock; timers: Timers; random: Random; log: Log; metrics: Metrics },
+    given: QueuesGiven,
+    broker: QueuesBroker,
   ) {
     this.#engine = engine;
     this.#state = state;
     this.#streams = streams;
-    this.#random = given.random;
-    this.#timers = given.timers;
-    this.#log = given.log;
-    const count = (what: string, help: string): Counter =>
-      given.metrics.counter(`robustmq_queue_${what}_total`, help);
-    const expired = count('expired', 'Messages that expired in a queue.');
-    const dropped = count('dropped', 'Messages dropped because a queue was over its length.');
+    this.#given = given;
+    this.#broker = broker;
+    const { clock, timers, log, meta } = given;
+    this.#leases = new Deadlines(timers, () => clock.monotonicMs());
+    this.#ages = new Deadlines(timers, () => clock.nowMs());
+    this.#references = {
+      openLog: (id) => engine.open(id, 'fsync'),
+      hasLog: (id) => engine.has(id),
+      partition: (id) => this.#partitions.get(id),
+      sameOwner: (a, b) => engine.sameOwner(a, b),
+    };
+    this.#journal = new QueueJournal(
+      engine,
+      meta,
+      log,
+      (name) => this.#queues.get(name),
+      () => this.#changed.size > 0,
+    );
+    this.#host = this.#makeHost();
+    for (const stream of streams.list()) {
+      for (const partition of stream.partitions) this.#partitions.set(partition.log.id, partition);
+    }
     streams.watch((event, stream) => {
+      for (const partition of stream.partitions) {
+        if (event === 'removed') {
+          this.#partitions.delete(partition.log.id);
+          this.#pins.forget(partition);
+        } else this.#partitions.set(partition.log.id, partition);
+      }
       if (event !== 'removed') return;
       for (const queue of [...this.#queues.values()]) {
         if (queue.cursor?.partition.stream === stream) this.remove(queue);
       }
     });
-    this.#host = {
-      nowMs: () => given.clock.nowMs(),
-      changed: (queue) => this.#change(queue),
-      routed: (queue) => {
-        this.#routed.add(queue);
-        engine.wake();
-      },
-      expired: () => expired.add(),
-      dropped: () => dropped.add(),
-      unreadable: (queue, error) => {
-        this.#log.error('a message of a queue cannot be read', {
-          queue: queue.name,
-          reason: error instanceof Error ? error.message : String(error),
-        });
-      },
-    };
   }
 
   /** Brings back the durable queues. */
   async recover(): Promise<void> {
-    const byLog = new Map<number, Partition>();
-    for (const stream of this.#streams.list()) {
-      for (const partition of stream.partitions) byLog.set(partition.log.id, partition);
-    }
+    const loaded = new Map<string, LoadedQueue>();
     for (const [name, value] of this.#state.scan(DEFINITION_KIND)) {
       const stored = JSON.parse(value.toString()) as StoredQueue;
-      const saved = this.#state.get(STATE_KIND, name);
-      const state = saved === undefined ? null : (JSON.parse(saved.toString()) as QueueState);
-      const queue = this.#open(name, true, stored, state, 0);
-      await queue.references.recover((id) => byLog.get(id));
       this.#stored.set(name, stored);
+      loaded.set(name, { name, id: stored.log, state: newState(stored) });
+    }
+    await this.#journal.load(loaded);
+    for (const { name, state } of loaded.values()) {
+      const stored = this.#stored.get(name)!;
+      const queue = this.#open(name, stored, limitsOf(stored.limits ?? {}), state);
+      for (const [priority, log] of [stored.log, ...(stored.logs ?? [])].entries()) {
+        if (log === 0 || !this.#engine.has(log)) continue;
+        await queue.addLane(priority).recover();
+      }
       if (queue.referencesOnly) this.#capture(queue);
     }
+    this.#broker.time.register(RETRY_KIND, ({ id, value }) => {
+      const [queueId, position] = id.split(':').map(Number);
+      this.#byId.get(queueId!)?.comeBack(position!, value.readDoubleBE(0));
+    });
   }
 
   get(name: string): Queue | undefined {
@@ -125,29 +174,32 @@ export class Queues {
 
   /**
    * The queue of that name, made when there is none. A durable one is on disk with the next commit.
-   * @throws BrokerError `unknown-stream`
+   * @throws BrokerError `unknown-stream`, `invalid-argument`
    */
   declare(name: string, settings: QueueSettings): Queue {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;
-    const stored: StoredQueue = {
-      stream: settings.stream ?? null,
-      log: settings.durable ? newLogId(slotOfName(name), this.#engine, this.#random) : 0,
-      limit: -1,
-      lengthMax: settings.lengthMax ?? -1,
-    };
+    const limits = limitsOf(settings);
+    checkLimits(limits);
     let start = 0;
+    let limit = -1;
     if (settings.stream !== undefined) {
       const partition = this.#partitionOf(settings.stream);
       if (partition === null) throw new BrokerError('unknown-stream', `'${settings.stream}'`);
       start = Math.max(settings.startOffset ?? partition.endOffset, partition.startOffset);
+      if (needsReferences(limits)) limit = Math.max(start, partition.endOffset);
     }
-    const queue = this.#open(name, settings.durable, stored, null, start);
-    if (settings.durable) {
-      this.#stored.set(name, stored);
-      this.#storeDefinition(name, stored);
-      this.#change(queue);
-    }
+    const own = ownLimits(settings);
+    const stored: StoredQueue = {
+      stream: settings.stream ?? null,
+      start,
+      log: settings.durable ? newLogId(slotOfName(name), this.#engine, this.#given.random) : 0,
+      limit,
+      ...(Object.keys(own).length === 0 ? {} : { limits: own }),
+    };
+    const queue = this.#open(name, stored, limits, newState(stored));
+    if (settings.durable) this.#store(name, stored);
+    if (queue.referencesOnly) this.#capture(queue);
     return queue;
   }
 
@@ -164,10 +216,11 @@ export class Queues {
     }
     queue.end();
     if (!queue.durable) return;
+    this.#byId.delete(queue.id);
     this.#stored.delete(queue.name);
     this.#state.delete(DEFINITION_KIND, queue.name);
-    this.#state.delete(STATE_KIND, queue.name);
-    queue.references.log?.remove();
+    this.#journal.remove(queue);
+    for (const lane of queue.lanes.references) lane.remove();
   }
 
   /**
@@ -178,23 +231,15 @@ export class Queues {
     if (queue.cursor === null || queue.referencesOnly) return;
     queue.holdReferences();
     this.#capture(queue);
-    const stored = this.#stored.get(queue.name);
-    if (stored === undefined) return;
-    const limited = { ...stored, limit: queue.cursor.limit };
-    this.#stored.set(queue.name, limited);
-    this.#storeDefinition(queue.name, limited);
+    this.#limited(queue);
   }
 
   /** First offset of a partition that a durable queue still needs, or Infinity. */
   firstOffset(partition: Partition): number {
-    let first = Number.POSITIVE_INFINITY;
-    for (const queue of this.#queues.values()) {
-      if (queue.durable) first = Math.min(first, queue.firstOffset(partition));
-    }
-    return first;
+    return this.#pins.first(partition);
   }
 
-  /** Appends references and changed cursors. Called before an entry is sealed, after the data. */
+  /** Appends references and changed states. Called before an entry is sealed, after the data. */
   seal(): void {
     if (this.#routed.size > 0) {
       const routed = this.#routed;
@@ -206,11 +251,13 @@ export class Queues {
     this.#changed = new Set();
     this.#saveTimer?.cancel();
     this.#saveTimer = null;
-    for (const queue of changed) this.#save(queue);
+    this.#journal.seal(changed);
   }
 
-  /** Saves cursors that wait for company. Called before the engine is closed. */
+  /** Saves what waits for company. Called before the engine is closed. */
   close(): void {
+    this.#leases.close();
+    this.#ages.close();
     this.#saveTimer?.cancel();
     this.#saveTimer = null;
     if (this.#changed.size > 0) this.#engine.wake();
@@ -218,28 +265,103 @@ export class Queues {
 
   #sealReferences(queue: Queue): void {
     try {
-      queue.seal();
+      for (const lane of queue.lanes.references) lane.seal();
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
-      this.#log.error('references of a queue cannot be stored', {
+      // The engine takes state as long as it takes anything: only an engine at its end refuses.
+      this.#given.log.error('references of a queue cannot be stored', {
         queue: queue.name,
         reason: error.message,
       });
     }
   }
 
-  #save(queue: Queue): void {
-    const state = queue.state();
-    this.#state.put(STATE_KIND, queue.name, Buffer.from(JSON.stringify(state)));
-    const { log, acks } = queue.references;
-    // References below the floor are finished; a crash before this is saved reads them as finished.
-    log?.trim(Math.min(acks.floor - REFERENCE_BASE, log.highWatermark));
+  #makeHost(): QueueHost {
+    const { timers, log, metrics } = this.#given;
+    const count = (what: string, help: string): Counter =>
+      metrics.counter(`robustmq_queue_${what}_total`, help);
+    const ends: Partial<Record<Ended, Counter>> = {
+      [ENDED.expired]: count('expired', 'Messages that expired in a queue.'),
+      [ENDED.dropped]: count('dropped', 'Messages that a queue gave up: limits, purges, rejects.'),
+      [ENDED.dead]: count('dead_lettered', 'Messages that a queue handed on as dead letters.'),
+    };
+    return {
+      leases: this.#leases,
+      ages: this.#ages,
+      changed: (queue) => this.#change(queue),
+      routed: (queue) => {
+        this.#routed.add(queue);
+        this.#engine.wake();
+      },
+      limited: (queue) => this.#limited(queue),
+      makeLane: (queue, priority) => this.#makeLane(queue, priority),
+      delay: (queue, position, dueMs, bytes) => this.#delay(queue, position, dueMs, bytes),
+      together: (queue, published) => this.#together(queue, published),
+      onRoom: (call) => this.#broker.onRoom(call),
+      soon: (call) => timers.soon(call),
+      ended: (how, messages) => ends[how]?.add(messages),
+      unreadable: (queue, error) => {
+        log.error('a message of a queue cannot be read', {
+          queue: queue.name,
+          reason: error instanceof Error ? error.message : String(error),
+        });
+      },
+      undeliverable: (queue, error) => {
+        log.warn('a dead letter waits', { queue: queue.name, reason: error.message });
+      },
+    };
+  }
+
+  #makeLane(queue: Queue, priority: number): ReferenceLane {
+    const { priorities } = queue.limits;
+    // The first lane has the highest priority.
+    const place = priorities - priority;
+    const number = place + 1;
+    return new ReferenceLane(
+      number,
+      REFERENCE_BASE + place * LANE_POSITIONS,
+      queue.state.lane(number),
+      queue,
+      queue.durable ? this.#laneLog(queue, priority) : 0,
+      this.#references,
+      (partition) => this.#pins.add(partition, queue),
+    );
+  }
+
+  /** Each priority has a log of its own from its first message on. */
+  #laneLog(queue: Queue, priority: number): number {
+    const stored = this.#stored.get(queue.name)!;
+    if (priority === 0) return stored.log;
+    const known = stored.logs?.[priority - 1] ?? 0;
+    if (known !== 0) return known;
+    const id = newLogId(slotOfName(queue.name), this.#engine, this.#given.random);
+    const logs = Array.from({ length: queue.limits.priorities }, (_, index) =>
+      index === priority - 1 ? id : (stored.logs?.[index] ?? 0),
+    );
+    this.#store(queue.name, { ...stored, logs });
+    return id;
+  }
+
+  #delay(queue: Queue, position: number, dueMs: number, bytes: number): void {
+    if (!queue.durable) {
+      const due = (): void => queue.comeBack(position, bytes);
+      this.#ages.set({ dueMs, heapIndex: -1, due }, dueMs);
+      return;
+    }
+    const value = Buffer.allocUnsafe(8);
+    value.writeDoubleBE(bytes, 0);
+    this.#broker.time.set(RETRY_KIND, `${queue.id}:${position}`, dueMs, value);
+  }
+
+  /** A copy that is stored nowhere is as safe as it will ever be. */
+  #together(queue: Queue, { partition }: Message): boolean {
+    if (partition === null) return true;
+    return this.#engine.sameOwner(queue.id, partition.log.id) && !partition.waitsForOthers;
   }
 
   #change(queue: Queue): void {
-    if (!queue.durable) return;
     this.#changed.add(queue);
-    this.#saveTimer ??= this.#timers.after(SAVE_DELAY_MS, () => {
+    this.#saveTimer ??= this.#given.timers.after(SAVE_DELAY_MS, () => {
       this.#saveTimer = null;
       this.#engine.wake();
     });
@@ -252,7 +374,13 @@ export class Queues {
     else captors.push(queue);
   }
 
-  #storeDefinition(name: string, stored: StoredQueue): void {
+  #limited(queue: Queue): void {
+    const stored = this.#stored.get(queue.name);
+    if (stored !== undefined) this.#store(queue.name, { ...stored, limit: queue.cursor!.limit });
+  }
+
+  #store(name: string, stored: StoredQueue): void {
+    this.#stored.set(name, stored);
     this.#state.put(DEFINITION_KIND, name, Buffer.from(JSON.stringify(stored)));
   }
 
@@ -260,30 +388,34 @@ export class Queues {
     return this.#streams.get(stream)?.partitions[0] ?? null;
   }
 
-  #open(
-    name: string,
-    durable: boolean,
-    stored: StoredQueue,
-    state: QueueState | null,
-    start: number,
-  ): Queue {
-    const floors = state?.floors ?? (stored.stream === null ? [0] : [start, 0]);
-    const ranges = state?.ranges ?? [];
+  #open(name: string, stored: StoredQueue, limits: QueueLimits, state: QueueState): Queue {
     const partition = stored.stream === null ? null : this.#partitionOf(stored.stream);
-    let cursor: CursorLane | null = null;
-    if (partition !== null) {
-      const limit = stored.limit < 0 ? Number.POSITIVE_INFINITY : stored.limit;
-      cursor = new CursorLane(partition, new AckState(floors[0]!, ranges[0]), limit);
-    }
-    const lane = stored.stream === null ? 0 : 1;
-    const acks = new AckState(Math.max(REFERENCE_BASE, floors[lane] ?? 0), ranges[lane]);
-    const log = stored.log === 0 ? null : this.#engine.open(stored.log, 'fsync');
-    const queue = new Queue(name, durable, cursor, new ReferenceLane(log, acks), this.#host, {
-      deliveredTo: state?.deliveredTo ?? 0,
-      attempts: state?.attempts ?? [],
-    });
-    if (stored.lengthMax >= 0) queue.lengthMax = stored.lengthMax;
+    const limit = stored.limit < 0 ? Number.POSITIVE_INFINITY : stored.limit;
+    const makeCursor = (owner: LaneOwner): CursorLane | null =>
+      partition === null
+        ? null
+        : new CursorLane(state.lanes.get(CURSOR_LANE)!, owner, partition, limit);
+    const queue = new Queue(name, stored.log, limits, state, makeCursor, this.#host);
     this.#queues.set(name, queue);
+    if (!queue.durable) return queue;
+    this.#byId.set(queue.id, queue);
+    if (partition !== null) this.#pins.add(partition, queue);
     return queue;
+  }
+}
+
+function newState({ stream, start }: StoredQueue): QueueState {
+  const state = new QueueState();
+  if (stream !== null) state.lanes.set(CURSOR_LANE, new LaneState(start));
+  return state;
+}
+
+/** @throws BrokerError `invalid-argument` */
+function checkLimits({ priorities, backoffMs }: QueueLimits): void {
+  if (!Number.isInteger(priorities) || priorities < 0 || priorities > PRIORITIES_MAX) {
+    throw new BrokerError('invalid-argument', `priorities: 0 to ${PRIORITIES_MAX}.`);
+  }
+  if (backoffMs.some((ms) => !(ms >= 0))) {
+    throw new BrokerError('invalid-argument', 'a wait is less than 0.');
   }
 }

@@ -59,6 +59,7 @@ describe('retention', () => {
     const consumer = new Collector(1);
     queue.attach(consumer);
     queue.ack(consumer.got[0]!.position);
+    await rig.engine.flushed();
     rig.nowMs += 5000;
     await rig.broker.retention.run();
     assert.deepEqual(await rig.stored('s'), ['2', '3']);
@@ -79,6 +80,7 @@ describe('retention', () => {
     queue.attach(consumer);
     assert.deepEqual(consumer.values, ['routed']);
     queue.ack(consumer.got[0]!.position);
+    await rig.engine.flushed();
     await rig.broker.retention.run();
     assert.equal(partition.startOffset, 2);
   });
@@ -90,6 +92,7 @@ describe('retention', () => {
     const consumer = new Collector(1);
     queue.attach(consumer);
     queue.ack(consumer.got[0]!.position);
+    await rig.engine.flushed();
     await rig.broker.retention.run();
     assert.equal(partition.startOffset, 0, 'other views can still read it');
     rig.nowMs += 1000;

@@ -1,13 +1,12 @@
 /**
- * A queue as AMQP knows it: who may use it, when it goes, what its arguments demand. The messages
- * are in the broker's queue of the same name.
+ * A queue as AMQP knows it: who may use it, when it goes, what its arguments demand. Messages, their
+ * order, limits and consumers are the matter of the broker's queue of the same name.
  */
-import type { Delivery, Queue } from '#broker';
-import type { Clock, Timer, Timers } from '#kit';
+import type { Death, Delivery, Message, PublishSink, Queue } from '#broker';
+import type { ChannelReader } from './channel-reader.ts';
 import type { Binding } from './exchange.ts';
 import type { Table } from './field-table.ts';
 import type { QueueLimits } from './queue-arguments.ts';
-import { QueueReaders } from './queue-readers.ts';
 
 export interface QueueFacts {
   readonly name: string;
@@ -19,16 +18,15 @@ export interface QueueFacts {
   readonly madeStream: boolean;
 }
 
-export type DeathReason = 'rejected' | 'expired' | 'delivery_limit';
-
 /** What a queue needs of its virtual host. */
 export interface QueueHome {
-  readonly clock: Clock;
-  readonly timers: Timers;
+  nowMs(): number;
+  /** Calls `expiryDue` then; a durable queue's after a restart as well. */
+  expireAt(queue: AmqpQueue, dueMs: number): void;
   /** Deletes it, for it has no more use. */
   unused(queue: AmqpQueue): void;
-  /** Hands the message on to the dead letter exchange and calls back when that is stored. */
-  deadLetter(queue: AmqpQueue, delivery: Delivery, reason: DeathReason, done: () => void): void;
+  /** Hands the message on to the dead letter exchange. @returns null when it goes nowhere */
+  deadLetter(queue: AmqpQueue, death: Death, sink: PublishSink | null): Message | null;
 }
 
 export class AmqpQueue {
@@ -39,13 +37,13 @@ export class AmqpQueue {
   readonly owner: object | null;
   /** Bindings that lead here. */
   readonly bindings = new Set<Binding<AmqpQueue>>();
-  readonly readers: QueueReaders;
-  /** Published and not committed yet, counted while publishes over the length are rejected. */
-  incomingCount = 0;
   /** Someone consumes it with the exclusive flag. */
   exclusiveReader = false;
   readonly #home: QueueHome;
-  #expiry: Timer | null = null;
+  readonly #readers = new Set<ChannelReader>();
+  #lastUsedMs = 0;
+  /** An expiry is set; it looks for itself whether the queue was used meanwhile. */
+  #expiring = false;
   #ended = false;
 
   constructor(
@@ -60,14 +58,11 @@ export class AmqpQueue {
     this.queue = queue;
     this.owner = owner;
     this.#home = home;
-    const ages = {
-      ttlMs: limits.messageTtlMs,
-      watched: limits.messageTtlMs >= 0 || limits.deadLetterExchange !== null,
-      expired: (delivery: Delivery) => this.#giveUp(delivery, 'expired'),
-    };
-    // What expires is handed on, so it has to pass through here.
-    queue.deliverExpired = limits.deadLetterExchange !== null;
-    this.readers = new QueueReaders(queue, ages, home, limits.singleActive);
+    if (limits.deadLetterExchange !== null) {
+      queue.deadLetter = (death, sink) => home.deadLetter(this, death, sink);
+    }
+    // [A70] Messages leave at the end of their time even while nobody consumes.
+    queue.watchesHead = limits.messageTtlMs >= 0 || limits.deadLetterExchange !== null;
     this.used();
   }
 
@@ -79,19 +74,54 @@ export class AmqpQueue {
     return this.#ended;
   }
 
-  /** [A72] x-expires counts from the last use; a queue with consumers does not expire. */
-  used(): void {
-    this.#expiry?.cancel();
-    this.#expiry = null;
-    if (this.limits.expiresMs === 0 || this.readers.count > 0 || this.#ended) return;
-    this.#expiry = this.#home.timers.after(this.limits.expiresMs, () => this.#home.unused(this));
+  get readerCount(): number {
+    return this.#readers.size;
+  }
+
+  /** What is published here may be rejected: publishers must ask `refuses`. */
+  get guarded(): boolean {
+    const { overflow, lengthMax, bytesMax } = this.limits;
+    return overflow !== 'drop-head' && (lengthMax >= 0 || bytesMax >= 0);
+  }
+
+  addReader(reader: ChannelReader): void {
+    this.#readers.add(reader);
+    reader.begin(this.queue);
+    this.#lastUsedMs = this.#home.nowMs();
+  }
+
+  /** What it has not acknowledged stays with its channel. */
+  removeReader(reader: ChannelReader): void {
+    this.#readers.delete(reader);
+    reader.end();
   }
 
   /** A consumer has gone: an auto-delete queue goes with the last one. */
   readerLeft(): void {
     if (this.#ended) return;
-    if (this.readers.count === 0 && this.facts.autoDelete) this.#home.unused(this);
+    if (this.#readers.size === 0 && this.facts.autoDelete) this.#home.unused(this);
     else this.used();
+  }
+
+  /** [A72] x-expires counts from the last use; a queue with consumers does not expire. */
+  used(): void {
+    const { expiresMs } = this.limits;
+    if (expiresMs === 0) return;
+    this.#lastUsedMs = this.#home.nowMs();
+    if (this.#expiring || this.#readers.size > 0 || this.#ended) return;
+    this.#expiring = true;
+    this.#home.expireAt(this, this.#lastUsedMs + expiresMs);
+  }
+
+  expiryDue(): void {
+    this.#expiring = false;
+    if (this.#ended || this.#readers.size > 0) return;
+    const dueMs = this.#lastUsedMs + this.limits.expiresMs;
+    if (dueMs <= this.#home.nowMs()) this.#home.unused(this);
+    else {
+      this.#expiring = true;
+      this.#home.expireAt(this, dueMs);
+    }
   }
 
   ack(delivery: Delivery): void {
@@ -100,40 +130,27 @@ export class AmqpQueue {
 
   /** Back to its place, unless it came back too often. */
   requeue(delivery: Delivery): void {
-    const { deliveryLimit } = this.limits;
-    if (deliveryLimit >= 0 && delivery.deliveryCount > deliveryLimit) {
-      this.#giveUp(delivery, 'delivery_limit');
-      return;
-    }
-    this.readers.beforeRequeue(delivery.position);
     this.queue.requeue(delivery.position);
   }
 
   reject(delivery: Delivery): void {
-    this.#giveUp(delivery, 'rejected');
-  }
-
-  #giveUp(delivery: Delivery, reason: DeathReason): void {
-    if (this.limits.deadLetterExchange === null) {
-      this.queue.drop(delivery.position);
-      return;
-    }
-    this.#home.deadLetter(this, delivery, reason, () => this.queue.drop(delivery.position));
+    this.queue.reject(delivery.position);
   }
 
   /** True when a publish must be rejected because the queue is full. */
-  get refusing(): boolean {
-    const { lengthMax, overflow } = this.limits;
-    if (overflow !== 'reject-publish' || lengthMax < 0) return false;
-    return this.readers.readyCount + this.incomingCount >= lengthMax;
+  refuses(message: Message): boolean {
+    if (!this.queue.refuses(message.value === null ? 0 : message.value.length)) return false;
+    if (this.limits.overflow !== 'reject-publish-dlx') return true;
+    const death = { message, meta: 0, reason: 'max-length', deliveryCount: 0 } as const;
+    this.#home.deadLetter(this, death, null);
+    return true;
   }
 
   /** The queue is gone. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#expiry?.cancel();
-    this.#expiry = null;
-    this.readers.end();
+    for (const reader of this.#readers) reader.queueGone();
+    this.#readers.clear();
   }
 }

@@ -1,9 +1,8 @@
 /** One basic.consume: its credit, and the way of a delivery onto the wire. */
-import type { Delivery } from '#broker';
+import type { Attachment, Delivery, Queue, QueueConsumer } from '#broker';
 import type { AmqpQueue } from './amqp-queue.ts';
 import type { Channel } from './channel.ts';
 import { utf8Bytes } from './output.ts';
-import type { QueueReader } from './queue-readers.ts';
 
 /**
  * Unacknowledged deliveries per channel, whatever the prefetch says: memory has a bound even with a
@@ -20,11 +19,12 @@ export interface ReaderFacts {
   readonly priority: number;
 }
 
-export class ChannelReader implements QueueReader {
+export class ChannelReader implements QueueConsumer {
   readonly facts: ReaderFacts;
   readonly queue: AmqpQueue;
   readonly #channel: Channel;
   readonly #tagBytes: Buffer;
+  #attachment: Attachment | null = null;
   #unackedCount = 0;
 
   constructor(channel: Channel, queue: AmqpQueue, facts: ReaderFacts) {
@@ -35,8 +35,19 @@ export class ChannelReader implements QueueReader {
     this.#tagBytes = Buffer.concat([Buffer.of(tag.length), tag]);
   }
 
-  get priority(): number {
-    return this.facts.priority;
+  /** [A37] Deliveries begin at once; higher priorities come first while they can take more. */
+  begin(queue: Queue): void {
+    this.#attachment = queue.attach(this, { priority: this.facts.priority });
+  }
+
+  end(): void {
+    this.#attachment?.detach(true);
+    this.#attachment = null;
+  }
+
+  /** It may take more again. */
+  wake(): void {
+    this.#attachment?.wake();
   }
 
   get unackedCount(): number {
@@ -74,7 +85,9 @@ export class ChannelReader implements QueueReader {
     this.#channel.readerUnackedCount--;
   }
 
+  /** The queue was deleted. */
   queueGone(): void {
+    this.#attachment = null;
     this.#channel.readerGone(this);
   }
 }

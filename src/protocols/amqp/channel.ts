@@ -374,10 +374,11 @@ export class Channel {
   settle(unacked: Unacked, how: 'ack' | 'requeue' | 'reject'): void {
     unacked.reader?.settled();
     if (!unacked.queue.ended) unacked.queue[how](unacked.delivery);
-    this.connection.outbound.wakeQueue(unacked.queue);
-    // A limit for the whole channel holds back its other queues as well.
+    const { outbound } = this.connection;
+    if (unacked.reader !== null) outbound.wakeReader(unacked.reader);
+    // A limit for the whole channel holds back its other consumers as well.
     if (this.sharedPrefetch > 0) {
-      for (const { queue } of this.readers.values()) this.connection.outbound.wakeQueue(queue);
+      for (const reader of this.readers.values()) outbound.wakeReader(reader);
     }
   }
 
@@ -407,7 +408,7 @@ export class Channel {
   removeReader(reader: ChannelReader): void {
     this.readers.delete(reader.facts.tag);
     if (reader.facts.exclusive) reader.queue.exclusiveReader = false;
-    reader.queue.readers.remove(reader);
+    reader.queue.removeReader(reader);
   }
 
   /** Stops everything: consumers end, what was not acknowledged goes back to its place. */

@@ -366,7 +366,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
   drain(): void {
     this.outbound.congested = false;
     for (const channel of this.channels.values()) {
-      for (const { queue } of channel.readers.values()) this.outbound.wakeQueue(queue);
+      for (const reader of channel.readers.values()) this.outbound.wakeReader(reader);
     }
   }
 

@@ -1,17 +1,32 @@
 /**
  * Dead letters: a message that a queue gives up goes to its dead letter exchange, with the history
- * in `x-death` that RabbitMQ writes. It leaves its queue only when it is stored in the next one.
+ * in `x-death` that RabbitMQ writes. Its end in the old queue commits together with the copy.
  */
-import { type Delivery, type Message, SERVER_PRINCIPAL } from '#broker';
-import { BrokerError, type Log } from '#kit';
-import type { AmqpQueue, DeathReason } from './amqp-queue.ts';
+import {
+  type Death,
+  type DeathReason,
+  type Message,
+  type PublishSink,
+  SERVER_PRINCIPAL,
+} from '#broker';
+import type { Log } from '#kit';
+import type { AmqpQueue } from './amqp-queue.ts';
 import { readContent } from './content.ts';
+import { AmqpError } from './errors.ts';
 import { findEntry, type Table, type TableEntry, textEntry, textOf } from './field-table.ts';
 import { utf8Bytes } from './output.ts';
 import { type Properties, parseProperties, propertyBytes } from './properties.ts';
-import { Publisher } from './publisher.ts';
+import { Publisher, type Route } from './publisher.ts';
 import { nativeProperties, shownNames, shownProperties, unpackNative } from './shown-properties.ts';
-import { DEFAULT_EXCHANGE, type VirtualHost } from './virtual-host.ts';
+import type { VirtualHost } from './virtual-host.ts';
+
+/** As RabbitMQ names them. */
+const REASONS: Readonly<Record<DeathReason, string>> = {
+  rejected: 'rejected',
+  expired: 'expired',
+  'max-deliveries': 'delivery_limit',
+  'max-length': 'maxlen',
+};
 
 export class DeadLetters {
   readonly #host: VirtualHost;
@@ -28,49 +43,43 @@ export class DeadLetters {
     });
   }
 
-  /** @param done called when the message may leave its queue */
-  send(queue: AmqpQueue, delivery: Delivery, reason: DeathReason, done: () => void): void {
+  /**
+   * @returns what was published; null when there is nowhere to go: it is dropped, as in RabbitMQ
+   * @throws BrokerError when the broker cannot take it now
+   */
+  send(queue: AmqpQueue, death: Death, sink: PublishSink | null): Message | null {
     const { deadLetterExchange, deadLetterKey } = queue.limits;
-    const { message } = delivery;
+    if (deadLetterExchange === null) return null;
+    const { message } = death;
+    const reason = REASONS[death.reason];
     const from = origin(message, queue.name, this.#host.origin);
-    const exchange = this.#host.exchanges.get(deadLetterExchange ?? DEFAULT_EXCHANGE);
-    // Without its exchange the message is dropped, as in RabbitMQ.
-    if (exchange === undefined) {
-      done();
-      return;
-    }
+    const exchange = this.#host.exchanges.get(deadLetterExchange);
+    if (exchange === undefined) return null;
     const key = deadLetterKey ?? from.routingKey;
     const properties = this.#died(message, from, queue, reason);
-    if (reason !== 'rejected' && this.#cycle(properties, exchange.name, key)) {
-      done();
-      return;
-    }
-    const { broker } = this.#host;
-    if (broker.busy) {
-      broker.onRoom(() => this.send(queue, delivery, reason, done));
-      return;
-    }
+    if (reason !== 'rejected' && this.#cycle(properties, exchange.name, key)) return null;
+    const names = shortStrings(exchange.name, key);
+    const route = this.#openRoute(names);
+    if (route === null) return null;
+    const content = readContent(propertyBytes(properties));
+    const value = message.value ?? Buffer.alloc(0);
+    const outcome = this.#publisher.publish(route, content, value, sink, 0);
+    return outcome === 'routed' ? this.#publisher.published : null;
+  }
+
+  /** An exchange that takes nothing from outside, say, gets no dead letters either. */
+  #openRoute(names: Buffer): Route | null {
     try {
-      const names = shortStrings(exchange.name, key);
-      const route = this.#publisher.open(names, 0, names.length);
-      const content = readContent(propertyBytes(properties));
-      const sink = {
-        published: (_token: number, error: BrokerError | null) => {
-          // What could not be stored stays unacknowledged and comes back after a restart.
-          if (error === null) done();
-          else
-            this.#log.warn('dead letter not stored', { queue: queue.name, reason: error.message });
-        },
-      };
-      this.#publisher.publish(route, content, message.value ?? Buffer.alloc(0), sink, 0);
+      return this.#publisher.open(names, 0, names.length);
     } catch (error) {
-      if (!(error instanceof BrokerError)) throw error;
-      this.#log.warn('dead letter not stored', { queue: queue.name, reason: error.message });
+      if (!(error instanceof AmqpError)) throw error;
+      this.#log.warn('dead letter dropped', { reason: error.message });
+      return null;
     }
   }
 
   /** The properties after this death. */
-  #died(message: Message, from: Origin, queue: AmqpQueue, reason: DeathReason): Properties {
+  #died(message: Message, from: Origin, queue: AmqpQueue, reason: string): Properties {
     const properties =
       message.native !== null && message.origin === this.#host.origin
         ? parseProperties(nativeProperties(message.native))
@@ -151,7 +160,7 @@ function withDeaths(
   deaths: readonly Table[],
   from: Origin,
   queue: AmqpQueue,
-  reason: DeathReason,
+  reason: string,
 ): Table {
   const own = (name: string): boolean =>
     name === 'x-death' || name.startsWith('x-last-death-') || name === 'CC' || name === 'BCC';

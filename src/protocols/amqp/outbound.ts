@@ -1,15 +1,18 @@
 /**
  * What leaves a connection: its output, and what is put off to the end of a turn so that it leaves
- * together: confirms, and asking queues whether they can deliver again. While bytes are being read
+ * together: confirms, and asking for deliveries again. While bytes are being read
  * nothing is scheduled, because reading ends with a flush.
  */
 import type { Connection } from '#contract';
 import type { Timers } from '#kit';
-import type { AmqpQueue } from './amqp-queue.ts';
 import { Output } from './output.ts';
 
 interface Confirming {
   flushConfirms(): void;
+}
+
+interface Waking {
+  wake(): void;
 }
 
 export class Outbound {
@@ -17,7 +20,7 @@ export class Outbound {
   /** The socket holds more than it should: nothing is delivered until it has drained. */
   congested = false;
   readonly #timers: Timers;
-  readonly #queuesToWake = new Set<AmqpQueue>();
+  readonly #readersToWake = new Set<Waking>();
   readonly #confirming = new Set<Confirming>();
   #asked = false;
   #reading = false;
@@ -51,9 +54,9 @@ export class Outbound {
     this.#timers.soon(this.#turnEnds);
   }
 
-  /** This queue may deliver again: asked once, at the end of this turn. */
-  wakeQueue(queue: AmqpQueue): void {
-    this.#queuesToWake.add(queue);
+  /** This consumer may take more again: asked once, at the end of this turn. */
+  wakeReader(reader: Waking): void {
+    this.#readersToWake.add(reader);
     this.wake();
   }
 
@@ -64,7 +67,7 @@ export class Outbound {
   }
 
   flush(): void {
-    if (this.#queuesToWake.size > 0) this.#wakeQueues();
+    if (this.#readersToWake.size > 0) this.#wakeReaders();
     if (this.#confirming.size > 0) {
       for (const channel of this.#confirming) channel.flushConfirms();
       this.#confirming.clear();
@@ -73,13 +76,13 @@ export class Outbound {
   }
 
   end(): void {
-    this.#queuesToWake.clear();
+    this.#readersToWake.clear();
     this.#confirming.clear();
   }
 
-  #wakeQueues(): void {
-    const queues = [...this.#queuesToWake];
-    this.#queuesToWake.clear();
-    for (const queue of queues) if (!queue.ended) queue.readers.wake();
+  #wakeReaders(): void {
+    const readers = [...this.#readersToWake];
+    this.#readersToWake.clear();
+    for (const reader of readers) reader.wake();
   }
 }

@@ -24,17 +24,13 @@ import {
   brokerQueues,
   DEFAULT_EXCHANGE,
   exchangeStream,
+  IMMEDIATE_MS,
   TOPIC_EXCHANGE,
   type VirtualHost,
 } from './virtual-host.ts';
 
 /** Routes kept per channel for publishers with many routing keys. */
 const ROUTES_MAX = 256;
-/**
- * [A40] An expiration of 0 asks for delivery to whoever waits: it must outlive the way to the disk.
- */
-const IMMEDIATE_MS = 50;
-
 export interface Route {
   /** Exchange and routing key as two short strings, as they came. */
   readonly names: Buffer;
@@ -67,6 +63,8 @@ export class Publisher {
   readonly #host: VirtualHost;
   readonly #broker: Broker;
   readonly #sender: Sender;
+  /** The last message that the broker took. */
+  published: Message | null = null;
   #last: Route | null = null;
   readonly #routes = new Map<string, Route>();
   #native: Buffer | null = null;
@@ -118,10 +116,10 @@ export class Publisher {
       route = this.#resolve(route.names, content);
     }
     const message = this.#message(route, content, value);
-    for (const queue of route.guarded) if (queue.refusing) return 'rejected';
-    const own = route.guarded.length === 0 ? sink : new CountedSink(route.guarded, sink);
+    for (const queue of route.guarded) if (queue.refuses(message)) return 'rejected';
     const filtered = this.#host.filteredCount;
-    const taken = this.#broker.publish(message, route.target, own, token, route.queues);
+    const taken = this.#broker.publish(message, route.target, sink, token, route.queues);
+    this.published = message;
     if (route.routed) return 'routed';
     return taken - (this.#host.filteredCount - filtered) > 0 ? 'routed' : 'unroutable';
   }
@@ -200,9 +198,7 @@ export class Publisher {
     { queues, lasting }: { queues: Set<AmqpQueue>; lasting: boolean },
   ): Route {
     const { version } = this.#host;
-    const guarded = [...queues].filter(
-      ({ limits }) => limits.overflow === 'reject-publish' && limits.lengthMax >= 0,
-    );
+    const guarded = [...queues].filter((queue) => queue.guarded);
     const stream = this.#homeStream(exchange, key, queues.size > 0);
     const target = this.#broker.target(
       address,
@@ -272,21 +268,4 @@ function sameBytes(known: Buffer, buffer: Buffer, at: number, end: number): bool
     if (known[index] !== buffer[at + index]) return false;
   }
   return true;
-}
-
-/** Counts what is on its way to queues that reject when they are full. */
-class CountedSink implements PublishSink {
-  readonly #queues: readonly AmqpQueue[];
-  readonly #sink: PublishSink | null;
-
-  constructor(queues: readonly AmqpQueue[], sink: PublishSink | null) {
-    this.#queues = queues;
-    this.#sink = sink;
-    for (const queue of queues) queue.incomingCount++;
-  }
-
-  published(token: number, error: Parameters<PublishSink['published']>[1]): void {
-    for (const queue of this.#queues) queue.incomingCount--;
-    this.#sink?.published(token, error);
-  }
 }

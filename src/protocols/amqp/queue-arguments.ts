@@ -18,7 +18,11 @@ export interface QueueLimits {
   messageTtlMs: number;
   /** -1 = none. */
   lengthMax: number;
-  overflow: 'drop-head' | 'reject-publish';
+  /** Of the bodies that are ready; -1 = none. */
+  bytesMax: number;
+  overflow: 'drop-head' | 'reject-publish' | 'reject-publish-dlx';
+  /** Highest priority; 0 = there are none. */
+  maxPriority: number;
   singleActive: boolean;
   /** Returns after which a message is given up; -1 = never. */
   deliveryLimit: number;
@@ -30,6 +34,7 @@ export interface QueueLimits {
 
 /** RabbitMQ's default for quorum queues since 4.0. */
 const QUORUM_DELIVERY_LIMIT = 20;
+const PRIORITY_MAX = 255;
 const DURATION_MS_MAX = 0xffffffff;
 
 /** Reads one argument into the limits; answers what is wrong with it, or null. */
@@ -77,12 +82,11 @@ const ROWS: ReadonlyMap<string, Apply> = new Map<string, Apply>([
   ['x-expires', integer(1, DURATION_MS_MAX, (limits, ms) => (limits.expiresMs = ms))],
   ['x-message-ttl', integer(0, DURATION_MS_MAX, (limits, ms) => (limits.messageTtlMs = ms))],
   ['x-max-length', integer(0, Number.MAX_SAFE_INTEGER, (limits, n) => (limits.lengthMax = n))],
-  ['x-max-length-bytes', refused('use x-max-length')],
+  ['x-max-length-bytes', integer(0, Number.MAX_SAFE_INTEGER, (limits, n) => (limits.bytesMax = n))],
   [
     'x-overflow',
     text((limits, how) => {
-      if (how === 'reject-publish-dlx') return 'not supported by this server: reject-publish-dlx';
-      if (how !== 'drop-head' && how !== 'reject-publish') return `{invalid_overflow,<<"${how}">>}`;
+      if (!isOverflow(how)) return `{invalid_overflow,<<"${how}">>}`;
       limits.overflow = how;
       return null;
     }),
@@ -111,7 +115,7 @@ const ROWS: ReadonlyMap<string, Apply> = new Map<string, Apply>([
         : `{invalid_dlx_strategy,<<"${how}">>}`,
     ),
   ],
-  ['x-max-priority', refused('priorities')],
+  ['x-max-priority', integer(0, PRIORITY_MAX, (limits, n) => (limits.maxPriority = n))],
   [
     'x-queue-mode',
     text((_, how) =>
@@ -147,6 +151,8 @@ export function queueLimits(name: string, table: Table): QueueLimits {
     expiresMs: 0,
     messageTtlMs: -1,
     lengthMax: -1,
+    bytesMax: -1,
+    maxPriority: 0,
     overflow: 'drop-head',
     singleActive: false,
     deliveryLimit: -1,
@@ -167,6 +173,10 @@ export function queueLimits(name: string, table: Table): QueueLimits {
     );
   }
   return limits;
+}
+
+function isOverflow(how: string): how is QueueLimits['overflow'] {
+  return how === 'drop-head' || how === 'reject-publish' || how === 'reject-publish-dlx';
 }
 
 function queueType(name: string, table: Table): QueueLimits['type'] {

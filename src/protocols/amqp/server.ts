@@ -42,8 +42,7 @@ export class AmqpServer implements Instance {
     this.messageBytesMax = Math.min(values.maxMessage, broker.limits.messageBytesMax);
     this.host = new VirtualHost({ broker, clock, timers, log, origin: originOf('amqp') });
     const deadLetters = new DeadLetters(this.host, log);
-    this.host.deadLetters = (queue, delivery, reason, done) =>
-      deadLetters.send(queue, delivery, reason, done);
+    this.host.deadLetters = (queue, death, sink) => deadLetters.send(queue, death, sink);
     this.#endHealth = broker.onHealth((_health, reason) => {
       this.healthReason = reason;
       for (const connection of this.#connections) connection.tellHealth();
@@ -81,10 +80,10 @@ export class AmqpServer implements Instance {
         yield { name, type, durable, autoDelete, internal };
       }
     } else if (noun === 'queues') {
-      for (const { facts, queue, readers } of this.host.queues.values()) {
+      for (const { facts, queue } of this.host.queues.values()) {
         const { name, durable, exclusive, autoDelete } = facts;
-        const counts = { ready: readers.readyCount, unacked: queue.unackedCount };
-        yield { name, durable, exclusive, autoDelete, ...counts, consumers: readers.count };
+        const counts = { ready: queue.readyCount, unacked: queue.unackedCount };
+        yield { name, durable, exclusive, autoDelete, ...counts, consumers: queue.consumerCount };
       }
     } else if (noun === 'bindings') {
       for (const { source, destination, key } of this.host.allBindings()) {

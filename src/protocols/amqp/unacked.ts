@@ -7,7 +7,7 @@ export interface Unacked {
   readonly queue: AmqpQueue;
   readonly delivery: Delivery;
   /** Who got it; null for basic.get. */
-  readonly reader: { settled(): void } | null;
+  readonly reader: { settled(): void; wake(): void } | null;
 }
 
 export class UnackedDeliveries {

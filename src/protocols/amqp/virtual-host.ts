@@ -5,17 +5,19 @@
  */
 import {
   type Broker,
-  type Delivery,
+  type Death,
   flatAddress,
   type Message,
+  type PublishSink,
   plainDotPattern,
   type Queue,
+  type QueueSettings,
   type Stream,
   type Subscription,
   slashPattern,
 } from '#broker';
-import type { Clock, Log, Timers } from '#kit';
-import { AmqpQueue, type DeathReason, type QueueFacts, type QueueHome } from './amqp-queue.ts';
+import type { Clock, Log, Timer, Timers } from '#kit';
+import { AmqpQueue, type QueueFacts, type QueueHome } from './amqp-queue.ts';
 import { refusal } from './errors.ts';
 import { type Binding, Exchange, type ExchangeFacts, Router } from './exchange.ts';
 import { EMPTY_TABLE, type Table } from './field-table.ts';
@@ -43,6 +45,14 @@ const STANDARD_EXCHANGES: readonly (readonly [string, ExchangeType])[] = [
 const TRANSIENT_LENGTH_MAX = 1_000_000;
 /** How long acknowledged records of a queue's own stream stay for other views. */
 const ACKED_RETENTION_MS = 3_600_000;
+
+/** Ends of durable queues that nobody uses, in the broker's time engine. */
+const EXPIRY_KIND = 'amqp.queue-expiry';
+const NOTHING = Buffer.alloc(0);
+/**
+ * [A40] A time to live of 0 asks for delivery to whoever waits: it must outlive the way to the disk.
+ */
+export const IMMEDIATE_MS = 50;
 
 /** Setting of a stream that came with a queue and goes with it. */
 const MADE_FOR_QUEUE = 'amqp.made-for-queue';
@@ -77,12 +87,14 @@ export class VirtualHost implements QueueHome {
   /** Times that a queue refused a message that its subscription had matched. */
   filteredCount = 0;
   /** What a rejected or expired message goes through; set once, by whoever publishes. */
-  deadLetters: DeadLetter = (_queue, _delivery, _reason, done) => done();
+  deadLetters: DeadLetter = () => null;
   readonly #log: Log;
   readonly #stored: StoredDefinitions;
   readonly #bindings = new Map<string, AmqpBinding>();
   /** Bindings of amq.topic and queues without a stream listen to addresses of all protocols. */
   readonly #subscriptions = new Map<object, Subscription>();
+  /** Ends of queues that do not survive a restart. */
+  readonly #expiries = new Map<AmqpQueue, Timer>();
   readonly #unwatch: () => void;
 
   constructor({ broker, clock, timers, log, origin }: VirtualHostGiven) {
@@ -104,6 +116,7 @@ export class VirtualHost implements QueueHome {
       this.#enter({ name, type, ...flags, arguments: EMPTY_TABLE, alternate: '' });
     }
     this.#reopen();
+    broker.time.register(EXPIRY_KIND, ({ id }) => this.queues.get(id)?.expiryDue());
     this.#unwatch = broker.streams.watch((event, stream) => this.#streamChanged(event, stream));
   }
 
@@ -114,6 +127,9 @@ export class VirtualHost implements QueueHome {
 
   close(): void {
     this.#unwatch();
+    this.broker.time.unregister(EXPIRY_KIND);
+    for (const timer of this.#expiries.values()) timer.cancel();
+    this.#expiries.clear();
     for (const queue of this.queues.values()) queue.end();
     for (const subscription of this.#subscriptions.values()) subscription.end();
     this.#subscriptions.clear();
@@ -181,7 +197,7 @@ export class VirtualHost implements QueueHome {
     const queue = this.broker.queues.declare(name, {
       durable: facts.durable && !facts.exclusive,
       ...(withStream ? { stream: name, ...startOf(limits, stream) } : {}),
-      ...this.#lengthOf(limits, withStream || facts.durable),
+      ...settingsOf(limits, withStream || facts.durable),
     });
     queue.meta = (message, matches) => this.#accepts(message, matches);
     const amqpQueue = new AmqpQueue(facts, limits, queue, owner, this);
@@ -195,13 +211,6 @@ export class VirtualHost implements QueueHome {
     queue.onRemoved(() => this.#queueGone(amqpQueue));
     if (!withStream) this.#listen(amqpQueue);
     return amqpQueue;
-  }
-
-  #lengthOf(limits: QueueLimits, stored: boolean): { lengthMax?: number } {
-    if (limits.lengthMax >= 0 && limits.overflow === 'drop-head') {
-      return { lengthMax: limits.lengthMax };
-    }
-    return stored ? {} : { lengthMax: TRANSIENT_LENGTH_MAX };
   }
 
   /** Gets what is published to the queue's flat name, by whichever protocol. */
@@ -241,6 +250,11 @@ export class VirtualHost implements QueueHome {
     this.#endSubscription(queue.queue);
     for (const binding of [...queue.bindings]) this.unbind(binding);
     queue.end();
+    this.#expiries.get(queue)?.cancel();
+    this.#expiries.delete(queue);
+    if (queue.limits.expiresMs > 0 && queue.queue.durable) {
+      this.broker.time.cancel(EXPIRY_KIND, queue.name);
+    }
   }
 
   /** [A72] Exclusive queues go with their connection. */
@@ -254,8 +268,26 @@ export class VirtualHost implements QueueHome {
     this.removeQueue(queue);
   }
 
-  deadLetter(queue: AmqpQueue, delivery: Delivery, reason: DeathReason, done: () => void): void {
-    this.deadLetters(queue, delivery, reason, done);
+  deadLetter(queue: AmqpQueue, death: Death, sink: PublishSink | null): Message | null {
+    return this.deadLetters(queue, death, sink);
+  }
+
+  nowMs(): number {
+    return this.clock.nowMs();
+  }
+
+  /** A durable queue expires after a restart as well. */
+  expireAt(queue: AmqpQueue, dueMs: number): void {
+    const { name } = queue;
+    if (queue.queue.durable) {
+      this.broker.time.set(EXPIRY_KIND, name, dueMs, NOTHING);
+      return;
+    }
+    const timer = this.timers.after(dueMs - this.clock.nowMs(), () => {
+      this.#expiries.delete(queue);
+      queue.expiryDue();
+    });
+    this.#expiries.set(queue, timer);
   }
 
   // ---- bindings -----------------------------------------------------------------------------
@@ -357,6 +389,22 @@ export class VirtualHost implements QueueHome {
     // A cursor sees the first partition only; the others reach it by its name.
     else if (stream.partitions.length > 1) this.#listen(queue);
   }
+}
+
+/** What the broker's queue is asked for. */
+function settingsOf(limits: QueueLimits, stored: boolean): Omit<QueueSettings, 'durable'> {
+  const { lengthMax, bytesMax, deliveryLimit, messageTtlMs } = limits;
+  const length = lengthMax >= 0 ? lengthMax : stored ? undefined : TRANSIENT_LENGTH_MAX;
+  return {
+    ...(length === undefined ? {} : { lengthMax: length }),
+    ...(bytesMax >= 0 ? { bytesMax } : {}),
+    overflow: limits.overflow === 'drop-head' ? 'drop-oldest' : 'reject',
+    priorities: limits.maxPriority,
+    singleActive: limits.singleActive,
+    // [A67] The limit counts returns: the first delivery is none.
+    maxDeliveries: deliveryLimit < 0 ? 0 : deliveryLimit + 1,
+    ttlMs: messageTtlMs === 0 ? IMMEDIATE_MS : messageTtlMs,
+  };
 }
 
 function startOf({ startAt }: QueueLimits, stream: Stream): { startOffset?: number } {

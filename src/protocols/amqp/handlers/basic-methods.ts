@@ -17,8 +17,7 @@ export const basicMethods: Handlers = {
     // [A24] RabbitMQ's meaning: without global for each consumer to come, with it for the channel.
     if (global) {
       channel.sharedPrefetch = prefetchCount;
-      for (const { queue } of channel.readers.values())
-        channel.connection.outbound.wakeQueue(queue);
+      for (const reader of channel.readers.values()) channel.connection.outbound.wakeReader(reader);
     } else channel.prefetch = prefetchCount;
     channel.send('basic.qos-ok', {});
   },
@@ -42,8 +41,7 @@ export const basicMethods: Handlers = {
     channel.readers.set(tag, reader);
     // The answer leaves before the first delivery.
     if (!fields.noWait) channel.send('basic.consume-ok', { consumerTag: tag });
-    queue.readers.add(reader);
-    queue.used();
+    queue.addReader(reader);
   },
 
   'basic.cancel': (channel, { consumerTag, noWait }) => {
@@ -62,20 +60,20 @@ export const basicMethods: Handlers = {
     authorize(channel, 'subscribe', 'queue', queue.name);
     if (queue.exclusiveReader) throw refusal.exclusiveUse(queue.name);
     queue.used();
-    const delivery = await queue.readers.get();
+    const delivery = await queue.queue.get();
     if (delivery === null) {
       channel.send('basic.get-empty', { clusterId: '' });
       return;
     }
     if (channel.closing) {
       // The client has gone meanwhile: it never saw the message.
-      queue.requeue(delivery);
+      queue.queue.requeue(delivery.position, { counted: false });
       return;
     }
     const tag = noAck
       ? channel.unacked.pass()
       : channel.unacked.add({ queue, delivery, reader: null });
-    channel.writeGot(tag, delivery, queue.name, queue.readers.readyCount);
+    channel.writeGot(tag, delivery, queue.name, queue.queue.readyCount);
     if (noAck) queue.ack(delivery);
   },
 
@@ -105,7 +103,7 @@ function generatedTag(channel: Channel): string {
 
 /** [A25] An exclusive consumer is the only one. */
 function claim(queue: AmqpQueue, exclusive: boolean): void {
-  if (queue.exclusiveReader || (exclusive && queue.readers.count > 0)) {
+  if (queue.exclusiveReader || (exclusive && queue.readerCount > 0)) {
     throw refusal.exclusiveUse(queue.name);
   }
   if (exclusive) queue.exclusiveReader = true;

@@ -73,7 +73,7 @@ export const queueMethods: Handlers = {
   'queue.purge': (channel, { queue: name, noWait }) => {
     const queue = findQueue(channel, name);
     authorize(channel, 'subscribe', 'queue', queue.name);
-    const messageCount = queue.readers.purge();
+    const messageCount = queue.queue.purge();
     if (!noWait) channel.send('queue.purge-ok', { messageCount });
   },
 
@@ -87,8 +87,8 @@ export const queueMethods: Handlers = {
     // [A23] What is not there is deleted already.
     if (!channel.host.queues.has(full)) return answer(0);
     const queue = findQueue(channel, full);
-    if (ifUnused && queue.readers.count > 0) throw refusal.inUse(named.queue(full));
-    const messageCount = queue.readers.readyCount;
+    if (ifUnused && queue.readerCount > 0) throw refusal.inUse(named.queue(full));
+    const messageCount = queue.queue.readyCount;
     if (ifEmpty && messageCount > 0) throw refusal.notEmpty(named.queue(full));
     channel.holdNotices();
     channel.host.removeQueue(queue);
@@ -106,8 +106,8 @@ function answerDeclare(channel: Channel, queue: AmqpQueue, noWait: boolean): voi
   if (noWait) return;
   channel.send('queue.declare-ok', {
     queue: queue.name,
-    messageCount: queue.readers.readyCount,
-    consumerCount: queue.readers.count,
+    messageCount: queue.queue.readyCount,
+    consumerCount: queue.readerCount,
   });
 }
 
@@ -126,12 +126,6 @@ function declare(channel: Channel, name: string, fields: Declare): AmqpQueue {
     if (!durable) throw wrong('durable', true);
     if (exclusive) throw wrong('exclusive', false);
     if (autoDelete) throw wrong('auto_delete', false);
-  }
-  if (limits.deadLetterExchange !== null && limits.lengthMax >= 0) {
-    if (limits.overflow === 'drop-head') {
-      const why = 'not supported by this server: dead letters of a queue with drop-head';
-      throw refusal.invalidArgument(named.queue(name), 'x-max-length', why);
-    }
   }
   const facts = { name, durable, exclusive, autoDelete, arguments: fields.arguments };
   return channel.host.addQueue(facts, limits, exclusive ? channel.connection : null);
