@@ -17,6 +17,23 @@ export interface AdminListener {
   readonly connections: number;
 }
 
+/** An object store for older records, and what waits to go there. */
+export interface AdminRemote {
+  readonly bucket: string;
+  readonly state: 'off' | 'ok' | 'away';
+  readonly awaySinceMs: number | null;
+  readonly reason: string;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly localBytes: number;
+  readonly cacheBytes: number;
+  readonly waitingObjects: number;
+  readonly waitingBytes: number;
+  readonly waitingDeletes: number;
+  readonly missingObjects: number;
+  readonly strayObjects: number;
+}
+
 export interface AdminStorage {
   readonly health: string;
   /** What the last start found and did. */
@@ -33,6 +50,8 @@ export interface AdminStorage {
     }[];
   };
   usage(): Readonly<Record<string, number>>;
+  /** The object store; null when the server has none and nothing of one. */
+  remote(): AdminRemote | null;
   checkpoint(): Promise<void>;
 }
 

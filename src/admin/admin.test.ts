@@ -44,6 +44,7 @@ async function rig(t: TestContext, loopback = true): Promise<Rig> {
         },
         report,
         usage: () => ({ walBytes: 1, checkpoints }),
+        remote: () => null,
         async checkpoint() {
           checkpoints++;
         },

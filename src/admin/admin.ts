@@ -11,11 +11,13 @@ import { watchEventLoop } from './process-metrics.ts';
 import { type Found, Router } from './router.ts';
 import { QUEUE_ROUTES } from './routes/queues.ts';
 import { SERVER_ROUTES } from './routes/server.ts';
+import { STORAGE_ROUTES } from './routes/storage.ts';
 import { STREAM_ROUTES } from './routes/streams.ts';
 import { RULE_ROUTES, USER_ROUTES } from './routes/users.ts';
 
 export const ADMIN_ROUTES: readonly Route[] = [
   ...SERVER_ROUTES,
+  ...STORAGE_ROUTES,
   ...STREAM_ROUTES,
   ...QUEUE_ROUTES,
   ...USER_ROUTES,

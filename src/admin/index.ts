@@ -7,6 +7,7 @@ export type {
   AdminContext,
   AdminListener,
   AdminProtocol,
+  AdminRemote,
   AdminStorage,
 } from './admin-context.ts';
 export { ADMIN_OPTIONS } from './admin-options.ts';

@@ -67,10 +67,12 @@ export class ServerObjects {
   }
 
   status(): (TierStatus & { readonly bucket: string }) | null {
-    if (this.#store === null) return null;
     const { place } = this;
+    const status = this.#store?.status() ?? null;
+    // Without a bucket there is nothing to say, unless something once went to one.
+    if (status === null || (place === null && status.objects === 0)) return null;
     const bucket = place === null ? '' : `${place.endpoint}/${place.bucket}/${place.prefix}`;
-    return { bucket, ...this.#store.status() };
+    return { bucket, ...status };
   }
 }
 

@@ -279,6 +279,7 @@ class Start {
           },
           report: engine.report,
           usage: () => engine.usage(),
+          remote: () => this.#objects?.status() ?? null,
           checkpoint: () => engine.checkpoint(),
         },
         protocols: this.#protocols.map(({ name, resources = [] }) => {

@@ -7,6 +7,8 @@ export interface TierLimits {
   readonly cacheBytes: number;
   /** Memory for bytes that were fetched, and are being fetched ahead. */
   readonly readBytes: number;
+  /** An end of at least this stays on the local disk: whoever opens an object reads it first. */
+  readonly tailBytesMin: number;
   /** What is fetched is kept in blocks of this size. */
   readonly blockBytes: number;
   /** Largest range of one request. */
@@ -29,6 +31,7 @@ export interface TierLimits {
 export const TIER_LIMITS: TierLimits = {
   cacheBytes: 1024 * MIB,
   readBytes: 64 * MIB,
+  tailBytesMin: 16_384,
   blockBytes: MIB / 4,
   fetchBytesMax: 4 * MIB,
   aheadBytesMax: 8 * MIB,

@@ -96,7 +96,10 @@ export async function tierRig(limits: Partial<TierLimits> = {}, seed = 1): Promi
         random,
         log: silentLog,
         metrics: new Metrics(),
-        limits: { blockBytes: 64, fetchBytesMax: 256, copyBytes: 100, ...limits },
+        limits: {
+          ...{ blockBytes: 64, fetchBytesMax: 256, copyBytes: 100, tailBytesMin: 0 },
+          ...limits,
+        },
       });
     },
     async inBucket() {

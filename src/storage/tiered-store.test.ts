@@ -24,7 +24,7 @@ for (const cacheBytes of [0, 1_000_000]) {
         isRemote: () => true,
         ...{ clock: realClock, timers: realTimers, random, log: silentLog },
         metrics: new Metrics(),
-        limits: { cacheBytes, blockBytes: 16 },
+        limits: { cacheBytes, blockBytes: 16, tailBytesMin: 2 },
       });
     return { open, crash: () => disk.crash(), end: () => {} };
   });

@@ -233,6 +233,8 @@ class Tiered implements TieredStore {
         }
         await write(chunks);
       });
+      const least = Math.min(contentBytes, this.#limits.tailBytesMin);
+      tailBytes = Math.max(tailBytes, least);
       await write([encodeSeal(seal())]);
       return tailBytes;
     });

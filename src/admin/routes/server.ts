@@ -1,7 +1,7 @@
 /** The server itself: health, metrics, overview, protocols and what they list, storage. */
 import { BrokerError } from '#kit';
 import type { AdminContext, AdminProtocol } from '../admin-context.ts';
-import { type Call, done, type Json, type JsonObject, ok, page, type Route } from '../exchange.ts';
+import { type Call, type Json, type JsonObject, ok, page, type Route } from '../exchange.ts';
 import { renderMetrics } from '../metrics-text.ts';
 import { processFamilies } from '../process-metrics.ts';
 
@@ -64,21 +64,6 @@ export const SERVER_ROUTES: readonly Route[] = [
         call.context.listeners().map((one) => listenerRow(one)),
       ),
   },
-  {
-    method: 'GET',
-    path: '/api/v1/storage',
-    summary: 'Health and use of the disk, and what the last start found.',
-    run: ({ context: { storage } }) => ok(storageRow(storage)),
-  },
-  {
-    method: 'POST',
-    path: '/api/v1/storage/checkpoint',
-    summary: 'Writes a checkpoint now, so that the next start reads less.',
-    async run({ context }) {
-      await context.storage.checkpoint();
-      return done;
-    },
-  },
 ];
 
 function readiness({ storage, phase }: AdminContext): { status: number; body: Json } {
@@ -89,8 +74,27 @@ function readiness({ storage, phase }: AdminContext): { status: number; body: Js
   const ready = problems.length === 0;
   return {
     status: ready ? 200 : 503,
-    body: { status: ready ? 'ready' : 'not ready', storage: storage.health, problems },
+    body: {
+      status: ready ? 'ready' : 'not ready',
+      storage: storage.health,
+      problems,
+      warnings: warnings(storage),
+    },
   };
+}
+
+/** What needs somebody's care although clients are served. */
+function warnings({ remote }: AdminContext['storage']): string[] {
+  const status = remote();
+  if (status === null) return [];
+  const found: string[] = [];
+  const { state, awaySinceMs, reason, missingObjects } = status;
+  if (state === 'away') {
+    const since = new Date(awaySinceMs ?? 0).toISOString();
+    found.push(`the object store is away since ${since}: ${reason}`);
+  }
+  if (missingObjects > 0) found.push(`the object store has lost ${missingObjects} objects`);
+  return found;
 }
 
 function overview({
@@ -149,16 +153,5 @@ function listenerRow(listener: ReturnType<AdminContext['listeners']>[number]): J
     transport,
     addresses: addresses.map(({ address, port }) => ({ address, port })),
     connections,
-  };
-}
-
-function storageRow(storage: AdminContext['storage']): JsonObject {
-  const { health, report } = storage;
-  const { milliseconds, entriesReplayed, tornBytes } = report;
-  return {
-    health,
-    usage: storage.usage(),
-    recovery: { milliseconds, entriesReplayed, tornBytes },
-    damaged: report.damaged.map((range) => ({ ...range })),
   };
 }

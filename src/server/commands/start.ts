@@ -22,6 +22,7 @@ export function addStart(program: Command): void {
 
 /** What the server writes is for its own user and group: there are password hashes in it. */
 const UMASK = 0o027;
+const AWAKE_MS = 60_000;
 
 async function run(settings: Settings): Promise<void> {
   process.umask(UMASK);
@@ -37,7 +38,10 @@ async function run(settings: Settings): Promise<void> {
     process.exit(1);
   });
   const signals = stopSignals();
+  // The server's timers do not keep the process alive, and a start may wait for nothing else.
+  const awake = setInterval(() => {}, AWAKE_MS);
   const server = await startServer({ settings, log });
+  clearInterval(awake);
   announce(server);
   // Now, because a server that is killed would not write it at its end.
   flushCompileCache();
