@@ -28,6 +28,7 @@ export type { Dedupe, DedupeWindow, WindowLimits } from './dedupe.ts';
 export type { Definitions, Json } from './definitions.ts';
 export { type DelayedMessage, DelayedMessages } from './delayed-messages.ts';
 export type { Match, Subscriber, Subscription, SubscriptionRequest } from './interest.ts';
+export { keyFaults, type RecordFault } from './key-check.ts';
 export type { LastValues } from './last-values.ts';
 export {
   type Header,
@@ -66,6 +67,16 @@ export type { QueueSettings } from './queue-settings.ts';
 export type { Queues } from './queues.ts';
 export type { HomeRule, Route } from './routes.ts';
 export type { StateTable } from './state-table.ts';
-export { DAY_MS, DEFAULT_SETTINGS, type Stream, type StreamSettings } from './stream.ts';
+export {
+  CLEANUPS,
+  type Cleanup,
+  DAY_MS,
+  DEFAULT_SETTINGS,
+  isCompacted,
+  isRetained,
+  type Stream,
+  type StreamSettings,
+  settingsFault,
+} from './stream.ts';
 export { PARTITIONS_MAX, type StreamEvent, type Streams } from './streams.ts';
 export type { Due, TimeEngine, TimeEntry } from './time-engine.ts';

@@ -6,11 +6,13 @@
 import { BrokerError, ProtocolError } from '#kit';
 import type { Appended, BatchFacts, LogStat, ShardLog, StoredBatch } from '#storage';
 import { flatAddress } from './address.ts';
+import { stampAppendTime } from './append-time.ts';
+import { LOG_APPEND_TIME } from './batch-layout.ts';
 import { readEnvelope, readPlainHeaders } from './envelope.ts';
 import { Message } from './message.ts';
 import { originOf } from './origin.ts';
 import { BatchBuilder, isControlBatch, readRecords } from './record-batch.ts';
-import type { Stream } from './stream.ts';
+import { isCompacted, type Stream } from './stream.ts';
 
 /** Told about the fate of a published message. May be told before `publish` returns. */
 export interface PublishSink {
@@ -139,7 +141,8 @@ export class Partition {
 
   /**
    * Adds a message to the open batch and gives it its place.
-   * @param routeKey key of the record when the message brings none
+   * @param routeKey key of the record when the message brings none; without one, the address is the
+   *   key in a compacted stream
    * @param sink told after the commit, or when it failed
    */
   add(message: Message, routeKey: Buffer | null, sink: PublishSink | null, token: number): void {
@@ -152,6 +155,11 @@ export class Partition {
     message.partition = this;
     message.offset = this.log.endOffset + open.builder.count;
     const before = open.builder.size;
+    const { settings } = this.stream;
+    if (settings.appendTime) message.timestampMs = message.appendTimeMs;
+    if (routeKey === null && message.key === null && isCompacted(settings)) {
+      routeKey = Buffer.from(message.address.text);
+    }
     open.builder.add(message, this.#homeText, routeKey);
     open.messages.push(message);
     open.sinks.push(sink);
@@ -204,11 +212,13 @@ export class Partition {
       producerId: -1,
       producerEpoch: -1,
       baseSequence: -1,
-      attributes: 0,
+      attributes: this.stream.settings.appendTime ? LOG_APPEND_TIME : 0,
     };
     const fromOffset = first.offset;
+    const bytes = builder.finish();
+    if (this.stream.settings.appendTime) stampAppendTime(bytes, builder.maxTimeMs);
     try {
-      this.log.append(builder.finish(), facts, (error) => this.#settled(open, fromOffset, error));
+      this.log.append(bytes, facts, (error) => this.#settled(open, fromOffset, error));
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
       this.#settled(open, fromOffset, error);
@@ -227,6 +237,11 @@ export class Partition {
     touched: Touched,
   ): Appended {
     this.seal();
+    if (this.stream.settings.appendTime) {
+      const maxTimestampMs = this.#host.nowMs();
+      stampAppendTime(bytes, maxTimestampMs);
+      facts = { ...facts, maxTimestampMs, attributes: facts.attributes | LOG_APPEND_TIME };
+    }
     const fromOffset = this.log.endOffset;
     return this.log.append(bytes, facts, (error) => {
       this.#tellFollowers(error, fromOffset, touched);

@@ -6,7 +6,7 @@ import type { Partition } from './partition.ts';
  * What goes from a stream by itself: what is too old or too much, records that a later one of the
  * same key replaced, both, or nothing.
  */
-export const CLEANUPS = ['delete', 'compact', 'compact,delete', ''] as const;
+export const CLEANUPS = ['delete', 'compact', 'compact,delete', 'delete,compact', ''] as const;
 export type Cleanup = (typeof CLEANUPS)[number];
 
 export interface StreamSettings {
@@ -76,10 +76,19 @@ export interface Stream {
 }
 
 export function isCompacted({ cleanup }: StreamSettings): boolean {
-  return cleanup === 'compact' || cleanup === 'compact,delete';
+  return cleanup !== 'delete' && cleanup !== '';
 }
 
 /** True when its records go by age and size. */
 export function isRetained({ cleanup }: StreamSettings): boolean {
-  return cleanup === 'delete' || cleanup === 'compact,delete';
+  return cleanup !== 'compact' && cleanup !== '';
+}
+
+/** What does not fit together, or null. */
+export function settingsFault(settings: StreamSettings): string | null {
+  if (!isCompacted(settings)) return null;
+  if (settings.durability === 'memory') return 'a stream in memory cannot be compacted';
+  return settings.compactMinLagMs > settings.compactMaxLagMs
+    ? 'the shortest compaction lag is above the longest'
+    : null;
 }

@@ -6,7 +6,13 @@ import { KeyCompaction } from './compaction.ts';
 import type { Definitions, Json } from './definitions.ts';
 import { Partition, type PartitionHost } from './partition.ts';
 import { newLogId, slotOfName } from './slot.ts';
-import { DEFAULT_SETTINGS, isCompacted, type Stream, type StreamSettings } from './stream.ts';
+import {
+  DEFAULT_SETTINGS,
+  isCompacted,
+  type Stream,
+  type StreamSettings,
+  settingsFault,
+} from './stream.ts';
 
 const KIND = 'stream';
 const SAFE_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
@@ -124,7 +130,7 @@ export class Streams {
     }
     const { partitions = 1, ...own } = settings;
     checkPartitions(partitions);
-    checkCompaction({ ...DEFAULT_SETTINGS, ...own });
+    checkSettings({ ...DEFAULT_SETTINGS, ...own });
     this.#checkRemote({ ...DEFAULT_SETTINGS, ...own });
     const stream = new StreamEntry(name, uuid(this.#random), this.#clock.nowMs(), settingsOf(own));
     this.#open(stream, this.#newLogs(name, partitions));
@@ -140,7 +146,7 @@ export class Streams {
       throw new BrokerError('invalid-argument', 'the durability of a stream cannot be changed.');
     }
     const changed = { ...entry.settings, ...settings };
-    checkCompaction(changed);
+    checkSettings(changed);
     if (!entry.settings.remote || isCompacted(changed)) this.#checkRemote(changed);
     entry.settings = changed;
     for (const partition of entry.partitions) partition.log.upkeep = this.#upkeepOf(partition);
@@ -266,14 +272,9 @@ function checkPartitions(count: number): void {
   throw new BrokerError('invalid-argument', `partitions: 1 to ${PARTITIONS_MAX}.`);
 }
 
-function checkCompaction(settings: StreamSettings): void {
-  if (!isCompacted(settings)) return;
-  if (settings.durability === 'memory') {
-    throw new BrokerError('invalid-argument', 'a stream in memory cannot be compacted.');
-  }
-  if (settings.compactMinLagMs > settings.compactMaxLagMs) {
-    throw new BrokerError('invalid-argument', 'the longest lag is below the shortest.');
-  }
+function checkSettings(settings: StreamSettings): void {
+  const fault = settingsFault(settings);
+  if (fault !== null) throw new BrokerError('invalid-argument', `${fault}.`);
 }
 
 /** A name in the safe alphabet: itself, or its safe characters with a hash of the whole. */

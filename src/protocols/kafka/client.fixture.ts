@@ -90,11 +90,13 @@ export interface BatchOptions {
   readonly producerEpoch?: number;
   readonly baseSequence?: number;
   readonly timestampMs?: number;
+  /** One for each value; all null when left out. */
+  readonly keys?: readonly (string | null)[];
 }
 
-/** A record batch of format 2 with these values, null keys and no headers. */
+/** A record batch of format 2 with these values and no headers. */
 export function batchOf(values: readonly string[], options: BatchOptions = {}): Buffer {
-  const records = values.map((value, index) => recordOf(value, index));
+  const records = values.map((value, index) => recordOf(value, index, options.keys?.[index]));
   const bytes = Buffer.concat([Buffer.alloc(61), ...records]);
   const timestampMs = BigInt(options.timestampMs ?? 1_700_000_000_000);
   bytes.writeInt32BE(bytes.length - 12, 8);
@@ -117,12 +119,13 @@ export function seal(batch: Buffer): Buffer {
   return batch;
 }
 
-function recordOf(value: string, offsetDelta: number): Buffer {
-  const body = Buffer.alloc(value.length * 3 + 32);
+function recordOf(value: string, offsetDelta: number, key: string | null = null): Buffer {
+  const body = Buffer.alloc((value.length + (key?.length ?? 0)) * 3 + 32);
   let at = 1;
   at = writeSigned(body, at, 0);
   at = writeSigned(body, at, offsetDelta);
-  at = writeSigned(body, at, -1);
+  at = writeSigned(body, at, key === null ? -1 : Buffer.byteLength(key));
+  at += body.write(key ?? '', at);
   at = writeSigned(body, at, Buffer.byteLength(value));
   at += body.write(value, at);
   at = writeSigned(body, at, 0);
@@ -136,11 +139,12 @@ let topicCount = 0;
 export async function newTopic(
   client: Client,
   partitions = 1,
+  configs: readonly { name: string; value: string }[] = [],
 ): Promise<{ name: string; topicId: string }> {
   const name = `topic-${++topicCount}`;
   const wanted = { name, numPartitions: partitions, replicationFactor: 1 };
   const { topics } = await client.ask(createTopics, 7, {
-    topics: [{ ...wanted, assignments: [], configs: [] }],
+    topics: [{ ...wanted, assignments: [], configs }],
   });
   if (topics[0]!.errorCode !== 0) throw new Error(`no topic: ${topics[0]!.errorMessage}`);
   return { name, topicId: topics[0]!.topicId };

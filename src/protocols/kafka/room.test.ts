@@ -204,7 +204,7 @@ test('CreateTopics refuses what it cannot do, each with its own error K42 K44 K8
   assert.equal(await ask({ replicationFactor: 3 }), KAFKA.INVALID_REPLICATION_FACTOR);
   const config = (key: string, value: string) => ask({ configs: [{ name: key, value }] });
   assert.equal(await config('no.such.config', '1'), KAFKA.INVALID_CONFIG);
-  assert.equal(await config('cleanup.policy', 'compact'), KAFKA.INVALID_CONFIG);
+  assert.equal(await config('cleanup.policy', 'compress'), KAFKA.INVALID_CONFIG);
   assert.equal(await config('retention.ms', 'soon'), KAFKA.INVALID_CONFIG);
   assert.equal(await config('segment.bytes', '1048576'), KAFKA.NONE);
   const assignments = [{ partitionIndex: 0, brokerIds: [5] }];

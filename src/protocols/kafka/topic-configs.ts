@@ -3,7 +3,14 @@
  * server does in one way only must be asked for in that way, or is refused. What only says how
  * files on disk are cut or moved has no counterpart here: it is accepted, and shown as read-only.
  */
-import { DEFAULT_SETTINGS, type Durability, type StreamSettings } from '#broker';
+import {
+  CLEANUPS,
+  type Cleanup,
+  DEFAULT_SETTINGS,
+  type Durability,
+  type StreamSettings,
+  settingsFault,
+} from '#broker';
 
 export type ConfigKind = 'boolean' | 'string' | 'int' | 'long' | 'double' | 'list';
 
@@ -35,7 +42,14 @@ interface ConfigRow {
 
 const LONG_MAX = '9223372036854775807';
 const INT_MAX = 0x7fffffff;
+const CREATE_TIME = 'CreateTime';
+const APPEND_TIME = 'LogAppendTime';
 const DURABILITIES: readonly string[] = ['memory', 'async', 'fsync'];
+
+/** The largest number that we can keep stands for the largest of the protocol: no limit. */
+function shown(value: number): string {
+  return value >= Number.MAX_SAFE_INTEGER ? LONG_MAX : String(value);
+}
 
 function integer(value: string, min: number, max: number): number | null {
   if (!/^-?\d{1,19}$/.test(value)) return null;
@@ -43,10 +57,15 @@ function integer(value: string, min: number, max: number): number | null {
   return number >= min && number <= max ? number : null;
 }
 
+/** Names of settings that are numbers. */
+type Numeric = {
+  [Name in keyof StreamSettings]: StreamSettings[Name] extends number ? Name : never;
+}[keyof StreamSettings];
+
 const enforced = (
   name: string,
   kind: ConfigKind,
-  setting: 'retentionMs' | 'retentionBytes' | 'messageBytesMax',
+  setting: Numeric,
   min: number,
   max: number,
   help: string,
@@ -54,7 +73,7 @@ const enforced = (
   name,
   kind,
   help,
-  show: (settings) => String(settings[setting]),
+  show: (settings) => shown(settings[setting]),
   apply(value, changes) {
     const number = integer(value, min, max);
     if (number === null) return `${name}: '${value}' is not a number of ${min} or more`;
@@ -78,23 +97,62 @@ const layout = (name: string, kind: ConfigKind, value: string): ConfigRow => ({
   show: () => value,
 });
 
+const long = (name: string, setting: Numeric, min: number, help: string): ConfigRow =>
+  enforced(name, 'long', setting, min, Number.MAX_SAFE_INTEGER, help);
+
+/** Kafka 4 takes no smaller segments. */
+const SEGMENT_BYTES_MIN = 1 << 20;
+
 export const TOPIC_CONFIGS: readonly ConfigRow[] = [
+  {
+    name: 'cleanup.policy',
+    kind: 'list',
+    help: 'delete: old records go; compact: the last record of each key stays; both; or nothing.',
+    show: ({ cleanup }) => cleanup,
+    apply(value, changes) {
+      const policy = value.replaceAll(/\s/g, '') as Cleanup;
+      if (!CLEANUPS.includes(policy)) return `cleanup.policy: '${value}' is not known`;
+      changes.cleanup = policy;
+      return null;
+    },
+  },
+  long('retention.ms', 'retentionMs', -1, 'Records older than this may go; -1 keeps them.'),
+  long('retention.bytes', 'retentionBytes', -1, 'What a partition may keep; -1 is no limit.'),
+  long('min.compaction.lag.ms', 'compactMinLagMs', 0, 'Younger records are not compacted.'),
+  long('max.compaction.lag.ms', 'compactMaxLagMs', 1, 'No record waits longer for compaction.'),
+  long('delete.retention.ms', 'tombstoneMs', 0, 'How long tombstones stay once compacted.'),
+  long('segment.ms', 'headMs', 1, 'Records older than this leave the head, and are compacted.'),
   enforced(
-    'retention.ms',
-    'long',
-    'retentionMs',
-    -1,
-    Number.MAX_SAFE_INTEGER,
-    'Records older than this may be removed; -1 keeps them.',
+    'segment.bytes',
+    'int',
+    'headBytes',
+    SEGMENT_BYTES_MIN,
+    INT_MAX,
+    'Largest head of a partition, which is not compacted. Retention is exact to a batch.',
   ),
-  enforced(
-    'retention.bytes',
-    'long',
-    'retentionBytes',
-    -1,
-    Number.MAX_SAFE_INTEGER,
-    'What a partition may keep; -1 is no limit.',
-  ),
+  {
+    name: 'min.cleanable.dirty.ratio',
+    kind: 'double',
+    help: 'Share of what was not compacted yet, from which on a partition is compacted.',
+    show: ({ compactDirtyRatio }) => String(compactDirtyRatio),
+    apply(value, changes) {
+      const ratio = /^[0-9.eE+-]+$/.test(value) ? Number(value) : Number.NaN;
+      if (!(ratio >= 0 && ratio <= 1)) return `min.cleanable.dirty.ratio: '${value}' is not 0 to 1`;
+      changes.compactDirtyRatio = ratio;
+      return null;
+    },
+  },
+  {
+    name: 'message.timestamp.type',
+    kind: 'string',
+    help: 'CreateTime: as the producers say; LogAppendTime: when the server stored them.',
+    show: ({ appendTime }) => (appendTime ? APPEND_TIME : CREATE_TIME),
+    apply(value, changes) {
+      if (value !== APPEND_TIME && value !== CREATE_TIME) return `${CREATE_TIME} or ${APPEND_TIME}`;
+      changes.appendTime = value === APPEND_TIME;
+      return null;
+    },
+  },
   enforced('max.message.bytes', 'int', 'messageBytesMax', 0, INT_MAX, 'Largest record batch.'),
   {
     name: 'robustmq.durability',
@@ -107,9 +165,7 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
       return null;
     },
   },
-  fixed('cleanup.policy', 'list', 'delete', 'Old records are removed by time and size.'),
   fixed('compression.type', 'string', 'producer', 'Batches stay as the producer packed them.'),
-  fixed('message.timestamp.type', 'string', 'CreateTime', 'Timestamps are the producers’.'),
   fixed('min.insync.replicas', 'int', '1', 'There is one replica.'),
   {
     name: 'remote.storage.enable',
@@ -135,8 +191,6 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
     LONG_MAX,
     'Timestamps may lie in the past as far as they want.',
   ),
-  layout('segment.bytes', 'int', '1073741824'),
-  layout('segment.ms', 'long', '604800000'),
   layout('segment.jitter.ms', 'long', '0'),
   layout('segment.index.bytes', 'int', '10485760'),
   layout('index.interval.bytes', 'int', '4096'),
@@ -144,10 +198,6 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
   layout('preallocate', 'boolean', 'true'),
   layout('flush.messages', 'long', '1'),
   layout('flush.ms', 'long', '0'),
-  layout('delete.retention.ms', 'long', '86400000'),
-  layout('min.cleanable.dirty.ratio', 'double', '0.5'),
-  layout('min.compaction.lag.ms', 'long', '0'),
-  layout('max.compaction.lag.ms', 'long', LONG_MAX),
   layout('compression.gzip.level', 'int', '-1'),
   layout('compression.lz4.level', 'int', '9'),
   layout('compression.zstd.level', 'int', '3'),
@@ -159,10 +209,12 @@ const byName = new Map(TOPIC_CONFIGS.map((row) => [row.name, row]));
 
 /**
  * Settings that a list of configurations asks for; a null value asks for the default.
+ * @param settings what they change
  * @returns the settings to set, or a sentence for the client
  */
 export function readTopicConfigs(
   configs: readonly { readonly name: string; readonly value: string | null }[],
+  settings: StreamSettings = DEFAULT_SETTINGS,
 ): Partial<StreamSettings> | string {
   const changes: Changes = {};
   for (const { name, value } of configs) {
@@ -176,7 +228,23 @@ export function readTopicConfigs(
       return `${name}: only '${row.accepts.join("' or '")}' is supported`;
     }
   }
-  return changes;
+  return settingsFault({ ...settings, ...changes }) ?? changes;
+}
+
+/** A list with some values added or taken away, as text; null when the config is no list. */
+export function changedList(
+  name: string,
+  settings: StreamSettings,
+  values: string,
+  adds: boolean,
+): string | null {
+  const row = byName.get(name);
+  if (row?.kind !== 'list') return null;
+  const split = (text: string): string[] => text.split(',').map((one) => one.trim());
+  const own = split(row.show(settings)).filter((one) => one !== '');
+  const given = split(values);
+  const rest = own.filter((one) => !given.includes(one));
+  return (adds ? [...own, ...given.filter((one) => !own.includes(one))] : rest).join(',');
 }
 
 export function isReadOnly(row: ConfigRow): boolean {

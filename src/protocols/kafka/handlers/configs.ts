@@ -10,14 +10,20 @@ import { incrementalAlterConfigs } from '../messages/44-incremental-alter-config
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import type { RequestOf, ResponseOf } from '../rows.ts';
-import { CONFIG_TYPES, isReadOnly, readTopicConfigs, TOPIC_CONFIGS } from '../topic-configs.ts';
+import {
+  CONFIG_TYPES,
+  changedList,
+  isReadOnly,
+  readTopicConfigs,
+  TOPIC_CONFIGS,
+} from '../topic-configs.ts';
 import { NODE_ID } from '../topics.ts';
 
 const TOPIC = 2;
 const BROKER = 4;
 
 const SOURCE = { TOPIC: 1, STATIC_BROKER: 4, DEFAULT: 5 } as const;
-const OPERATION = { SET: 0, DELETE: 1 } as const;
+const OPERATION = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 } as const;
 
 type Described = ResponseOf<typeof describeConfigs>['results'][number];
 type Config = Described['configs'][number];
@@ -157,16 +163,18 @@ function alter(
     return fault(KAFKA.INVALID_REQUEST, 'a config is named twice');
   }
   const wanted = [];
-  for (const { name, configOperation, value } of configs) {
-    if (configOperation !== OPERATION.SET && configOperation !== OPERATION.DELETE) {
-      return fault(KAFKA.INVALID_CONFIG, `${name}: values cannot be appended or subtracted`);
-    }
-    if (configOperation === OPERATION.SET && value === null) {
+  for (const config of configs) {
+    const { name, configOperation } = config;
+    if (configOperation !== OPERATION.DELETE && config.value === null) {
       return fault(KAFKA.INVALID_REQUEST, `${name}: a value is missing`);
     }
-    wanted.push({ name, value: configOperation === OPERATION.SET ? value : null });
+    const value = wantedValue(config, stream);
+    if (value === undefined) {
+      return fault(KAFKA.INVALID_CONFIG, `${name}: values cannot be appended or subtracted`);
+    }
+    wanted.push({ name, value });
   }
-  const changes = readTopicConfigs(wanted);
+  const changes = readTopicConfigs(wanted, stream.settings);
   if (typeof changes === 'string') return fault(KAFKA.INVALID_CONFIG, changes);
   if (changes.durability !== undefined && changes.durability !== stream.settings.durability) {
     return fault(KAFKA.INVALID_CONFIG, 'robustmq.durability is set at creation only');
@@ -178,5 +186,25 @@ function alter(
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     return fault(wireCode(error), error.message);
+  }
+}
+
+/** The value to set, null for the default; undefined when this cannot be done to this config. */
+function wantedValue(
+  { name, configOperation, value }: Alteration['configs'][number],
+  stream: Stream,
+): string | null | undefined {
+  switch (configOperation) {
+    case OPERATION.SET:
+      return value;
+    case OPERATION.DELETE:
+      return null;
+    case OPERATION.APPEND:
+    case OPERATION.SUBTRACT: {
+      const adds = configOperation === OPERATION.APPEND;
+      return changedList(name, stream.settings, value ?? '', adds) ?? undefined;
+    }
+    default:
+      return undefined;
   }
 }

@@ -140,6 +140,10 @@ export const deleteRecordsOperation = answers(deleteRecords, (request, call, roo
         return { partitionIndex, lowWatermark: -1, errorCode: found.errorCode };
       }
       const { partition } = found;
+      // As in Kafka: what is only compacted keeps the last record of each key.
+      if (partition.stream.settings.cleanup === 'compact') {
+        return { partitionIndex, lowWatermark: -1, errorCode: KAFKA.POLICY_VIOLATION };
+      }
       const target = offset === -1 ? partition.highWatermark : offset;
       if (target < 0 || target > partition.highWatermark) {
         return { partitionIndex, lowWatermark: -1, errorCode: KAFKA.OFFSET_OUT_OF_RANGE };

@@ -2,7 +2,7 @@
  * Produce: checks each batch's header and CRC and hands the bytes to the broker as they came. Hot
  * path: nothing is done per record, and per partition there is one answer object and one callback.
  */
-import { originOf, type Stream } from '#broker';
+import { isCompacted, keyFaults, originOf, type Stream } from '#broker';
 import { BrokerError } from '#kit';
 import { type BatchFault, batchFault, batchFields } from '../batch.ts';
 import type { Call } from '../call.ts';
@@ -15,7 +15,12 @@ import type { RequestOf } from '../rows.ts';
 
 const TOPIC_ID_SINCE = 13;
 const ORIGIN = originOf('kafka');
-const NO_ERRORS: readonly { batchIndex: number; batchIndexErrorMessage?: string | null }[] = [];
+const NO_ERRORS: readonly RecordError[] = [];
+
+interface RecordError {
+  readonly batchIndex: number;
+  readonly batchIndexErrorMessage: string | null;
+}
 
 interface PartitionAnswer {
   index: number;
@@ -23,7 +28,7 @@ interface PartitionAnswer {
   baseOffset: number;
   logAppendTimeMs: number;
   logStartOffset: number;
-  recordErrors: typeof NO_ERRORS;
+  recordErrors: readonly RecordError[];
   errorMessage: string | null;
 }
 
@@ -91,7 +96,7 @@ export const produceOperation = answersLater(produce, (request, call, room) => {
       const refused =
         fault ??
         (index in stream!.partitions
-          ? batchFault(records, call.version, latestMs)
+          ? batchFault(records, call.version, stream!.settings.appendTime ? Infinity : latestMs)
           : UNKNOWN_PARTITION);
       if (refused !== null) production.refuse(answer, refused.errorCode, refused.message);
       else append(room, call, stream!, records!, answer, production);
@@ -115,6 +120,7 @@ function append(
     production.refuse(answer, KAFKA.MESSAGE_TOO_LARGE, message);
     return;
   }
+  if (isCompacted(stream.settings) && !areKeyed(room, bytes, answer, production)) return;
   const fields = batchFields(bytes);
   const facts = {
     kind: 'data' as const,
@@ -136,10 +142,33 @@ function append(
     );
     if (answer.errorCode === KAFKA.NONE) answer.baseOffset = appended.baseOffset;
     answer.logStartOffset = partition.startOffset;
+    // The broker wrote it.
+    if (stream.settings.appendTime) answer.logAppendTimeMs = batchFields(bytes).maxTimestampMs;
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     production.settle(answer, error);
   }
+}
+
+/** Refuses a batch with records that a compacted topic cannot take. */
+function areKeyed(
+  room: Room,
+  bytes: Buffer,
+  answer: PartitionAnswer,
+  production: Production,
+): boolean {
+  try {
+    const faults = keyFaults(bytes, room.broker.options.openedBytesMax);
+    if (faults.length === 0) return true;
+    production.refuse(answer, KAFKA.INVALID_RECORD, faults[0]!.message);
+    answer.recordErrors = faults
+      .filter(({ index }) => index >= 0)
+      .map(({ index, message }) => ({ batchIndex: index, batchIndexErrorMessage: message }));
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    production.refuse(answer, wireCode(error), error.message);
+  }
+  return false;
 }
 
 const UNKNOWN_PARTITION: BatchFault = {
