@@ -23,7 +23,7 @@ export interface StateLimits {
 }
 
 export const STATE_LIMITS: StateLimits = {
-  pieceRows: 400,
+  pieceRows: 200,
   pieceBytes: 1 << 20,
   heldRows: 32_768,
   heldBytes: 32 << 20,
@@ -274,7 +274,8 @@ export class StateStore {
       rows.push({ table: KINDS_TABLE, key: kind, value: Buffer.from(count) });
     }
     try {
-      await this.#meta.write(rows);
+      // The state logs are trimmed only behind the marks, whose write is not relaxed.
+      await this.#meta.write(rows, true);
     } catch (error) {
       for (const { key } of taken) cold?.giveUp(key);
       throw error;

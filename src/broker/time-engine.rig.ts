@@ -43,10 +43,6 @@ export class ClockRig implements Clock, Timers {
     setImmediate(call);
   }
 
-  get pendingCount(): number {
-    return this.#pending.length;
-  }
-
   /** The wall clock is set; timers do not notice. */
   jump(ms: number): void {
     this.#setMs += ms;
@@ -90,6 +86,8 @@ export class TimeBench {
   readonly clock = new ClockRig();
   readonly files: VirtualFiles;
   readonly meta: MetaStore;
+  /** Timers that the time engine has armed. */
+  readonly armed = new Set<Timer>();
   /** What the handlers of `register` were given. */
   readonly given: string[] = [];
   engine!: LogEngine;
@@ -157,6 +155,20 @@ export class TimeBench {
     await this.engine.close();
   }
 
+  #arm(delayMs: number, call: () => void): Timer {
+    const timer = this.clock.after(delayMs, () => {
+      this.armed.delete(timer);
+      call();
+    });
+    this.armed.add(timer);
+    return {
+      cancel: () => {
+        this.armed.delete(timer);
+        timer.cancel();
+      },
+    };
+  }
+
   async #start(): Promise<void> {
     const { clock } = this;
     const { windowKeys } = this.#options;
@@ -175,8 +187,13 @@ export class TimeBench {
     });
     this.state = await StateTable.open(this.engine, this.meta, clock, this.#options.limits);
     this.engine.beforeSeal(() => this.state.seal());
+    this.armed.clear();
     this.time = new TimeEngine({
       ...{ ...given, engine: this.engine, state: this.state },
+      timers: {
+        after: (delayMs, call) => this.#arm(delayMs, call),
+        soon: (call) => clock.soon(call),
+      },
       busy: () => this.engine.busy || this.state.busy,
       ...(windowKeys === undefined ? {} : { windowKeys }),
       onRoom: (call) => (this.engine.busy ? this.engine.onRoom(call) : this.state.onRoom(call)),

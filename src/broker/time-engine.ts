@@ -69,10 +69,13 @@ export class TimeEngine {
   #waiting = false;
   #uncommitted = 0;
   #added = 0;
+  /** Part of the ids that are made here, unlike that of other runs. */
+  readonly #mark: string;
   #closed = false;
 
   constructor(parts: TimeParts) {
     this.#parts = parts;
+    this.#mark = parts.random.bytes(4).toString('hex');
     for (const kind of TimeLine.kinds(parts.state)) this.#line(kind);
     parts.engine.onHealth((health) => {
       if (health === 'ok') this.#soon();
@@ -108,9 +111,8 @@ export class TimeEngine {
    */
   add(kind: string, dueMs: number, value: Buffer): string {
     const due = wholeMs(dueMs);
-    const { clock, random } = this.#parts;
     this.#added = (this.#added + 1) % 0x1000000;
-    const stamp = hex(clock.nowMs(), 12) + hex(this.#added, 6) + random.bytes(4).toString('hex');
+    const stamp = hex(this.#parts.clock.nowMs(), 12) + hex(this.#added, 6) + this.#mark;
     const id = this.#line(kind).add(stamp, due, value);
     this.#dueChanged(kind, due);
     return id;

@@ -61,6 +61,15 @@ export function metaStoreContract(
       await store.close();
     });
 
+    it('takes relaxed writes in one order with the others', async () => {
+      const store = open();
+      await store.write([put('a', 'k', '1')], true);
+      await store.write([put('a', 'k', '2'), put('a', 'l', '2')]);
+      await store.write([{ table: 'a', key: 'l', value: null }], true);
+      assert.deepEqual(await rowsOf(store, 'a'), [['k', '2']]);
+      await store.close();
+    });
+
     it('answers at once what lies in it: a value, whether there is one', async () => {
       const store = open();
       await store.write([put('a', 'k', '1')]);

@@ -44,8 +44,10 @@ export interface MetaStore {
   /**
    * Makes all changes or none. Resolves when they would survive a power cut. Writes take effect in
    * the order of the calls.
+   * @param relaxed does not wait for the disk: a power cut may undo the write, but never a write
+   *   before one that was not relaxed. For what can be written again from a log.
    * @throws BrokerError `storage-failed` or `storage-full`: nothing was changed.
    */
-  write(changes: readonly MetaChange[]): Promise<void>;
+  write(changes: readonly MetaChange[], relaxed?: boolean): Promise<void>;
   close(): Promise<void>;
 }

@@ -25,6 +25,7 @@ class SqliteStore implements MetaStore {
   readonly #range: StatementSync;
   readonly #keys: StatementSync;
   #closed = false;
+  #relaxed = false;
 
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
@@ -89,8 +90,13 @@ class SqliteStore implements MetaStore {
     }
   }
 
-  async write(changes: readonly MetaChange[]): Promise<void> {
+  async write(changes: readonly MetaChange[], relaxed = false): Promise<void> {
     try {
+      if (relaxed !== this.#relaxed) {
+        // The next synced commit syncs the one journal, and with it what was relaxed before.
+        this.#database.exec(`PRAGMA synchronous = ${relaxed ? 'NORMAL' : 'FULL'}`);
+        this.#relaxed = relaxed;
+      }
       this.#database.exec('BEGIN IMMEDIATE');
       for (const change of changes) {
         if (change.value === null) this.#remove.run(change.table, change.key);
