@@ -1,7 +1,7 @@
 /** What the process itself tells: memory, CPU time, open files, delay of the event loop. */
 import { readdirSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, type Family, Gauge } from '#kit';
+import { Counter, type Family, Gauge, pendingTimers } from '#kit';
 
 const NS_PER_SECOND = 1e9;
 const NS_PER_MS = 1e6;
@@ -30,6 +30,7 @@ export function processFamilies(): Family[] {
     gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', memory.heapUsed),
     gauge('nodejs_heap_size_total_bytes', 'JavaScript heap reserved.', memory.heapTotal),
     gauge('nodejs_external_memory_bytes', 'Memory of buffers outside the heap.', memory.external),
+    gauge('process_pending_timers', 'Timers that are armed.', pendingTimers()),
   ];
   const files = openFiles();
   if (files !== null) families.push(gauge('process_open_fds', 'Open file descriptors.', files));

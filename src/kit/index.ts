@@ -25,7 +25,7 @@ export {
 } from './metrics.ts';
 export { camel, defaults, type OptionRow, type OptionRows, type Values } from './options.ts';
 export { compareKeys, firstNotBelow, keyAfter, OrderedMap } from './ordered-map.ts';
-export { realClock, realRandom, realTimers } from './real-time.ts';
+export { pendingTimers, realClock, realRandom, realTimers } from './real-time.ts';
 export type { Clock, Random, Timer, Timers } from './time.ts';
 export { uuid } from './uuid.ts';
 export {
