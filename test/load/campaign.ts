@@ -11,12 +11,14 @@ import { type Blow, runTrial, type Striker, type TrialSettings } from './trial.t
 
 /** Blows to one folder before the next settings have their turn. */
 const BLOWS_PER_TRIAL = 20;
+const PATIENCE_MS = 60_000;
 
 export interface CampaignOptions {
   readonly blows: number;
   readonly seed: number;
   readonly settings?: readonly TrialSettings[];
   readonly blowsPerTrial?: number;
+  readonly patienceMs?: number;
   /** One line per blow, for who watches. */
   readonly say?: (line: string) => void;
 }
@@ -43,12 +45,19 @@ export async function runCampaign(striker: Striker, options: CampaignOptions): P
     const row = { title: chosen.title, blows: 0 };
     tally.trials.push(row);
     let last: Blow | null = null;
-    await runTrial(striker, chosen, count, seed, tally.findings, (blow) => {
-      last = blow;
-      row.blows++;
-      tally.phases[blow.phase]++;
-      tally.restartsMs.push(blow.restartMs);
-      options.say?.(describe(tally.findings, blow));
+    await runTrial(striker, {
+      settings: chosen,
+      blows: count,
+      seed,
+      findings: tally.findings,
+      patienceMs: options.patienceMs ?? PATIENCE_MS,
+      told(blow) {
+        last = blow;
+        row.blows++;
+        tally.phases[blow.phase]++;
+        tally.restartsMs.push(blow.restartMs);
+        options.say?.(describe(tally.findings, blow));
+      },
     });
     add(tally.acknowledged, last);
     dealt += count;

@@ -18,7 +18,7 @@ import { MqttRetained } from './mqtt-retained.ts';
 import { NatsPublisher } from './nats-publisher.ts';
 import { readBack } from './read-back.ts';
 
-const SETTLE_TIMEOUT_MS = 60_000;
+const CLOSE_TIMEOUT_MS = 60_000;
 
 process.env['KAFKAJS_NO_PARTITIONER_WARNING'] = '1';
 
@@ -26,7 +26,11 @@ export class Fleet {
   /** Publishers before those who read what they publish: they settle in this order. */
   readonly loads: readonly Load[];
 
-  constructor(settings: LoadSettings) {
+  readonly #patienceMs: number;
+
+  /** @param patienceMs how long the clients may need to settle */
+  constructor(settings: LoadSettings, patienceMs: number) {
+    this.#patienceMs = patienceMs;
     const like = (n: number): LoadSettings => ({ ...settings, seed: settings.seed * 100 + n });
     const once = new MqttPublisher('crash-mqtt-qos2', 2, like(1));
     const idempotent = new KafkaIdempotent('crash-kafka', like(2));
@@ -65,7 +69,7 @@ export class Fleet {
     await Promise.all(
       this.loads.map((load) => {
         const late = () => `${load.name} does not settle`;
-        const settled = deadline(load.settle(findings), SETTLE_TIMEOUT_MS, late);
+        const settled = deadline(load.settle(findings), this.#patienceMs, late);
         return attempt(load, findings, settled);
       }),
     );
@@ -84,7 +88,7 @@ export class Fleet {
 
   async close(): Promise<void> {
     for (const load of this.loads) {
-      await deadline(load.close(), SETTLE_TIMEOUT_MS, () => `${load.name} does not close`);
+      await deadline(load.close(), CLOSE_TIMEOUT_MS, () => `${load.name} does not close`);
     }
   }
 

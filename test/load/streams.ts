@@ -1,5 +1,7 @@
-/** Makes streams with settings of their own, by the admin API as a user would. */
+/** Makes and removes streams by the admin API, as a user would. */
 import { ADMIN, type Server } from '../clients/server.ts';
+
+const CONFLICT = 409;
 
 export interface StreamWish {
   readonly name: string;
@@ -9,14 +11,20 @@ export interface StreamWish {
   readonly retentionMs?: number;
 }
 
+/** Makes it, unless there is one of that name. */
 export async function createStream(server: Server, wish: StreamWish): Promise<void> {
-  const response = await fetch(`http://${server.address('admin')}/api/v1/streams`, {
-    method: 'POST',
-    headers: {
-      authorization: `Basic ${Buffer.from(`${ADMIN.user}:${ADMIN.password}`).toString('base64')}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify(wish),
-  });
-  if (!response.ok) throw new Error(`stream ${wish.name}: ${await response.text()}`);
+  await ask(server, 'POST', '/api/v1/streams', JSON.stringify(wish));
+}
+
+export async function removeStream(server: Server, name: string): Promise<void> {
+  await ask(server, 'DELETE', `/api/v1/streams/${encodeURIComponent(name)}`, null);
+}
+
+async function ask(server: Server, method: string, route: string, body: string | null) {
+  const authorization = `Basic ${btoa(`${ADMIN.user}:${ADMIN.password}`)}`;
+  const headers = { authorization, 'content-type': 'application/json' };
+  const url = `http://${server.address('admin')}${route}`;
+  const response = await fetch(url, { method, headers, body });
+  if (response.ok || response.status === CONFLICT) return;
+  throw new Error(`${method} ${route}: ${await response.text()}`);
 }

@@ -37,25 +37,27 @@ const WHOLE_EVERY = 10;
 /** Said by a server that finds damage; neither a kill nor a lost write may look like it. */
 const DAMAGE = /\bdamag|checksum|corrupt/i;
 
-/**
- * @param blows how many times it strikes
- * @param told after each of them
- */
-export async function runTrial(
-  striker: Striker,
-  settings: TrialSettings,
-  blows: number,
-  seed: Seed,
-  findings: Findings,
-  told: (blow: Blow) => void,
-): Promise<void> {
+export interface TrialOptions {
+  readonly settings: TrialSettings;
+  /** How many times it strikes, unless a promise is broken before. */
+  readonly blows: number;
+  readonly seed: Seed;
+  readonly findings: Findings;
+  /** How long the clients may need until nothing is in doubt any more. */
+  readonly patienceMs: number;
+  /** Called after each blow. */
+  readonly told: (blow: Blow) => void;
+}
+
+export async function runTrial(striker: Striker, options: TrialOptions): Promise<void> {
+  const { settings, blows, seed, findings, patienceMs, told } = options;
   const { sizes, pace, flags } = settings;
-  const fleet = new Fleet({ seed: seed.between(1, 1_000_000), sizes, pace });
+  const fleet = new Fleet({ seed: seed.between(1, 1_000_000), sizes, pace }, patienceMs);
   const server = await striker.open(flags);
   const before = findings.total;
   try {
     await fleet.prepare(server);
-    for (let blow = 1; blow <= blows; blow++) {
+    for (let blow = 1; blow <= blows && findings.total === before; blow++) {
       findings.cycle++;
       const last = blow === blows;
       told(
@@ -69,7 +71,7 @@ export async function runTrial(
         ),
       );
     }
-    await fleet.finish(server, findings);
+    if (findings.total === before) await fleet.finish(server, findings);
   } catch (error) {
     findings.add('stuck', 'server', `${String(error)}\n${server.output.slice(-10).join('\n')}`);
   } finally {

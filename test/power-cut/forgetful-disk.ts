@@ -70,7 +70,9 @@ export class ForgetfulDisk {
 
   /** From here on no call on it is answered, and nothing more is kept. */
   async cut(): Promise<Losses> {
-    return (await this.#ask({ cut: this.#options.seed.pick(SHARES) })) as Losses;
+    const { seed, lies } = this.#options;
+    // A lie is plainest when nothing survives that only seemed durable.
+    return (await this.#ask({ cut: lies ? 0 : seed.pick(SHARES) })) as Losses;
   }
 
   /** Ends it after a cut: calls that wait for an answer get an error. */

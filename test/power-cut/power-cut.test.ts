@@ -30,7 +30,8 @@ describe('a power cut under load', {
 
   it('is found out when the disk says that writes are durable and they are not R33', async () => {
     const striker = powerCut(folder!, new Seed(9), true);
-    const options = { blows: 1, seed: 9, settings: CUT_SETTINGS.slice(0, 1) };
+    const settings = CUT_SETTINGS.slice(0, 1);
+    const options = { blows: 1, seed: 9, settings, patienceMs: 5_000 };
     const { findings } = await runCampaign(striker, options);
     assert.ok((findings.counts.get('lost') ?? 0) > 0, findings.describe());
   });

@@ -58,10 +58,9 @@ class NameChange:
 
 
 class Volatile:
-    def __init__(self, granule, seed, write_back=0.05):
+    def __init__(self, granule, seed, write_back):
         self.granule = granule
         self.random = random.Random(seed)
-        # Chance of a write to be followed by the write-back of some granules of its file.
         self.write_back = write_back
         self.root = Inode(ROOT, stat.S_IFDIR | 0o755)
         self.count = ROOT
