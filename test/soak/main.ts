@@ -15,7 +15,12 @@ import { SteadyFleet } from './steady-fleet.ts';
 import { judge } from './verdict.ts';
 
 const SAMPLE_EVERY_MS = 10_000;
-const FLAGS = ['--storage-wal-file-size', '8MiB', '--server-message-max', '1MiB'];
+/** Small files and a small cache: what fills up does so within minutes. */
+const FLAGS = [
+  ['--storage-wal-file-size', '8MiB'],
+  ['--server-message-max', '1MiB'],
+  ['--storage-cache-size', '16MiB'],
+].flat();
 
 const { values } = parseArgs({
   options: {
