@@ -68,6 +68,7 @@ const operations = fc.array(
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), log: fc.nat(4) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('crash' as const) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('kill' as const) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose' as const) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
   ),
   { minLength: 30, maxLength: 120 },
@@ -83,21 +84,35 @@ class Machine {
   #written = 0;
   #life = 0;
   #nextId = 100;
+  /** True while both checkpoints are away. */
+  #lost = false;
+  readonly #backgroundRate: number;
 
   constructor(seed: number, survival: number, latencyMs: number) {
     this.disk = new VirtualFiles({ random: seededRandom(seed), timers: this.time });
     this.disk.survival = survival;
     this.disk.latencyMs = latencyMs;
+    // Now slow enough that crashes meet every step, now fast enough that much gets done.
+    this.#backgroundRate = seed % 2 === 0 ? 2 ** 20 : 2 ** 25;
     const durabilities: Durability[] = ['fsync', 'fsync', 'fsync', 'async', 'memory'];
     this.logs = durabilities.map((durability) => new ModelLog(this.#nextId++, durability));
   }
 
   async open(): Promise<void> {
-    const limits = { sweepDelayMs: 3, fullRetryMsMax: 10 };
+    // Files so small that reorganisation, merges and rewrites go on all the time.
+    const limits = {
+      ...{ sweepDelayMs: 3, fullRetryMsMax: 10, walKeptMs: 10 },
+      ...{ walFileBytes: 24_576, entryBytesMax: 12_288, entryBytesSoft: 8_192 },
+      ...{ segmentBytesMax: 32_768, backgroundBytesPerSecond: this.#backgroundRate },
+    };
     this.engine = await this.time.until(
       openTestEngine({ files: this.disk, time: this.time, limits }),
     );
-    assert.deepEqual(this.engine.report.damaged, [], 'nothing was damaged, only cut');
+    const { damaged } = this.engine.report;
+    const others = damaged.filter(({ file }) => !file.includes('checkpoint'));
+    assert.deepEqual(others, [], 'nothing was damaged, only cut');
+    assert.equal(damaged.length > 0, this.#lost, 'that checkpoints are lost is told');
+    this.#lost = false;
   }
 
   shard(model: ModelLog): ShardLog {
@@ -144,15 +159,26 @@ class Machine {
     assert.deepEqual(found.map(shown), expected);
   }
 
-  async down(how: 'crash' | 'kill'): Promise<void> {
+  async down(how: 'crash' | 'kill' | 'lose'): Promise<void> {
     this.#life++;
-    if (how === 'crash') this.disk.crash();
-    else this.disk.kill();
+    if (how === 'kill') this.disk.kill();
+    else this.disk.crash();
     this.time.kill();
     await this.time.settle();
     this.time.kill();
+    if (how === 'lose') await this.loseCheckpoints();
     await this.open();
     for (const model of this.logs) await this.recovered(model);
+  }
+
+  /** Starts and heads are then what segments and write-ahead files say. */
+  async loseCheckpoints(): Promise<void> {
+    for (const name of ['data/checkpoint-a', 'data/checkpoint-b']) {
+      if (!this.disk.paths.includes(name)) continue;
+      await this.time.until(this.disk.remove(name));
+      this.#lost = true;
+    }
+    for (const model of this.logs) model.durableStart = 0;
   }
 
   /** What may have happened to a log: a prefix of what was appended, with all that was promised. */

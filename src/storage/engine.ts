@@ -157,7 +157,7 @@ class Engine implements LogEngine, ShardHome {
     this.#housekeeping.start(found);
     wal.writer = found.writer;
     await wal.start(found.nextGeneration, found.finished, found.reusable);
-    if (found.fresh) await this.#housekeeping.checkpoint();
+    if (found.needsCheckpoint) await this.#firstCheckpoint();
     this.report = {
       milliseconds: clock.monotonicMs() - startedMs,
       entriesReplayed: found.entriesReplayed,
@@ -165,6 +165,15 @@ class Engine implements LogEngine, ShardHome {
       damaged: found.damaged,
     };
     this.#housekeeping.kick();
+  }
+
+  /** A full disk still serves reads. */
+  async #firstCheckpoint(): Promise<void> {
+    try {
+      await this.#housekeeping.checkpoint();
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.code !== 'storage-full') throw error;
+    }
   }
 
   get busy(): boolean {

@@ -16,7 +16,8 @@ import { type LoadedSegments, loadSegments } from './segment-load.ts';
 import { generationOf, WalFile } from './wal-file.ts';
 
 export interface Recovered {
-  readonly fresh: boolean;
+  /** True when a copy of the checkpoint was missing or damaged: it is to be written again. */
+  readonly needsCheckpoint: boolean;
   readonly writer: number;
   readonly nextSequence: number;
   readonly nextGeneration: number;
@@ -77,7 +78,8 @@ export async function recover(core: EngineCore): Promise<Recovered> {
   for (const wal of live) await wal.file.sync();
   const { finished, reusable } = await sortWals(core, opened, live);
   return {
-    ...{ fresh, standing, segments, finished, reusable, damaged },
+    needsCheckpoint: checkpoint === null || badCopies.length > 0,
+    ...{ standing, segments, finished, reusable, damaged },
     ...nextIds(checkpoint, loaded),
     writer: (checkpoint?.writer ?? 0) + 1,
     nextSequence: replay.expected,
