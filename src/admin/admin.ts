@@ -13,6 +13,7 @@ import { QUEUE_ROUTES } from './routes/queues.ts';
 import { SERVER_ROUTES } from './routes/server.ts';
 import { STORAGE_ROUTES } from './routes/storage.ts';
 import { STREAM_ROUTES } from './routes/streams.ts';
+import { TIME_ROUTES } from './routes/time.ts';
 import { RULE_ROUTES, USER_ROUTES } from './routes/users.ts';
 
 export const ADMIN_ROUTES: readonly Route[] = [
@@ -20,6 +21,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
   ...STORAGE_ROUTES,
   ...STREAM_ROUTES,
   ...QUEUE_ROUTES,
+  ...TIME_ROUTES,
   ...USER_ROUTES,
   ...RULE_ROUTES,
   {

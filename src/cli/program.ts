@@ -7,6 +7,7 @@ import { addRoutes, addRules } from './commands/rules.ts';
 import { addStatus } from './commands/status.ts';
 import { addStorage } from './commands/storage.ts';
 import { addStreams } from './commands/streams.ts';
+import { addTime } from './commands/time.ts';
 import { addUsers } from './commands/users.ts';
 import { DEFAULT_URL, PASSWORD_VARIABLE, URL_VARIABLE, USER_VARIABLE } from './tool.ts';
 
@@ -28,6 +29,7 @@ export function ctlProgram(): Command {
   addStreams(program);
   addQueues(program);
   addGroups(program);
+  addTime(program);
   addUsers(program);
   addRules(program);
   addRoutes(program);
