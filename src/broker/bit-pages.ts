@@ -1,6 +1,6 @@
 /**
- * A set of numbers in pages of bits: dense stretches cost a bit each, full pages nothing at all, and
- * only touched pages exist. Keeps its order, so the smallest member is at hand.
+ * A set of numbers in pages of bits: dense stretches cost a bit each, full pages nothing at all,
+ * and only touched pages exist. Keeps its order, so the smallest member is at hand.
  */
 const PAGE_BITS = 1024;
 const PAGE_WORDS = PAGE_BITS / 32;

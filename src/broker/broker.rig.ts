@@ -7,6 +7,8 @@ import {
   realRandom,
   realTimers,
   silentLog,
+  type Timer,
+  type Timers,
 } from '#kit';
 import { type MetaStore, openMemoryStore } from '#meta';
 import { type LogEngine, openEngine, VirtualFiles } from '#storage';
@@ -20,7 +22,47 @@ import type { HomeRule } from './routes.ts';
 
 const WAL_FILE_BYTES = 1 << 20;
 
+/** Timers that ring when the test lets time pass; `soon` stays with the event loop. */
+export class RigTimers implements Timers {
+  #waiting: { readonly at: number; readonly call: () => void }[] = [];
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  after(delayMs: number, call: () => void): Timer {
+    const entry = { at: this.#now() + delayMs, call };
+    this.#waiting.push(entry);
+    return {
+      cancel: () => {
+        this.#waiting = this.#waiting.filter((other) => other !== entry);
+      },
+    };
+  }
+
+  soon(call: () => void): void {
+    setImmediate(call);
+  }
+
+  /** Takes the earliest one that is due at `endMs`. */
+  takeDue(endMs: number): { readonly at: number; readonly call: () => void } | null {
+    let due: { readonly at: number; readonly call: () => void } | null = null;
+    for (const entry of this.#waiting) {
+      if (entry.at <= endMs && (due === null || entry.at < due.at)) due = entry;
+    }
+    if (due !== null) this.#waiting = this.#waiting.filter((entry) => entry !== due);
+    return due;
+  }
+
+  clear(): void {
+    this.#waiting = [];
+  }
+}
+
 export class Rig {
+  /** When set before `open`, time stands still but for `pass`. */
+  timers: RigTimers | null = null;
   readonly files: VirtualFiles;
   readonly meta: MetaStore = openMemoryStore();
   nowMs = 1_800_000_000_000;
@@ -35,11 +77,11 @@ export class Rig {
     const clock: Clock = {
       nowMs: () => this.nowMs,
       nowNs: () => BigInt(this.nowMs) * 1_000_000n,
-      monotonicMs: () => performance.now(),
+      monotonicMs: () => (this.timers === null ? performance.now() : this.nowMs),
     };
     const given = {
       clock,
-      timers: realTimers,
+      timers: this.timers ?? realTimers,
       random: realRandom,
       log: silentLog,
       metrics: new Metrics(),
@@ -54,6 +96,16 @@ export class Rig {
     return this.broker;
   }
 
+  /** Time passes, by the rig's own timers: they ring in order, each at its time. */
+  pass(ms: number): void {
+    const endMs = this.nowMs + ms;
+    for (let due = this.timers!.takeDue(endMs); due !== null; due = this.timers!.takeDue(endMs)) {
+      this.nowMs = Math.max(this.nowMs, due.at);
+      due.call();
+    }
+    this.nowMs = endMs;
+  }
+
   async close(): Promise<void> {
     await this.broker.close();
     await this.engine.close();
@@ -62,8 +114,17 @@ export class Rig {
   /** Ends as a power cut does, and opens again. */
   async crash(): Promise<Broker> {
     this.broker.retention.close();
+    this.timers?.clear();
     this.files.crash();
     return this.open();
+  }
+
+  message(address: Address | string, value: string | null): Message {
+    const where = typeof address === 'string' ? flatAddress(address) : address;
+    const message = new Message(where, value === null ? null : Buffer.from(value), 1);
+    message.qos = 1;
+    message.principal = SERVER_PRINCIPAL;
+    return message;
   }
 
   /** Publishes and resolves when the publisher is told. */
@@ -74,10 +135,8 @@ export class Rig {
     rule: HomeRule = 'first-level',
     queues: readonly Queue[] = [],
   ): Promise<Message> {
-    const where = typeof address === 'string' ? flatAddress(address) : address;
-    const message = new Message(where, value === null ? null : Buffer.from(value), 1);
-    message.qos = 1;
-    message.principal = SERVER_PRINCIPAL;
+    const message = this.message(address, value);
+    const where = message.address;
     Object.assign(message, change);
     return new Promise((resolve, reject) => {
       const sink = {

@@ -6,6 +6,8 @@
 import { BrokerError } from '#kit';
 import type { Message } from './message.ts';
 import type { PublishSink } from './partition.ts';
+import type { Queue } from './queue.ts';
+import type { QueueHost } from './queue-host.ts';
 import type { Item } from './queue-lane.ts';
 import { ENDED, type Ended } from './queue-state.ts';
 
@@ -25,23 +27,6 @@ export interface Death {
  * @throws BrokerError: it is tried again when there is room
  */
 export type DeadLetter = (death: Death, sink: PublishSink) => Message | null;
-
-/** What the moves need of their queue. */
-export interface MoveHost {
-  readonly durable: boolean;
-  readonly removed: boolean;
-  /** The dead letter commits together with the state of the queue. */
-  together(published: Message): boolean;
-  /** The message has left the queue. */
-  left(item: Item, how: Ended): void;
-  /** Something is to be saved with the next entry. */
-  changed(): void;
-  dispatch(): void;
-  /** Calls once when messages are taken again. */
-  onRoom(call: () => void): void;
-  /** A dead letter cannot be stored now. */
-  undeliverable(error: BrokerError): void;
-}
 
 class Move implements PublishSink, Death {
   readonly item: Item;
@@ -74,21 +59,27 @@ class Move implements PublishSink, Death {
 }
 
 export class Moves {
-  readonly #host: MoveHost;
+  readonly #queue: Queue;
+  readonly #host: QueueHost;
   readonly #deadLetter: DeadLetter;
-  readonly #all = new Set<Move>();
+  readonly #all = new Map<number, Move>();
   #together: Move[] = [];
   /** They wait for room. */
   #stuck: Move[] = [];
 
-  constructor(deadLetter: DeadLetter, host: MoveHost) {
+  constructor(deadLetter: DeadLetter, queue: Queue, host: QueueHost) {
     this.#deadLetter = deadLetter;
+    this.#queue = queue;
     this.#host = host;
   }
 
   /** Messages that are on their way. */
   get count(): number {
     return this.#all.size;
+  }
+
+  has(position: number): boolean {
+    return this.#all.has(position);
   }
 
   /** Some wait for room: more would only wait with them. */
@@ -98,7 +89,7 @@ export class Moves {
 
   start(item: Item, reason: DeathReason, deliveryCount: number): void {
     const move = new Move(item, reason, deliveryCount, this);
-    this.#all.add(move);
+    this.#all.set(item.position, move);
     this.#try(move);
   }
 
@@ -115,21 +106,21 @@ export class Moves {
 
   /** Tries those again that waited. */
   retry(): void {
-    if (this.#stuck.length === 0 || this.#host.removed) return;
+    if (this.#stuck.length === 0 || this.#queue.removed) return;
     const stuck = this.#stuck;
     this.#stuck = [];
     for (const move of stuck) this.#try(move);
-    if (this.#stuck.length === 0) this.#host.dispatch();
+    if (this.#stuck.length === 0) this.#queue.dispatch();
   }
 
   end(move: Move, how: Ended): void {
     move.state = 'done';
-    if (this.#all.delete(move)) this.#host.left(move.item, how);
+    if (this.#all.delete(move.item.position)) this.#queue.left(move.item, how);
   }
 
   failed(move: Move, error: BrokerError): void {
-    if (this.#host.removed) return;
-    this.#host.undeliverable(error);
+    if (this.#queue.removed) return;
+    this.#host.undeliverable(this.#queue, error);
     move.state = 'stuck';
     this.#stuck.push(move);
     // Other failures are tried again when something new comes: a loop would not heal them.
@@ -149,11 +140,12 @@ export class Moves {
     // Told meanwhile: it is stored nowhere, or could not be.
     if (move.state !== 'starting') return;
     if (published === null) this.end(move, endWithout(move.reason));
-    else if (!this.#host.durable || !this.#host.together(published)) move.state = 'waiting';
+    else if (!this.#queue.durable || !this.#host.together(this.#queue, published))
+      move.state = 'waiting';
     else {
       move.state = 'together';
       this.#together.push(move);
-      this.#host.changed();
+      this.#queue.changed();
     }
   }
 }

@@ -4,7 +4,9 @@
  */
 import type { Timer, Timers } from '#kit';
 
-/** Something with a deadline; the heap keeps its place in it, so that it can be moved or removed. */
+/**
+ * Something with a deadline; the heap keeps its place in it, so that it can be moved or removed.
+ */
 export interface Deadline {
   dueMs: number;
   /** -1 while it is not set. Belongs to `Deadlines`. */

@@ -60,8 +60,9 @@ export {
   type User,
 } from './principals.ts';
 export { type PublishedOnce, publishOnce } from './publish-once.ts';
-export type { Queue, RequeueOptions } from './queue.ts';
+export type { Queue } from './queue.ts';
 export type { Attachment, AttachOptions, Delivery, QueueConsumer } from './queue-consumers.ts';
+export type { RequeueOptions } from './queue-host.ts';
 export type { QueueCounts } from './queue-lanes.ts';
 export type { QueueSettings } from './queue-settings.ts';
 export type { Queues } from './queues.ts';

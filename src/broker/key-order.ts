@@ -84,12 +84,15 @@ export class KeyOrder {
     return true;
   }
 
-  /** Empties what is set aside: for a purge. */
-  takeAll(): Item[] {
+  /**
+   * Empties what is set aside: for a purge.
+   * @param busy true when the message of that position is in flight, delayed or on its way out
+   */
+  takeAll(busy: (position: number) => boolean): Item[] {
     const all = [...this.#free];
     for (const [key, line] of this.#lines) {
       all.push(...line.waiting.splice(0));
-      if (this.#free.some(({ position }) => position === line.owner)) this.#lines.delete(key);
+      if (!busy(line.owner)) this.#lines.delete(key);
     }
     this.#free.length = 0;
     this.#waitingCount = 0;

@@ -1,7 +1,7 @@
 /**
- * The consumers of one queue, and which of them gets the next message. Those that can take one stand
- * in a ring per priority; one that cannot leaves it and comes back when it is woken, so a delivery
- * costs the same with ten thousand consumers as with one.
+ * The consumers of one queue, and which of them gets the next message. Those that can take one
+ * stand in a ring per priority; one that cannot leaves it and comes back when it is woken, so a
+ * delivery costs the same with ten thousand consumers as with one.
  */
 import { BrokerError } from '#kit';
 import type { Deadline } from './deadlines.ts';

@@ -1,7 +1,7 @@
 /**
- * Where the state of durable queues is saved: each slot has a state log for the steps of its queues,
- * a few bytes per acknowledgement in the next entry. Now and then, and at checkpoints, the queues
- * that have changed are written whole into the catalogue, and the steps before that go.
+ * Where the state of durable queues is saved: each slot has a state log for the steps of its
+ * queues, a few bytes per acknowledgement in the next entry. Now and then, and at checkpoints, the
+ * queues that have changed are written whole into the catalogue, and the steps before that go.
  */
 import { BrokerError, type Log } from '#kit';
 import type { MetaChange, MetaStore } from '#meta';

@@ -71,6 +71,13 @@ export class QueueLanes {
     return count;
   }
 
+  /** Bytes of references that are not sealed yet; the others are in `readyBytes`. */
+  get expectedBytes(): number {
+    let bytes = 0;
+    for (const lane of this.references) bytes += lane.unsealedBytes;
+    return bytes;
+  }
+
   of(position: number): Lane | undefined {
     if (position < REFERENCE_BASE) return this.cursor ?? undefined;
     if (this.references.length === 1) return this.references[0];

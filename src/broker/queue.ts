@@ -8,19 +8,12 @@
  */
 import type { BrokerError } from '#kit';
 import type { CursorLane } from './cursor-lane.ts';
-import {
-  type DeadLetter,
-  type DeathReason,
-  endWithout,
-  type MoveHost,
-  Moves,
-} from './dead-letter.ts';
-import type { Deadline, Deadlines } from './deadlines.ts';
+import { type DeadLetter, type DeathReason, endWithout, Moves } from './dead-letter.ts';
+import type { Deadline } from './deadlines.ts';
 import type { Match } from './interest.ts';
-import { KeyOrder } from './key-order.ts';
 import type { Message } from './message.ts';
 import type { Follower, Partition } from './partition.ts';
-import { type ByteSink, QueueSteps } from './queue-codec.ts';
+import type { ByteSink } from './queue-codec.ts';
 import {
   type Attachment,
   type AttachOptions,
@@ -28,11 +21,15 @@ import {
   type ConsumerHost,
   Consumers,
   type Delivery,
-  Flight,
+  type Flight,
   type QueueConsumer,
 } from './queue-consumers.ts';
+import { QueueFlights } from './queue-flights.ts';
+import { QueueHead } from './queue-head.ts';
+import type { QueueHost, RequeueOptions } from './queue-host.ts';
 import type { Item, Lane, LaneOwner } from './queue-lane.ts';
 import { type QueueCounts, QueueLanes } from './queue-lanes.ts';
+import { QueueLedger } from './queue-ledger.ts';
 import type { QueueLimits } from './queue-settings.ts';
 import { ENDED, type Ended, type QueueState } from './queue-state.ts';
 import type { ReferenceLane } from './reference-lane.ts';
@@ -40,43 +37,7 @@ import type { ReferenceLane } from './reference-lane.ts';
 /** Messages that are passed over, expired or over a limit, before others get their turn. */
 const DISCARDED_PER_TURN = 500;
 
-/** What a queue needs of its broker. */
-export interface QueueHost {
-  /** Ends of leases, by the monotonic clock. */
-  readonly leases: Deadlines;
-  /** Ends of messages, by the wall clock. */
-  readonly ages: Deadlines;
-  /** The queue's durable state has changed: save it with the next entry, without hurry. */
-  changed(queue: Queue): void;
-  /** The queue has references to append with the next entry. */
-  routed(queue: Queue): void;
-  /** The offset where references take over has changed. */
-  limited(queue: Queue): void;
-  /** Makes the lane of references for a priority. */
-  makeLane(queue: Queue, priority: number): ReferenceLane;
-  /** Calls `queue.comeBack` then, after a restart too when the queue is durable. */
-  delay(queue: Queue, position: number, dueMs: number, bytes: number): void;
-  /** The dead letter commits together with the state of the queue. */
-  together(queue: Queue, published: Message): boolean;
-  /** Calls once when messages are taken again. */
-  onRoom(call: () => void): void;
-  /** Calls at the end of this turn of the event loop. */
-  soon(call: () => void): void;
-  ended(how: Ended, count: number): void;
-  /** Its next message cannot be read from the disk now. */
-  unreadable(queue: Queue, error: unknown): void;
-  /** A dead letter cannot be stored. */
-  undeliverable(queue: Queue, error: BrokerError): void;
-}
-
-export interface RequeueOptions {
-  /** It is ready again after this long; the queue's backoff when left out, 0 = at once. */
-  readonly delayMs?: number;
-  /** False: the consumer has not looked at it, so it does not count as a delivery. */
-  readonly counted?: boolean;
-}
-
-export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
+export class Queue implements Follower, LaneOwner, ConsumerHost {
   readonly name: string;
   readonly durable: boolean;
   /** Unique for ever: a queue that is made again under its name has another one. 0: not durable. */
@@ -94,13 +55,11 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
   readonly #lanes: QueueLanes;
   readonly #host: QueueHost;
   readonly #consumers: Consumers;
-  readonly #inFlight = new Map<number, Flight>();
-  readonly #keys: KeyOrder | null;
+  readonly #flights: QueueFlights;
+  readonly #ledger: QueueLedger;
+  readonly #head: QueueHead;
   #deadLetter: DeadLetter | null = null;
   #moves: Moves | null = null;
-  #steps: QueueSteps | null = null;
-  /** `host.changed` was told, and `writeSteps` not called since. */
-  #dirty = false;
   #dispatching = false;
   #loading = false;
   #removed = false;
@@ -122,9 +81,15 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
     this.state = state;
     this.#host = host;
     this.#consumers = new Consumers(limits.singleActive);
-    this.#keys = limits.keyOrder ? new KeyOrder() : null;
+    this.#flights = new QueueFlights(host.leases, limits.leaseMs, this);
+    this.#ledger = new QueueLedger(
+      state,
+      this.durable ? () => this.#removed || host.changed(this) : null,
+      host.ended,
+    );
     this.cursor = makeCursor(this);
     this.#lanes = new QueueLanes(this.cursor);
+    this.#head = new QueueHead(this.#lanes, limits);
     this.cursor?.partition.follow(this);
   }
 
@@ -135,23 +100,23 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
 
   set deadLetter(deadLetter: DeadLetter) {
     this.#deadLetter = deadLetter;
-    this.#moves = new Moves(deadLetter, this);
+    this.#moves = new Moves(deadLetter, this, this.#host);
   }
 
   // ---- what is in it -------------------------------------------------------------------------
 
   get readyCount(): number {
-    return this.#lanes.ready + (this.#keys === null ? 0 : this.#keys.count);
+    return this.#head.ready;
   }
 
   /** Of the messages that came by reference. */
   get readyBytes(): number {
-    return this.#lanes.readyBytes + (this.#keys === null ? 0 : this.#keys.bytes);
+    return this.#head.readyBytes;
   }
 
   /** Delivered and not finished, or on their way out as dead letters. */
   get unackedCount(): number {
-    return this.#inFlight.size + (this.#moves === null ? 0 : this.#moves.count);
+    return this.#flights.count + (this.#moves === null ? 0 : this.#moves.count);
   }
 
   get consumerCount(): number {
@@ -163,7 +128,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
   }
 
   get counts(): QueueCounts {
-    return this.#lanes.counts(this.state, this.#keys, this.unackedCount);
+    return this.#lanes.counts(this.state, this.#head.keys, this.unackedCount);
   }
 
   get lanes(): QueueLanes {
@@ -172,10 +137,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
 
   /** True when a publish of so many bytes must be rejected because the queue is full. */
   refuses(bytes: number): boolean {
-    const { lengthMax, bytesMax, overflow } = this.limits;
-    if (overflow !== 'reject') return false;
-    if (this.readyCount + this.#lanes.expected >= lengthMax) return true;
-    return bytesMax !== Number.POSITIVE_INFINITY && this.readyBytes + bytes > bytesMax;
+    return this.#head.refuses(bytes);
   }
 
   // ---- consumers -----------------------------------------------------------------------------
@@ -215,7 +177,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
 
   /** Gives a message up, as a dead letter where the queue has a place for them. */
   reject(position: number, by?: Attachment): boolean {
-    const flight = this.#land(position, by);
+    const flight = this.#flights.land(position, by);
     if (flight === null) return false;
     this.#die(flight.item, 'rejected', flight.deliveryCount);
     this.#goOn(flight);
@@ -224,7 +186,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
 
   /** Back to its place, now or later; the next delivery says that it is one more. */
   requeue(position: number, options: RequeueOptions = {}, by?: Attachment): boolean {
-    const flight = this.#land(position, by);
+    const flight = this.#flights.land(position, by);
     if (flight === null) return false;
     this.#return(flight, options);
     if (flight.consumer?.attached) this.#consumers.enter(flight.consumer);
@@ -234,11 +196,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
 
   /** The consumer still works on it: its lease begins again. False when it is not in flight. */
   extend(position: number, leaseMs?: number, by?: Attachment): boolean {
-    const flight = this.#inFlight.get(position);
-    if (flight === undefined || (by !== undefined && flight.consumer !== by)) return false;
-    const ms = leaseMs ?? flight.consumer?.leaseMs ?? this.limits.leaseMs;
-    if (ms > 0) this.#host.leases.set(flight, this.#host.leases.nowMs() + ms);
-    return true;
+    return this.#flights.extend(position, leaseMs, by);
   }
 
   /** Drops what is ready. @returns how many that were */
@@ -247,15 +205,23 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
     for (const lane of this.#lanes.all) {
       lane.purge((from, positions, finished, bytes) => {
         count += finished;
-        this.#countEnds(lane, from, positions, ENDED.dropped, finished, bytes);
+        this.#ledger.ended(lane, from, positions, ENDED.dropped, finished, bytes);
       });
     }
-    for (const item of this.#keys?.takeAll() ?? []) {
+    for (const item of this.#head.keys?.takeAll((at) => this.#busy(at)) ?? []) {
       count++;
       this.#finish(item, ENDED.dropped);
     }
-    this.changed();
     return count;
+  }
+
+  #busy(position: number): boolean {
+    const lane = this.#lanes.of(position)!;
+    return (
+      this.#flights.has(position) ||
+      lane.state.delayed.has(position - lane.base) ||
+      this.#moves?.has(position) === true
+    );
   }
 
   // ---- what comes in -------------------------------------------------------------------------
@@ -315,8 +281,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
   comeBack(position: number, bytes: number): void {
     const lane = this.#lanes.of(position);
     if (lane === undefined || !lane.comeBack(position - lane.base, bytes)) return;
-    this.#stepsMade().undelay(lane.number, position - lane.base, bytes);
-    this.changed();
+    this.#ledger.cameBack(lane, position - lane.base, bytes);
     this.dispatch();
   }
 
@@ -330,21 +295,11 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
   /** Writes what has changed since the last call, for the entry that is about to be sealed. */
   writeSteps(sink: ByteSink): void {
     this.#moves?.seal();
-    this.#dirty = false;
-    const steps = this.#stepsMade();
-    for (const lane of this.#lanes.all) {
-      const { deliveredTo } = lane.state;
-      if (deliveredTo === lane.deliveredSaved) continue;
-      lane.deliveredSaved = deliveredTo;
-      steps.delivered(lane.number, deliveredTo);
-    }
-    steps.write(sink, this.id);
+    this.#ledger.write(sink, this.id, this.#lanes.all);
   }
 
   changed(): void {
-    if (!this.durable || this.#dirty || this.#removed) return;
-    this.#dirty = true;
-    this.#host.changed(this);
+    this.#ledger.changed();
   }
 
   /** Calls when the queue is removed. @returns a function that ends it */
@@ -359,7 +314,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
     this.#removed = true;
     this.cursor?.partition.unfollow(this);
     this.#host.ages.clear(this.#headEnd);
-    for (const flight of this.#inFlight.values()) this.#host.leases.clear(flight);
+    this.#flights.end();
     for (const listener of [...this.#onRemoved]) listener();
     this.#onRemoved.clear();
   }
@@ -380,7 +335,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
 
   #step(): boolean {
     const consumer = this.#consumers.ready();
-    if (consumer === null && !this.#over && !this.watchesHead) return false;
+    if (consumer === null && !this.#head.over && !this.watchesHead) return false;
     const item = this.#nextItem();
     if (item === null) return false;
     if (item instanceof Promise) {
@@ -393,12 +348,12 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
       consumer.consumer.deliver(this.#give(item, consumer));
       return true;
     }
-    if (this.#over) {
-      this.#takeItem(item);
+    if (this.#head.over) {
+      this.#head.take(item);
       this.#die(item, 'max-length', this.#attemptsOf(item));
       return this.#moves?.stuck !== true;
     }
-    const endsAt = this.#endsAt(item.message);
+    const endsAt = this.#head.endsAt(item.message);
     if (endsAt !== 0) this.#host.ages.set(this.#headEnd, endsAt);
     return false;
   }
@@ -418,69 +373,30 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
     );
   }
 
-  /** More is ready than may be. */
-  get #over(): boolean {
-    const { lengthMax, bytesMax, overflow } = this.limits;
-    if (overflow === 'reject') return false;
-    if (lengthMax !== Number.POSITIVE_INFINITY && this.readyCount > lengthMax) return true;
-    return bytesMax !== Number.POSITIVE_INFINITY && this.readyBytes > bytesMax;
-  }
-
   /** The next message to deliver. Those that have expired leave, those behind their key wait. */
   #nextItem(): Item | null | Promise<void> {
     for (let passed = 0; passed < DISCARDED_PER_TURN; passed++) {
       if (this.#moves?.stuck === true) return null;
-      const item = this.#peek();
+      const item = this.#head.peek();
       if (item === null || item instanceof Promise) return item;
-      const endsAt = this.#endsAt(item.message);
+      const endsAt = this.#head.endsAt(item.message);
       if (endsAt !== 0 && this.#host.ages.nowMs() >= endsAt) {
-        this.#takeItem(item);
+        this.#head.take(item);
         this.#die(item, 'expired', this.#attemptsOf(item));
-        continue;
-      }
-      const keys = this.#keys;
-      if (keys === null || item === keys.free || !keys.blocks(item)) return item;
-      if (keys.full) return null;
-      this.#lanes.of(item.position)!.take(item);
-      keys.park(item);
+      } else if (!this.#head.waits(item)) return item;
+      else if (!this.#head.setAside(item)) return null;
     }
     return new Promise((resolve) => this.#host.soon(resolve));
   }
 
-  #peek(): Item | null | Promise<void> {
-    const found = this.#lanes.peek();
-    const free = this.#keys === null ? null : this.#keys.free;
-    if (free === null) return found;
-    const later = found === null || found instanceof Promise || free.position < found.position;
-    return later ? free : found;
-  }
-
-  /** Wall clock at which the message expires; 0 = never. */
-  #endsAt(message: Message): number {
-    const { ttlMs } = this.limits;
-    if (ttlMs < 0) return message.expiresAtMs;
-    const byAge = message.appendTimeMs + ttlMs;
-    return message.expiresAtMs === 0 ? byAge : Math.min(byAge, message.expiresAtMs);
-  }
-
-  /** Removes the next message from where it was. */
-  #takeItem(item: Item): void {
-    if (item === this.#keys?.free) this.#keys.takeFree();
-    else this.#lanes.of(item.position)!.take(item);
-  }
-
   #give(item: Item, consumer: Consumer | null): Flight {
-    this.#takeItem(item);
+    this.#head.take(item);
     const lane = this.#lanes.of(item.position)!;
     const local = item.position - lane.base;
     const count = this.#attemptsOf(item) + 1;
     const redelivered = count > 1 || local < lane.deliveredBefore;
-    const flight = new Flight(item, redelivered, count, consumer, this);
-    this.#inFlight.set(item.position, flight);
-    consumer?.took(flight);
-    this.#keys?.begin(item);
-    const leaseMs = consumer === null ? this.limits.leaseMs : consumer.leaseMs;
-    if (leaseMs > 0) this.#host.leases.set(flight, this.#host.leases.nowMs() + leaseMs);
+    const flight = this.#flights.begin(item, redelivered, count, consumer);
+    this.#head.keys?.begin(item);
     if (lane.delivered(local)) this.changed();
     return flight;
   }
@@ -493,17 +409,8 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
 
   // ---- ending --------------------------------------------------------------------------------
 
-  /** Takes a delivery out of flight; null when it is not there, or not that consumer's. */
-  #land(position: number, by: Attachment | undefined): Flight | null {
-    const flight = this.#inFlight.get(position);
-    if (flight === undefined || (by !== undefined && flight.consumer !== by)) return null;
-    this.#inFlight.delete(position);
-    if (flight.heapIndex >= 0) this.#host.leases.clear(flight);
-    return flight;
-  }
-
   #end(position: number, how: Ended, by: Attachment | undefined): boolean {
-    const flight = this.#land(position, by);
+    const flight = this.#flights.land(position, by);
     if (flight === null) return false;
     this.#finish(flight.item, how);
     this.#goOn(flight);
@@ -515,34 +422,19 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
     const { consumer } = flight;
     const room = consumer?.settled(flight) === true;
     if (room) this.#consumers.enter(consumer!);
-    if (room || this.#keys !== null) this.dispatch();
+    if (room || this.#head.keys !== null) this.dispatch();
   }
 
   #finish(item: Item, how: Ended): void {
     const lane = this.#lanes.of(item.position)!;
     const bytes = lane.ended(item);
-    this.#countEnds(lane, item.position - lane.base, 1, how, 1, bytes);
-    this.#keys?.end(item);
-  }
-
-  #countEnds(
-    lane: Lane,
-    from: number,
-    positions: number,
-    how: Ended,
-    finished: number,
-    bytes: number,
-  ): void {
-    this.state.ended[how]! += finished;
-    if (how !== ENDED.acked) this.#host.ended(how, finished);
-    if (!this.durable) return;
-    this.#stepsMade().finish(lane.number, from, positions, how, bytes);
-    this.changed();
+    this.#ledger.ended(lane, item.position - lane.base, 1, how, 1, bytes);
+    this.#head.keys?.end(item);
   }
 
   gone(lane: Lane, from: number, count: number, bytes: number): void {
     const finished = lane.state.finish(from, count, bytes);
-    this.#countEnds(lane, from, count, ENDED.gone, finished, bytes);
+    this.#ledger.ended(lane, from, count, ENDED.gone, finished, bytes);
   }
 
   #return(flight: Flight, options: RequeueOptions): void {
@@ -556,22 +448,18 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
     }
     const lane = this.#lanes.of(item.position)!;
     const local = item.position - lane.base;
-    if (attempts > 0) {
-      lane.state.attempts.set(local, attempts);
-      if (this.durable) this.#stepsMade().attempts(lane.number, local, attempts);
-    }
+    if (attempts > 0) this.#ledger.attempts(lane, local, attempts);
     const backoff = backoffMs[Math.min(attempts, backoffMs.length) - 1] ?? 0;
     const delayMs = options.delayMs ?? backoff;
     if (delayMs > 0) {
       const bytes = lane.delay(item);
-      if (this.durable) this.#stepsMade().delay(lane.number, local, bytes);
+      this.#ledger.delayed(lane, local, bytes);
       this.#host.delay(this, item.position, this.#host.ages.nowMs() + delayMs, bytes);
     } else lane.giveBack(item);
-    this.changed();
   }
 
   leaseEnded(flight: Flight): void {
-    if (this.#land(flight.position, undefined) === null) return;
+    if (this.#flights.land(flight.position) === null) return;
     this.#return(flight, {});
     flight.consumer?.consumer.lost?.(flight);
     this.dispatch();
@@ -585,7 +473,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
         flights.push(flight);
       }
       for (const flight of flights.reverse()) {
-        this.#land(flight.position, undefined);
+        this.#flights.land(flight.position);
         this.#return(flight, { delayMs: 0 });
       }
     }
@@ -602,23 +490,6 @@ export class Queue implements Follower, LaneOwner, ConsumerHost, MoveHost {
 
   left(item: Item, how: Ended): void {
     this.#finish(item, how);
-    if (this.#keys !== null) this.dispatch();
-  }
-
-  together(published: Message): boolean {
-    return this.#host.together(this, published);
-  }
-
-  onRoom(call: () => void): void {
-    this.#host.onRoom(call);
-  }
-
-  undeliverable(error: BrokerError): void {
-    this.#host.undeliverable(this, error);
-  }
-
-  #stepsMade(): QueueSteps {
-    this.#steps ??= new QueueSteps();
-    return this.#steps;
+    if (this.#head.keys !== null) this.dispatch();
   }
 }

@@ -3,7 +3,7 @@
  * they were routed. A durable lane writes them to a log of its own, in the entry that stores the
  * messages where one owner has both, else after the messages' commit (`seal`).
  */
-import { assert, BrokerError } from '#kit';
+import { BrokerError } from '#kit';
 import type { BatchFacts, ShardLog } from '#storage';
 import type { Message } from './message.ts';
 import type { Partition, Run } from './partition.ts';
@@ -16,6 +16,7 @@ import {
   type ReferencePage,
   ReferencePages,
 } from './reference-pages.ts';
+import { ReferenceSources, type Source, type SourceHost } from './reference-sources.ts';
 
 const READ_BYTES = 256 << 10;
 /**
@@ -28,22 +29,10 @@ const NEAR_REFERENCES = 4 * HELD_MESSAGES_MAX;
 const RECOVERY_READ_BYTES = 1 << 20;
 
 /** What a lane of references needs of the server. */
-export interface ReferenceHost {
+export interface ReferenceHost extends SourceHost {
   /** The log of a durable lane; it exists from the first reference on. */
   openLog(id: number): ShardLog;
   hasLog(id: number): boolean;
-  partition(logId: number): Partition | undefined;
-  /** Both logs share their commits. */
-  sameOwner(logA: number, logB: number): boolean;
-}
-
-/** A partition that references name. */
-interface Source {
-  readonly partition: Partition | null;
-  /** In the retention index: its first offset here counts. */
-  pinned: boolean;
-  /** References must wait for the messages' commit. */
-  readonly apart: boolean;
 }
 
 type Stored = (error: BrokerError | null) => void;
@@ -67,9 +56,8 @@ export class ReferenceLane extends Lane {
   /** Tells that a partition has a first offset here. */
   readonly #pins: (partition: Partition) => void;
   #log: ShardLog | null = null;
-  readonly #sources: Source[] = [];
-  readonly #sourceNumbers = new Map<Partition | null, number>();
-  readonly #pages = new ReferencePages((logId) => this.#numberOfLog(logId));
+  readonly #sources: ReferenceSources;
+  readonly #pages = new ReferencePages((logId) => this.#sources.ofLog(logId));
   #visible: number;
   #sealed: number;
   #end: number;
@@ -78,6 +66,8 @@ export class ReferenceLane extends Lane {
   /** Told when the references before an index are on disk. */
   #waiting: { readonly index: number; readonly done: Stored }[] = [];
   readonly #sealedDone = (error: BrokerError | null): void => this.#stored(error);
+  /** Of references that are not sealed. */
+  unsealedBytes = 0;
   /** Told after each commit of references. */
   committed: (() => void) | null = null;
 
@@ -94,6 +84,7 @@ export class ReferenceLane extends Lane {
     this.logId = logId;
     this.#host = host;
     this.#pins = pins;
+    this.#sources = new ReferenceSources(logId, state, host);
     const start = logId === 0 ? state.start : this.#openKnown();
     this.#visible = this.#sealed = this.#end = start;
   }
@@ -122,7 +113,6 @@ export class ReferenceLane extends Lane {
    * disk until their turn comes.
    */
   async recover(): Promise<void> {
-    for (const logId of this.state.partitionLogs) this.#sourceOfLog(logId);
     const log = this.#log;
     if (log === null) return;
     const { state } = this;
@@ -141,14 +131,14 @@ export class ReferenceLane extends Lane {
     }
     state.summedTo = log.highWatermark;
     state.spans.passed(state.acks.floor);
-    for (const source of this.#sources) this.#pin(source);
+    for (const source of this.#sources.all) this.#pin(source);
   }
 
   #sum(bytes: Buffer, base: number, from: number, count: number): void {
     const { state } = this;
     for (let index = from; index < base + count; index++) {
       const at = (index - base) * REFERENCE_BYTES;
-      const number = this.#numberOfLog(bytes.readDoubleBE(at));
+      const number = this.#sources.ofLog(bytes.readDoubleBE(at));
       state.bytes += bytes.readUInt32BE(at + 20);
       if (number !== DEAD) state.spans.add(index, number, bytes.readDoubleBE(at + 8));
     }
@@ -156,7 +146,7 @@ export class ReferenceLane extends Lane {
 
   push(message: Message, meta: number): void {
     const { partition } = message;
-    const number = this.#sourceNumber(partition);
+    const number = this.#sources.of(partition);
     const index = this.#end;
     const page = this.#pages.forNew(index);
     const slot = index % PAGE_REFERENCES;
@@ -172,7 +162,8 @@ export class ReferenceLane extends Lane {
     this.#end = index + 1;
     if (this.logId === 0) this.state.bytes += size;
     else {
-      const source = this.#sources[number]!;
+      this.unsealedBytes += size;
+      const source = this.#sources.at(number);
       if (partition !== null) this.state.spans.add(index, number, message.offset);
       if (!source.pinned) this.#pin(source);
     }
@@ -195,7 +186,7 @@ export class ReferenceLane extends Lane {
       const page = this.#pages.at(index)!;
       const slot = index % PAGE_REFERENCES;
       const number = page.partitions[slot]!;
-      const partition = number === DEAD ? null : this.#sources[number]!.partition;
+      const partition = number === DEAD ? null : this.#sources.at(number).partition;
       bytes.writeDoubleBE(partition === null ? -1 : partition.log.id, at);
       bytes.writeDoubleBE(page.offsets[slot]!, at + 8);
       bytes.writeUInt32BE(page.metas[slot]!, at + 16);
@@ -206,6 +197,7 @@ export class ReferenceLane extends Lane {
     this.#log.append(bytes, { ...STATE_FACTS, count }, this.#sealedDone);
     this.#sealed = end;
     this.state.bytes += sum;
+    this.unsealedBytes -= sum;
     this.state.summedTo = end;
   }
 
@@ -221,7 +213,7 @@ export class ReferenceLane extends Lane {
       const slot = index % PAGE_REFERENCES;
       const number = page.partitions[slot]!;
       if (number === DEAD) continue;
-      const { apart, partition } = this.#sources[number]!;
+      const { apart, partition } = this.#sources.at(number);
       if (apart && page.offsets[slot]! >= partition!.highWatermark) break;
     }
     return index;
@@ -254,7 +246,7 @@ export class ReferenceLane extends Lane {
       const page = this.#pages.at(this.#visible)!;
       const slot = this.#visible % PAGE_REFERENCES;
       const number = page.partitions[slot]!;
-      const partition = number === DEAD ? null : this.#sources[number]!.partition;
+      const partition = number === DEAD ? null : this.#sources.at(number).partition;
       if (partition !== null && page.offsets[slot]! >= partition.highWatermark) break;
       this.#visible++;
     }
@@ -262,13 +254,14 @@ export class ReferenceLane extends Lane {
 
   /** The append of these offsets failed: their references stand for nothing. */
   failed(partition: Partition, fromOffset: number): void {
-    const number = this.#sourceNumbers.get(partition);
+    const number = this.#sources.known(partition);
     if (number === undefined) return;
     for (let index = this.#visible; index < this.#end; index++) {
       const page = this.#pages.at(index)!;
       const slot = index % PAGE_REFERENCES;
       if (page.partitions[slot] !== number || page.offsets[slot]! < fromOffset) continue;
       if (index < this.#sealed || this.logId === 0) this.state.bytes -= page.sizes[slot]!;
+      else this.unsealedBytes -= page.sizes[slot]!;
       page.partitions[slot] = DEAD;
       page.sizes[slot] = 0;
       this.#release(page, slot);
@@ -277,7 +270,7 @@ export class ReferenceLane extends Lane {
 
   /** No offset of the partition that is still needed is less; Infinity: none is. */
   firstOffset(partition: Partition): number {
-    const number = this.#sourceNumbers.get(partition);
+    const number = this.#sources.known(partition);
     const from = this.savedFloor;
     if (number === undefined || from >= this.#end) return Number.POSITIVE_INFINITY;
     const { spans, acks } = this.state;
@@ -298,8 +291,8 @@ export class ReferenceLane extends Lane {
 
   /** It is not in the retention index any more. */
   unpin(partition: Partition): void {
-    const number = this.#sourceNumbers.get(partition);
-    if (number !== undefined) this.#sources[number]!.pinned = false;
+    const number = this.#sources.known(partition);
+    if (number !== undefined) this.#sources.at(number).pinned = false;
   }
 
   override floorSaved(floor: number): void {
@@ -330,7 +323,7 @@ export class ReferenceLane extends Lane {
     if (page.partitions[slot] === DEAD) return local + 1;
     const held = page.messages[slot];
     if (held) return this.#item(local, held, page, slot);
-    const { partition } = this.#sources[page.partitions[slot]!]!;
+    const { partition } = this.#sources.at(page.partitions[slot]!);
     if (partition === null) return local + 1;
     const reading = this.#read(partition, page, slot, local);
     if (reading !== null) return reading;
@@ -429,37 +422,6 @@ export class ReferenceLane extends Lane {
     else if (floor % PAGE_REFERENCES === 0) this.#pages.passed(Math.min(floor, this.next));
   }
 
-  // ---- sources -------------------------------------------------------------------------------
-
-  #sourceNumber(partition: Partition | null): number {
-    const known = this.#sourceNumbers.get(partition);
-    if (known !== undefined) return known;
-    if (this.logId === 0) return this.#addSource(this.#sources.length, partition);
-    assert(partition !== null, 'what a durable queue takes is stored');
-    return this.#addSource(this.state.partitionNumber(partition.log.id), partition);
-  }
-
-  /** Sources of a durable lane have the numbers that its state gives them. */
-  #addSource(number: number, partition: Partition | null): number {
-    const apart =
-      partition !== null && this.logId !== 0 && !this.#host.sameOwner(partition.log.id, this.logId);
-    this.#sources[number] = { partition, pinned: false, apart };
-    this.#sourceNumbers.set(partition, number);
-    return number;
-  }
-
-  #numberOfLog(logId: number): number {
-    const partition = logId < 0 ? undefined : this.#host.partition(logId);
-    return partition === undefined ? DEAD : this.#sourceNumber(partition);
-  }
-
-  #sourceOfLog(logId: number): void {
-    const partition = this.#host.partition(logId);
-    const number = this.state.partitionNumber(logId);
-    if (partition === undefined) this.#sources[number] = GONE;
-    else this.#addSource(number, partition);
-  }
-
   #pin(source: Source): void {
     source.pinned = true;
     if (source.partition !== null) this.#pins(source.partition);
@@ -487,9 +449,6 @@ export class ReferenceLane extends Lane {
     });
   }
 }
-
-/** A partition that went with its stream. */
-const GONE: Source = { partition: null, pinned: true, apart: false };
 
 /** Damaged, trimmed or removed with its stream: there is no such message any more. */
 function isGone(error: unknown): boolean {

@@ -48,7 +48,10 @@ export class ReferenceSpans {
     if (spans.length === 0) this.#length = FIRST_LENGTH;
   }
 
-  /** No offset of this partition in the references from `index` on is less; Infinity = there is none. */
+  /**
+   * No offset of this partition in the references from `index` on is less; Infinity = there is
+   * none.
+   */
   least(partition: number, index: number): number {
     for (const span of this.#spans) {
       if (span.to <= index) continue;

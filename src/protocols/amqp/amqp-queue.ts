@@ -1,6 +1,6 @@
 /**
- * A queue as AMQP knows it: who may use it, when it goes, what its arguments demand. Messages, their
- * order, limits and consumers are the matter of the broker's queue of the same name.
+ * A queue as AMQP knows it: who may use it, when it goes, what its arguments demand. Messages,
+ * their order, limits and consumers are the matter of the broker's queue of the same name.
  */
 import type { Death, Delivery, Message, PublishSink, Queue } from '#broker';
 import type { ChannelReader } from './channel-reader.ts';

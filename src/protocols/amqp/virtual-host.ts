@@ -50,7 +50,8 @@ const ACKED_RETENTION_MS = 3_600_000;
 const EXPIRY_KIND = 'amqp.queue-expiry';
 const NOTHING = Buffer.alloc(0);
 /**
- * [A40] A time to live of 0 asks for delivery to whoever waits: it must outlive the way to the disk.
+ * [A40] A time to live of 0 asks for delivery to whoever waits: it must outlive the way to the
+ * disk.
  */
 export const IMMEDIATE_MS = 50;
 
