@@ -19,6 +19,8 @@ import type { Wal } from './wal.ts';
 
 /** Batches that one read gives at most, however small they are. */
 const BATCHES_MAX = 4096;
+/** Runs that one read takes from at most. */
+const RUNS_MAX = 16;
 
 export interface ReaderParts {
   readonly rows: RecentRows;
@@ -256,9 +258,45 @@ export class Reader {
       throw this.#missing(log, offset, runs[index + 1]?.firstOffset ?? base);
     }
     const limit = log.highWatermark;
-    const batches = await this.#store.read(run, offset, bytesMax, limit);
+    const batches = await this.#fromNeighbours(runs, index, offset, bytesMax, limit);
     if (batches.length > 0 || run.endOffset >= limit || log.removed) return batches;
     return this.read(log, Math.max(run.endOffset, log.startOffset), bytesMax);
+  }
+
+  /** Short runs that follow each other are read together: a log may lie in many of them. */
+  async #fromNeighbours(
+    runs: readonly LogRun[],
+    first: number,
+    offset: number,
+    bytesMax: number,
+    limit: number,
+  ): Promise<StoredBatch[]> {
+    let [end, bytes] = [first + 1, runs[first]!.bodyBytes];
+    while (end < runs.length && bytes < bytesMax && end - first < RUNS_MAX) {
+      if (runs[end]!.firstOffset !== runs[end - 1]!.endOffset) break;
+      bytes += runs[end++]!.bodyBytes;
+    }
+    if (end === first + 1) return this.#store.read(runs[first]!, offset, bytesMax, limit);
+    const reads = runs
+      .slice(first, end)
+      .map((run, index) =>
+        this.#store.read(run, index === 0 ? offset : run.firstOffset, bytesMax, limit),
+      );
+    const found = await Promise.allSettled(reads);
+    const batches = await reads[0]!;
+    let got = batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
+    for (let index = 1; index < found.length && got < bytesMax; index++) {
+      const [last, more] = [batches.at(-1), found[index]!];
+      // What ends early is full, damaged or a hole: the next read goes on from there.
+      const isWhole =
+        last !== undefined && last.baseOffset + last.count === runs[first + index]!.firstOffset;
+      if (!isWhole || more.status === 'rejected' || batches.length >= BATCHES_MAX) break;
+      for (const batch of more.value) {
+        batches.push(batch);
+        got += batch.bytes.length;
+      }
+    }
+    return batches;
   }
 
   /**

@@ -17,6 +17,8 @@ import { BLOCK_BYTES, BLOCK_ROWS, blockBase, blockBefore, blockMaxTime } from '.
 import { SegmentDirectory } from './segment-directory.ts';
 
 const BATCHES_MAX = 4096;
+/** Runs up to this size are read as a whole, with their rows. */
+const SHORT_BYTES = 2 ** 18;
 /** The block number under which the block records of a run are cached. */
 const RECORDS = -1;
 
@@ -51,7 +53,8 @@ export class SegmentStore {
    * Empty when everything from `offset` to the end of the run was compacted away.
    */
   async read(run: LogRun, offset: number, bytesMax: number, limit: number): Promise<StoredBatch[]> {
-    return this.use(run.segment, async (source) => {
+    return this.use(run.segment, async (far) => {
+      const source = isShort(run, bytesMax) ? readOnce(far, run) : far;
       const { rows, positions, missing } = await this.#choose(source, run, offset, bytesMax, limit);
       if (missing !== null) throw this.#damaged(run, missing, 'index rows are lost');
       const { batches, damaged } = await readBodies(source, rows, positions);
@@ -138,8 +141,12 @@ export class SegmentStore {
     let bytes = 0;
     let next = offset;
     let block = blockFrom(await this.#records(source, run), offset);
+    const isWhole = isShort(run, bytesMax);
     for (; block < blockCount(run); block++) {
-      const rows = await this.#block(source, run, block);
+      // The rows of a short run are not kept: they came with the bodies, and would keep those.
+      const rows = await (isWhole
+        ? this.#load(source, run, block)
+        : this.#block(source, run, block));
       const found = lastAtOrBefore(rows.length / ROW_BYTES, rowBase(rows), next);
       let at = Math.max(0, found) * ROW_BYTES;
       if (at < rows.length && endOf(rows, at) <= next) at += ROW_BYTES;
@@ -235,6 +242,20 @@ export class SegmentStore {
   #damaged(run: LogRun, range: { from: number; to: number }, reason: string): BrokerError {
     return this.damage.report({ logId: run.log, ...range, file: run.segment.path, reason });
   }
+}
+
+/** True when rows and bodies are best read with one call. */
+function isShort(run: LogRun, bytesMax: number): boolean {
+  return run.rowCount <= BLOCK_ROWS && run.bodyBytes <= Math.min(bytesMax, SHORT_BYTES);
+}
+
+/** A run whose rows and bodies come with the first read. */
+function readOnce(source: ByteSource, run: LogRun): ByteSource {
+  const { bodiesAt } = run;
+  const bytes = source.read(bodiesAt, run.rowsAt - bodiesAt + run.rowCount * ROW_BYTES);
+  return {
+    read: async (from, length) => (await bytes).subarray(from - bodiesAt, from - bodiesAt + length),
+  };
 }
 
 /** The block that holds `offset`, or the one before the gap in which it lies. */
