@@ -7,7 +7,8 @@
 import { BrokerError, type Clock, type Log, type Timer, type Timers } from '#kit';
 import { checkBatch } from './batch-check.ts';
 import { Entry, type Waiting, waitingIn } from './entry.ts';
-import { entryBytes, FLAG_COMMIT_MARK } from './entry-codec.ts';
+import { entryBytes, FLAG_COMMIT_MARK, FLAG_MORE } from './entry-codec.ts';
+import { FlushWaiters } from './flush-waiters.ts';
 import type { Instruments } from './instruments.ts';
 import { writeInt64 } from './int64.ts';
 import type { EngineLimits } from './limits.ts';
@@ -35,12 +36,6 @@ export interface CommitterParts {
   readonly onFailed: (reason: string) => void;
 }
 
-interface FlushWaiter {
-  readonly row: number;
-  readonly resolve: () => void;
-  readonly reject: (error: BrokerError) => void;
-}
-
 export class Committer {
   /** Sequence of the next entry. */
   sequence = 1;
@@ -57,6 +52,8 @@ export class Committer {
   #open: Entry;
   #queue: Entry[] = [];
   #writing: Entry | null = null;
+  /** Written, but not committed before the entry that ends their stretch is. */
+  #held: Entry[] = [];
   /** Rows before this one are committed. */
   #committedRow = 0;
   readonly #hooks: (() => void)[] = [];
@@ -68,7 +65,7 @@ export class Committer {
   #moved = new Set<Shard>();
   #earlyLogs: Shard[] = [];
   #earlyCalls: (Committed | null)[] = [];
-  #flushWaiters: FlushWaiter[] = [];
+  readonly #flushes = new FlushWaiters();
   #roomWaiters: (() => void)[] = [];
   #asyncTimer: Timer | null = null;
   #markTimer: Timer | null = null;
@@ -173,12 +170,12 @@ export class Committer {
     if (row <= this.#committedRow && this.#earlyLogs.length === 0) return Promise.resolve();
     this.#forced = true;
     this.schedule();
-    return new Promise((resolve, reject) => this.#flushWaiters.push({ row, resolve, reject }));
+    return this.#flushes.wait(row);
   }
 
   /** What of each log is not committed. */
   uncommitted(): Map<Shard, Waiting> {
-    return waitingIn([this.#writing, ...this.#queue, this.#open], this.#parts.rows);
+    return waitingIn(this.#uncommitted(), this.#parts.rows);
   }
 
   stopTimers(): void {
@@ -203,21 +200,20 @@ export class Committer {
     this.failure = failure;
     this.stopTimers();
     this.#parts.onFailed(reason);
-    const entries = [this.#writing, ...this.#queue, this.#open];
+    const entries = this.#uncommitted();
+    this.#held = [];
     this.#writing = null;
     this.#queue = [];
     this.#open = new Entry(this.#parts.rows.next);
     for (const entry of entries) {
-      for (const call of entry?.callbacks ?? []) call?.(failure);
-      for (const call of entry?.watchers ?? []) call(failure);
+      for (const call of entry.callbacks) call?.(failure);
+      for (const call of entry.watchers) call(failure);
     }
     const early = this.#earlyCalls;
     this.#earlyCalls = [];
     this.#earlyLogs = [];
     for (const call of early) call?.(failure);
-    const waiting = this.#flushWaiters;
-    this.#flushWaiters = [];
-    for (const waiter of waiting) waiter.reject(failure);
+    this.#flushes.fail(failure);
     this.inFlightBytes = 0;
     this.offerRoom();
   }
@@ -279,7 +275,10 @@ export class Committer {
   #makeRoom(bytes: number): void {
     const { rowCount, bodyBytes } = this.#open;
     const size = entryBytes(rowCount + 1, bodyBytes + bytes);
-    if (rowCount >= ENTRY_ROWS_MAX || size > this.#parts.limits.entryBytesMax) this.#closeOpen();
+    if (rowCount < ENTRY_ROWS_MAX && size <= this.#parts.limits.entryBytesMax) return;
+    // In the middle of a turn, maybe of a stretch, and before the hooks said what belongs to it.
+    this.#open.flags |= FLAG_MORE;
+    this.#closeOpen();
   }
 
   #closeOpen(): void {
@@ -292,16 +291,18 @@ export class Committer {
     if (committed === null) return;
     if (log.durability === 'fsync' && original >= log.highWatermark) {
       const row = this.#rowOf(log, original);
-      for (const entry of [this.#writing, ...this.#queue, this.#open]) {
-        if (entry !== null && row >= entry.firstRow && row < entry.endRow) {
-          entry.watchers.push(committed);
-          return;
-        }
-      }
+      const entry = this.#uncommitted().find((one) => row >= one.firstRow && row < one.endRow);
+      if (entry !== undefined) return void entry.watchers.push(committed);
     }
     this.#earlyLogs.push(log);
     this.#earlyCalls.push(committed);
     this.schedule();
+  }
+
+  /** Oldest first. */
+  #uncommitted(): Entry[] {
+    const writing = this.#writing === null ? [] : [this.#writing];
+    return [...this.#held, ...writing, ...this.#queue, this.#open];
   }
 
   #rowOf(log: Shard, offset: number): number {
@@ -366,7 +367,8 @@ export class Committer {
     const entry = this.#open;
     if (entry.rowCount === 0) return null;
     const { asyncBytesMax, asyncIntervalMs } = this.#parts.limits;
-    if (!entry.urgent && !this.#forced && entry.bodyBytes < asyncBytesMax) {
+    const waited = entry.urgent || this.#forced || this.#held.length > 0;
+    if (!waited && entry.bodyBytes < asyncBytesMax) {
       this.#asyncTimer ??= this.#parts.timers.after(asyncIntervalMs, () => {
         this.#asyncTimer = null;
         this.#forced = true;
@@ -399,43 +401,52 @@ export class Committer {
     instruments.entryBytes.observe(entryBytes(entry.rowCount, entry.bodyBytes));
     this.#writing = null;
     pacer.appended(entry.bodyBytes);
-    for (const log of entry.removals) this.removing.delete(log);
-    this.#committed(entry);
+    this.#held.push(entry);
+    if ((entry.flags & FLAG_MORE) !== 0) this.#seal();
+    else this.#committed(this.#held.splice(0));
   }
 
-  #committed(entry: Entry): void {
+  /** Entries of which the last is a whole one: they became durable one after the other. */
+  #committed(entries: readonly Entry[]): void {
     const { rows, instruments } = this.#parts;
-    const touched = this.#advance(entry);
-    this.#committedRow = entry.endRow;
-    this.committedSequence = entry.sequence;
-    this.inFlightBytes -= entry.bodyBytes;
+    const touched = this.#advance(entries);
+    const last = entries.at(-1)!;
+    this.#committedRow = last.endRow;
+    this.committedSequence = last.sequence;
+    for (const { bodyBytes, removals } of entries) {
+      this.inFlightBytes -= bodyBytes;
+      for (const log of removals) this.removing.delete(log);
+    }
     instruments.inFlightBytes.value = this.inFlightBytes;
     rows.evict(this.#committedRow);
     // The disk goes on before anybody is told: what waits already does not wait for the answers.
     this.#seal();
-    for (const call of entry.callbacks) call?.(null);
-    for (const call of entry.watchers) call(null);
+    for (const { callbacks, watchers } of entries) {
+      for (const call of callbacks) call?.(null);
+      for (const call of watchers) call(null);
+    }
     for (const log of touched) log.notify();
     this.#settleFlushes();
     this.offerRoom();
-    if (this.#writing === null && entry.flags === 0) this.#armMark();
+    if (this.#writing === null && last.flags === 0) this.#armMark();
   }
 
-  /** Moves the high watermarks of an entry's logs; returns those logs. */
-  #advance(entry: Entry): Shard[] {
-    const { rows } = this.#parts;
+  /** Moves the high watermarks of the logs of some entries; returns those logs. */
+  #advance(entries: readonly Entry[]): Shard[] {
     const touched: Shard[] = [];
     const delivery = ++this.#delivery;
-    for (let index = 0; index < entry.rowCount; index++) {
-      const log = entry.logs[index]!;
-      if (log === null) continue;
-      const end = rows.end(entry.firstRow + index);
-      if (!log.removed && this.#unmarked.size < MARKED_LOGS_MAX) this.#unmarked.add(log);
-      if (end <= log.highWatermark) continue;
-      log.highWatermark = end;
-      if (log.mark === delivery) continue;
-      log.mark = delivery;
-      touched.push(log);
+    for (const { logs, firstRow } of entries) {
+      for (let index = 0; index < logs.length; index++) {
+        const log = logs[index]!;
+        if (log === null) continue;
+        const end = this.#parts.rows.end(firstRow + index);
+        if (!log.removed && this.#unmarked.size < MARKED_LOGS_MAX) this.#unmarked.add(log);
+        if (end <= log.highWatermark) continue;
+        log.highWatermark = end;
+        if (log.mark === delivery) continue;
+        log.mark = delivery;
+        touched.push(log);
+      }
     }
     return touched;
   }
@@ -458,14 +469,9 @@ export class Committer {
   }
 
   #settleFlushes(): void {
-    if (this.#flushWaiters.length === 0) return;
-    const done = this.#flushWaiters.filter((waiter) => waiter.row <= this.#committedRow);
-    this.#flushWaiters = this.#flushWaiters.filter((waiter) => waiter.row > this.#committedRow);
-    for (const waiter of done) waiter.resolve();
-    if (this.#flushWaiters.length > 0) {
-      this.#forced = true;
-      this.schedule();
-    }
+    if (!this.#flushes.settle(this.#committedRow)) return;
+    this.#forced = true;
+    this.schedule();
   }
 
   #armMark(): void {
@@ -478,7 +484,7 @@ export class Committer {
   /** An entry without data: after it, what lies before cannot be taken for a torn tail. */
   writeMark(): void {
     if (this.#writing !== null || this.failure !== null || this.closed) return;
-    if (this.#open.rowCount > 0 || this.#queue.length > 0) return;
+    if (this.#open.rowCount > 0 || this.#queue.length + this.#held.length > 0) return;
     // On a full disk the rest of the file is kept for what matters more.
     if (this.#wal.full) return;
     const logs = [...this.#unmarked];

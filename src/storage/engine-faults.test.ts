@@ -210,9 +210,13 @@ test('an engine with a full disk closes: what waits is told, what was acknowledg
   const engine = await open();
   const log = engine.open(1, 'fsync');
   const outcomes: (string | undefined)[] = [];
+  const append = (): void => {
+    log.append(dataBatch('m', 6_000), factsOf(), (error) => outcomes.push(error?.code));
+  };
+  append();
+  await time.until(engine.flushed());
   try {
-    for (;;)
-      log.append(dataBatch(`m${outcomes.length}`, 6_000), factsOf(), (e) => outcomes.push(e?.code));
+    for (;;) append();
   } catch (error) {
     assert.equal((error as BrokerError).code, 'busy');
   }

@@ -31,6 +31,11 @@ const TRAILER_MAGIC = 0x524d5154; // RMQT
 
 /** The entry carries no data; it proves that everything before it was committed. */
 export const FLAG_COMMIT_MARK = 1;
+/**
+ * What was appended in the same synchronous stretch goes on in the next entry: the two count
+ * together or not at all.
+ */
+export const FLAG_MORE = 2;
 
 export interface EntryHeader {
   readonly flags: number;

@@ -67,7 +67,9 @@ export class LevelOneLane {
       this.takesAll = false;
       return null;
     }
-    return waiting[0]!;
+    // Entries that do not count before a later one is written stay where they are.
+    const whole = waiting[0]!.lastSequence <= this.#core.committer.committedSequence;
+    return whole ? waiting[0]! : null;
   }
 
   async #one(file: WalFile): Promise<void> {

@@ -5,7 +5,7 @@
  * silently.
  */
 import type { DamageReports } from './damage.ts';
-import { bodiesAt, decodeHeader, ENTRY_ALIGN, HEADER_BYTES } from './entry-codec.ts';
+import { bodiesAt, decodeHeader, ENTRY_ALIGN, FLAG_MORE, HEADER_BYTES } from './entry-codec.ts';
 import type { DamagedRange } from './log-engine.ts';
 import type { RecentRows } from './recent-rows.ts';
 import {
@@ -52,6 +52,11 @@ export interface ReplayParts {
   readonly cleanAfter: number;
 }
 
+interface Pending {
+  readonly file: ScannedFile;
+  readonly entry: FoundEntry;
+}
+
 export class Replay {
   entries = 0;
   tornBytes = 0;
@@ -61,8 +66,11 @@ export class Replay {
 
   readonly #parts: ReplayParts;
   #blind: boolean;
-  /** A whole-looking entry that nothing valid follows yet: it may be torn. */
-  #pending: { readonly file: ScannedFile; readonly entry: FoundEntry } | null = null;
+  /**
+   * A whole-looking entry that nothing valid follows yet: it may be torn. Before it, those that do
+   * not count without it.
+   */
+  #pending: Pending[] = [];
 
   constructor(parts: ReplayParts, expected: number) {
     this.#parts = parts;
@@ -122,8 +130,9 @@ export class Replay {
   }
 
   #advance(file: ScannedFile, entry: FoundEntry): void {
-    this.#applyPending();
-    this.#pending = { file, entry };
+    const last = this.#pending.at(-1);
+    if (last !== undefined && !goesOn(last.entry)) this.#applyPending();
+    this.#pending.push({ file, entry });
     this.#blind = false;
     this.expected = entry.header.sequence + 1;
   }
@@ -184,23 +193,30 @@ export class Replay {
 
   /** The last entry of all has nothing after it that proves it whole: its bodies are read. */
   async #settleTail(): Promise<void> {
-    if (this.#pending === null) return;
-    const { file, entry } = this.#pending;
+    const last = this.#pending.at(-1);
+    if (last === undefined) return;
+    const { file, entry } = last;
     const known = entry.header.sequence <= this.#parts.known;
     file.forget();
-    if (!known && (await faultOf(file, entry)) !== null) {
-      this.#pending = null;
-      this.expected = entry.header.sequence;
-      return this.#cut(file, entry.position, entry.header.entryBytes);
-    }
+    if (!known && (goesOn(entry) || (await faultOf(file, entry)) !== null))
+      return this.#cutPending();
     if (!known && entry.header.sequence !== this.#parts.cleanAfter) await rewrite(file, entry);
     this.#applyPending();
   }
 
+  /** From the last to the first: a crash meanwhile leaves a tail that is cut again. */
+  async #cutPending(): Promise<void> {
+    for (const { file, entry } of this.#pending.splice(0).reverse()) {
+      this.expected = entry.header.sequence;
+      await this.#cut(file, entry.position, entry.header.entryBytes);
+    }
+  }
+
   #applyPending(): void {
-    if (this.#pending === null) return;
-    const { file, entry } = this.#pending;
-    this.#pending = null;
+    for (const { file, entry } of this.#pending.splice(0)) this.#apply(file, entry);
+  }
+
+  #apply(file: ScannedFile, entry: FoundEntry): void {
     this.entries++;
     const { rows } = this.#parts;
     const first = rows.next;
@@ -284,6 +300,11 @@ export class Replay {
   #damage(logId: number, from: number, to: number, file: string, reason: string): void {
     this.damaged.push({ logId, from, to, file, reason });
   }
+}
+
+/** True for an entry that does not count without the next one. */
+function goesOn(entry: FoundEntry): boolean {
+  return (entry.header.flags & FLAG_MORE) !== 0;
 }
 
 /** Position in the file where the bodies of an entry begin. */
