@@ -22,6 +22,8 @@ const STATE_LOG = 1;
 const REPLAY_BYTES = 1 << 20;
 /** Bytes of changes that wait for a seal; beyond it the table is busy. */
 const OPEN_BYTES_MAX = 16 << 20;
+/** Bytes of changes in one batch of a state log, but for a single large one. */
+const BATCH_BYTES = 1 << 18;
 const SCAN_ROWS = 500;
 const SCAN_BYTES = 1 << 20;
 
@@ -164,9 +166,13 @@ export class StateTable {
     const open = this.#open;
     this.#open = new Map();
     this.#openBytes = 0;
-    let remaining = open.size;
-    let failure: BrokerError | null = null;
+    const parts: { readonly slot: number; readonly changes: readonly Change[] }[] = [];
     for (const [slot, changes] of open) {
+      for (const part of partsOf(changes)) parts.push({ slot, changes: part });
+    }
+    let remaining = parts.length;
+    let failure: BrokerError | null = null;
+    for (const { slot, changes } of parts) {
       this.#inFlight++;
       this.#append(slot, changes, (error) => {
         this.#inFlight--;
@@ -271,6 +277,24 @@ export class StateTable {
     await this.#store.checkpoint(ends);
     for (const { log, offset } of ends) log.trim(offset);
   }
+}
+
+/** Cut so that each part fits a batch, however much was changed in one turn. */
+function partsOf(changes: readonly Change[]): readonly (readonly Change[])[] {
+  const parts: Change[][] = [];
+  let part: Change[] = [];
+  let bytes = 0;
+  for (const change of changes) {
+    if (bytes >= BATCH_BYTES) {
+      parts.push(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(change);
+    bytes += change.kind.length + 3 * change.key.length + (change.value?.length ?? 0);
+  }
+  parts.push(part);
+  return parts;
 }
 
 function* scanCold(cold: ColdKind): Generator<readonly [string, Buffer]> {

@@ -21,6 +21,7 @@ export class TimeLine {
   readonly kind: string;
   readonly #state: StateTable;
   readonly #keysMax: number;
+  readonly #scope: string;
   readonly #rows: string;
   readonly #ids: string;
   /** Keys of the entries that come next, from `#at` on; every key below `#end` is here. */
@@ -34,6 +35,7 @@ export class TimeLine {
     this.kind = kind;
     this.#keysMax = keysMax;
     this.#state = state;
+    this.#scope = kind.includes('/') ? kind.slice(kind.indexOf('/') + 1) : '';
     this.#rows = LINE_PREFIX + kind;
     this.#ids = IDS_PREFIX + kind;
   }
@@ -60,16 +62,17 @@ export class TimeLine {
     const old = this.#state.get(this.#ids, id)?.toString();
     const due = dueText(dueMs);
     const key = due + GIVEN + id;
-    if (old !== undefined && old !== due) this.#remove(old + GIVEN + id, id);
+    if (old !== undefined && old !== due) this.#remove(old + GIVEN + id);
     const known = old === undefined ? 'new' : 'there';
-    if (old !== due) this.#state.put(this.#ids, id, Buffer.from(due), id, known);
-    this.#state.put(this.#rows, key, value, id, old === due ? 'there' : 'new');
+    const slotName = this.#slotName(key);
+    if (old !== due) this.#state.put(this.#ids, id, Buffer.from(due), slotName, known);
+    this.#state.put(this.#rows, key, value, slotName, old === due ? 'there' : 'new');
     if (old !== due) this.#insert(key);
   }
 
   add(stamp: string, dueMs: number, value: Buffer): string {
     const key = dueText(dueMs) + MADE + stamp;
-    this.#state.put(this.#rows, key, value, key, 'new');
+    this.#state.put(this.#rows, key, value, this.#slotName(key), 'new');
     this.#insert(key);
     return key;
   }
@@ -106,7 +109,7 @@ export class TimeLine {
     const { id, dueMs, value } = entry;
     if (this.#shifted[DUE_DIGITS] === GIVEN) this.set(id, dueMs, value);
     else {
-      this.#state.put(this.#rows, id, value, id);
+      this.#state.put(this.#rows, id, value, this.#slotName(id));
       this.#insert(id);
     }
   }
@@ -115,6 +118,15 @@ export class TimeLine {
     const from = after === undefined ? '' : keyAfter(this.#keyOf(after.id) ?? guessedKey(after));
     const span = { from, before: null, rowsMax: limit, bytesMax: LIST_BYTES_MAX };
     return this.#state.range(this.#rows, span).map(({ key, value }) => this.#show(key, value));
+  }
+
+  /**
+   * The name whose slot an entry shares: the scope of a kind `family/scope`, else the id that was
+   * given (a client, a queue), else the kind. All changes of a key lie in the log of one slot.
+   */
+  #slotName(key: string): string {
+    if (this.#scope !== '') return this.#scope;
+    return key[DUE_DIGITS] === GIVEN ? key.slice(DUE_DIGITS + 1) : this.kind;
   }
 
   #keyOf(id: string): string | undefined {
@@ -135,12 +147,14 @@ export class TimeLine {
   }
 
   #finish(key: string, id: string): void {
-    if (key[DUE_DIGITS] === GIVEN) this.#state.delete(this.#ids, id, id, 'there');
-    this.#remove(key, id);
+    if (key[DUE_DIGITS] === GIVEN) {
+      this.#state.delete(this.#ids, id, this.#slotName(key), 'there');
+    }
+    this.#remove(key);
   }
 
-  #remove(key: string, id: string): void {
-    this.#state.delete(this.#rows, key, id, 'there');
+  #remove(key: string): void {
+    this.#state.delete(this.#rows, key, this.#slotName(key), 'there');
     if (this.#end !== null && compareKeys(key, this.#end) >= 0) return;
     if (this.#window[this.#at] === key) {
       this.#at++;
