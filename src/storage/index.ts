@@ -2,6 +2,8 @@
  * storage: the log engine. Many logs of batches with dense offsets share write-ahead files; one
  * commit makes everything durable that waits. Knows bytes, logs and offsets, not their meaning.
  */
+export type { StorageProblem } from './check-report.ts';
+export { checkStorage, isSound, type StorageCheck } from './check-storage.ts';
 export { type EngineOptions, openEngine } from './engine.ts';
 export type { Files, OpenFile } from './files.ts';
 export { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
