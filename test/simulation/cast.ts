@@ -48,7 +48,7 @@ const ROUTES: readonly Route[] = [
 ];
 
 /** At most once: nothing must come. */
-const LIVE = { incomplete: true };
+const LIVE = { complete: false };
 
 export class Cast {
   readonly #world: World;
@@ -146,11 +146,11 @@ export class Cast {
     name: string,
     ordered: boolean,
     wants: (address: string) => boolean,
-    more: { readonly incomplete?: boolean; readonly copies?: boolean } = {},
+    more: { readonly complete?: boolean; readonly copies?: boolean } = {},
   ): Consumption {
-    const rules = { name, ordered, wants: (sent: Sent) => wants(sent.address) };
+    const rules = { name, ordered, complete: true, wants: (sent: Sent) => wants(sent.address) };
     const consumption = new Consumption(this.#world.ledger, { ...rules, ...more });
-    if (more.incomplete !== true) this.#consumptions.push(consumption);
+    if (more.complete !== false) this.#consumptions.push(consumption);
     return consumption;
   }
 }

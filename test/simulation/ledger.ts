@@ -23,6 +23,8 @@ export interface Sent {
   ackedMs: number;
   /** The offset that the server named with it, or -1. */
   offset: number;
+  /** It was refused once, so it has no place in the order of its lane. */
+  refused: boolean;
   /** Its consumer is done with it, so the server need not keep it. */
   consumed: boolean;
 }
@@ -47,13 +49,15 @@ export interface Part {
 
 /** Acknowledgements of consumers are on disk after so long. */
 const SAVED_WITHIN_MS = 3_000;
+/** Longer than bytes are on their way to a server. */
+const ON_THE_WAY_MS = 1_000;
 const BODY_END = '|';
 
 export class Ledger {
   readonly sent = new Map<string, Sent>();
-  readonly #crashes: number[] = [];
+  readonly #downs: { readonly fromMs: number; untilMs: number }[] = [];
   readonly streams = new Set<string>();
-  readonly counts = { sent: 0, acked: 0, seen: 0, audits: 0, crashes: 0 };
+  readonly counts = { sent: 0, acked: 0, seen: 0, audits: 0, crashes: 0, stops: 0 };
   /** Partition -> offset -> message. What was seen once stays so. */
   readonly #seen = new Map<string, Map<number, string>>();
   /** Partition -> highest end that anybody was told. */
@@ -82,6 +86,7 @@ export class Ledger {
       ackedMs: -1,
       offset: -1,
       consumed: false,
+      refused: false,
     };
     this.sent.set(id, sent);
     this.counts.sent++;
@@ -99,6 +104,12 @@ export class Ledger {
   /** Handed to the network, perhaps again. */
   sending(sent: Sent): void {
     if (sent.sends++ === 0) sent.firstMs = this.#nowMs();
+  }
+
+  /** The server said no, and its publisher sends it again: others may overtake it. */
+  refused(sent: Sent): void {
+    this.#trace.add(`refused ${sent.id}`);
+    sent.refused = true;
   }
 
   /** Neither stored nor lost for sure, and never sent again. */
@@ -151,17 +162,32 @@ export class Ledger {
 
   /** The server went down: what was not on disk by then may be undone. */
   crashed(): void {
-    this.#crashes.push(this.#nowMs());
+    const now = this.#nowMs();
+    this.#downs.push({ fromMs: now - SAVED_WITHIN_MS, untilMs: now });
     this.counts.crashes++;
   }
 
-  /** Was there a crash so soon after a moment that its acknowledgement may not have been saved? */
-  disturbedAfter(atMs: number): boolean {
-    return this.#crashes.some((crash) => crash >= atMs && crash <= atMs + SAVED_WITHIN_MS);
+  /**
+   * The server is being stopped: what is on its way to it, or comes later, is not heard.
+   * @returns what to call when it has stopped
+   */
+  stopping(): () => void {
+    const fromMs = this.#nowMs() - ON_THE_WAY_MS;
+    const down = { fromMs, untilMs: Number.POSITIVE_INFINITY };
+    this.#downs.push(down);
+    this.counts.stops++;
+    return () => {
+      down.untilMs = this.#nowMs();
+    };
   }
 
-  crashedSince(atMs: number): boolean {
-    return this.#crashes.some((crash) => crash >= atMs);
+  /** May an acknowledgement that a client sent at this moment have been lost? */
+  isUnsure(atMs: number): boolean {
+    return this.#downs.some(({ fromMs, untilMs }) => fromMs <= atMs && atMs <= untilMs);
+  }
+
+  wentDownSince(atMs: number): boolean {
+    return this.#downs.some(({ untilMs }) => untilMs >= atMs);
   }
 
   /** A stream was made and acknowledged: it is there until somebody removes it. */
@@ -208,7 +234,7 @@ export class Ledger {
       // A dead letter is a copy: it may lie elsewhere more often than it was sent.
       if (count > most && stream === sent.stream)
         this.fail(`${name}: ${sent.id} is stored ${count} times, sent ${most}`);
-      if (count > 1) continue;
+      if (count > 1 || sent.refused) continue;
       const before = last.get(sent.lane) ?? -1;
       if (sent.sequence < before && stream === sent.stream) {
         this.fail(`${name} at ${offset}: ${sent.id} stands behind ${before} of its lane`);

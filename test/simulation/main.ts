@@ -3,33 +3,25 @@
  * cores; `--planted` proves that known faults are found. Plays are the same on every machine, as
  * long as the source is the same.
  */
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { plant } from './planted.ts';
-import { type Outcome, play } from './play.ts';
+import { play } from './play.ts';
 
-/** Seeds that a child plays before it reports and asks for more. */
-const SEEDS_PER_TASK = 20;
+/** A seed takes a second or two; one that takes so long hangs or eats memory. */
+const HUNG_MS = 180_000;
+const CHILD_HEAP_MB = 1_000;
 const FAILURES_SHOWN = 10;
 
-export interface Failure {
-  readonly seed: number;
-  readonly message: string;
-  readonly tail: readonly string[];
-}
-
-interface Task {
-  readonly from: number;
-  readonly count: number;
-}
-
+/** What a child tells of a seed. */
 interface Report {
-  readonly played: number;
+  readonly seed: number;
   readonly virtualMs: number;
   readonly events: number;
   readonly crashes: number;
-  readonly failures: readonly Failure[];
+  readonly failure: string | null;
+  readonly tail: readonly string[];
 }
 
 const { values } = parseArgs({
@@ -68,19 +60,12 @@ async function one(seed: number): Promise<void> {
 
 /** A child: plays what it is sent. */
 function work(): void {
-  process.on('message', async ({ from, count }: Task) => {
-    const outcomes: Outcome[] = [];
-    for (let seed = from; seed < from + count; seed++) outcomes.push(await play(seed));
-    const sum = (value: (outcome: Outcome) => number): number =>
-      outcomes.reduce((total, outcome) => total + value(outcome), 0);
+  process.on('message', async (seed: number) => {
+    const { failure, virtualMs, events, counts, tail } = await play(seed);
     const report: Report = {
-      played: outcomes.length,
-      virtualMs: sum((outcome) => outcome.virtualMs),
-      events: sum((outcome) => outcome.events),
-      crashes: sum((outcome) => outcome.counts.crashes),
-      failures: outcomes.flatMap(({ seed, failure, tail }) =>
-        failure === null ? [] : [{ seed, message: failure.message, tail }],
-      ),
+      ...{ seed, virtualMs, events, crashes: counts.crashes },
+      failure: failure?.message ?? null,
+      tail: failure === null ? [] : tail,
     };
     process.send!(report);
   });
@@ -88,30 +73,23 @@ function work(): void {
 
 async function many(from: number, count: number): Promise<void> {
   const began = performance.now();
-  const failures: Failure[] = [];
+  const failures: Report[] = [];
   let [next, played, virtualMs, events, crashes] = [from, 0, 0, 0, 0];
-  const end = from + count;
-  const take = (): Task | null => {
-    if (next >= end) return null;
-    const task = { from: next, count: Math.min(SEEDS_PER_TASK, end - next) };
-    next += task.count;
-    return task;
-  };
+  const take = (): number | null => (next < from + count ? next++ : null);
   const report = (part: Report): void => {
-    played += part.played;
+    played++;
     virtualMs += part.virtualMs;
     events += part.events;
     crashes += part.crashes;
-    for (const failure of part.failures) {
-      console.log(`seed ${failure.seed} FAILED: ${failure.message}`);
-      failures.push(failure);
-    }
+    if (part.failure === null) return;
+    console.log(`seed ${part.seed} FAILED: ${part.failure}`);
+    failures.push(part);
   };
-  await Promise.all(Array.from({ length: Number(values.jobs) }, () => child(take, report)));
+  await Promise.all(Array.from({ length: Number(values.jobs) }, () => labour(take, report)));
   const seconds = (performance.now() - began) / 1000;
   failures.sort((a, b) => a.seed - b.seed);
-  for (const { seed, message, tail } of failures.slice(0, FAILURES_SHOWN)) {
-    console.log(`\n${tail.join('\n')}\nseed ${seed} FAILED: ${message}`);
+  for (const { seed, failure, tail } of failures.slice(0, FAILURES_SHOWN)) {
+    console.log(`\n${tail.join('\n')}\nseed ${seed} FAILED: ${failure}`);
     console.log(`Again: npm run simulate -- --seed ${seed} --trace`);
   }
   console.log(
@@ -122,21 +100,36 @@ async function many(from: number, count: number): Promise<void> {
   if (failures.length > 0) process.exitCode = 1;
 }
 
-function child(take: () => Task | null, report: (part: Report) => void): Promise<void> {
-  const task = take();
-  if (task === null) return Promise.resolve();
-  const worker = fork(import.meta.filename, ['--child']);
-  worker.send(task);
-  return new Promise((resolve, reject) => {
-    worker.on('message', (part: Report) => {
-      report(part);
-      const more = take();
-      if (more === null) worker.disconnect();
-      else worker.send(more);
+/** Keeps one child busy; a child that dies over a seed is replaced, and the seed has failed. */
+async function labour(take: () => number | null, report: (part: Report) => void): Promise<void> {
+  const execArgv = [...process.execArgv, `--max-old-space-size=${CHILD_HEAP_MB}`];
+  let worker: ChildProcess | null = null;
+  for (let seed = take(); seed !== null; seed = take()) {
+    worker ??= fork(import.meta.filename, ['--child'], { execArgv });
+    const part = await ask(worker, seed);
+    report(part);
+    if (worker.exitCode !== null || worker.signalCode !== null) worker = null;
+  }
+  worker?.disconnect();
+}
+
+function ask(worker: ChildProcess, seed: number): Promise<Report> {
+  const nothing = { seed, virtualMs: 0, events: 0, crashes: 0, tail: [] };
+  return new Promise((resolve) => {
+    const hung = setTimeout(() => worker.kill('SIGKILL'), HUNG_MS);
+    const settle = (report: Report): void => {
+      clearTimeout(hung);
+      worker.removeAllListeners('message');
+      worker.removeAllListeners('exit');
+      resolve(report);
+    };
+    worker.on('message', (report: Report) => settle(report));
+    worker.on('exit', (code, signal) => {
+      settle({
+        ...nothing,
+        failure: `the process ended with ${signal ?? code}: it hung or crashed`,
+      });
     });
-    worker.on('exit', (code) => {
-      if (code === 0) resolve();
-      else reject(new Error(`a child of the simulation ended with code ${code}`));
-    });
+    worker.send(seed);
   });
 }

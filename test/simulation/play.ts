@@ -115,7 +115,9 @@ class Run {
     const way = random.next();
     if (way < 0.2 && world.server?.broker.health === 'ok') {
       world.trace.add('stop');
+      const stopped = world.ledger.stopping();
       await world.server.close();
+      stopped();
       world.gone();
     } else {
       world.ledger.crashed();

@@ -76,6 +76,7 @@ export class AmqpPublisher extends Actor {
       if (message === null) continue;
       published[each - 1] = null;
       if (!isAck) {
+        this.world.ledger.refused(message);
         link.wire.reset();
         return;
       }

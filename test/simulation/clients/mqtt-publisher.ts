@@ -123,7 +123,7 @@ export class MqttPublisher extends Actor {
       this.#end(flight);
       return;
     }
-    this.world.trace.add(`${this.name} was refused ${flight.message.id}`);
+    this.world.ledger.refused(flight.message);
     link.wire.reset();
   }
 
