@@ -155,6 +155,23 @@ describe('a queue that holds references', () => {
     assert.deepEqual(consumer.values, expected);
   });
 
+  it('counts its bytes after a crash, what was acknowledged and trimmed left out', async () => {
+    const queue = rig.broker.queues.declare('s', { durable: true });
+    rig.broker.subscribe({ pattern: plainDotPattern('#'), queue });
+    await rig.publish('t', 'first');
+    await rig.engine.checkpoint();
+    for (const value of ['12345', '1234567', '123']) await rig.publish('t', value);
+    const consumer = new Collector(3);
+    queue.attach(consumer);
+    await consumer.count(3);
+    for (const { position } of consumer.got) queue.ack(position);
+    await rig.publish('other', 'carries the acknowledgements');
+    await rig.publish('other', 'carries the trim');
+    await rig.crash();
+    const again = rig.broker.queues.get('s')!;
+    assert.equal(again.readyBytes, '123carries the acknowledgementscarries the trim'.length);
+  });
+
   it('the meta of a message is stored with its reference; null keeps it out', async () => {
     const queue = rig.broker.queues.declare('s', { durable: true });
     queue.meta = (message) => (message.qos === 0 ? null : message.qos);

@@ -4,7 +4,7 @@
  * messages where one owner has both, else after the messages' commit (`seal`).
  */
 import { BrokerError } from '#kit';
-import type { BatchFacts, ShardLog } from '#storage';
+import type { BatchFacts, ShardLog, StoredBatch } from '#storage';
 import type { Message } from './message.ts';
 import type { Partition, Run } from './partition.ts';
 import { type Item, Lane, type LaneOwner } from './queue-lane.ts';
@@ -116,12 +116,16 @@ export class ReferenceLane extends Lane {
     const log = this.#log;
     if (log === null) return;
     const { state } = this;
+    // The steps have taken off what was finished. Where references went with that before they were
+    // added, the sum is made anew, of what is not finished.
+    const anew = log.startOffset > state.summedTo;
+    if (anew) state.bytes = 0;
     let at = Math.max(log.startOffset, state.summedTo);
     while (at < log.highWatermark) {
       try {
         const batches = await log.read(at, RECOVERY_READ_BYTES);
         for (const batch of batches) {
-          this.#sum(batch.bytes, batch.baseOffset, Math.max(at, batch.baseOffset), batch.count);
+          this.#sum(batch, Math.max(at, batch.baseOffset), anew);
           at = batch.baseOffset + batch.count;
         }
       } catch (error) {
@@ -134,12 +138,12 @@ export class ReferenceLane extends Lane {
     for (const source of this.#sources.all) this.#pin(source);
   }
 
-  #sum(bytes: Buffer, base: number, from: number, count: number): void {
+  #sum({ bytes, baseOffset, count }: StoredBatch, from: number, anew: boolean): void {
     const { state } = this;
-    for (let index = from; index < base + count; index++) {
-      const at = (index - base) * REFERENCE_BYTES;
+    for (let index = from; index < baseOffset + count; index++) {
+      const at = (index - baseOffset) * REFERENCE_BYTES;
       const number = this.#sources.ofLog(bytes.readDoubleBE(at));
-      state.bytes += bytes.readUInt32BE(at + 20);
+      if (!anew || !state.acks.has(index)) state.bytes += bytes.readUInt32BE(at + 20);
       if (number !== DEAD) state.spans.add(index, number, bytes.readDoubleBE(at + 8));
     }
   }
@@ -160,8 +164,10 @@ export class ReferenceLane extends Lane {
       this.#hold(page, slot, message);
     } else page.messages[slot] = null;
     this.#end = index + 1;
-    if (this.logId === 0) this.state.bytes += size;
-    else {
+    if (this.logId === 0) {
+      this.state.bytes += size;
+      this.hiddenBytes += size;
+    } else {
       this.unsealedBytes += size;
       const source = this.#sources.at(number);
       if (partition !== null) this.state.spans.add(index, number, message.offset);
@@ -197,8 +203,14 @@ export class ReferenceLane extends Lane {
     this.#log.append(bytes, { ...STATE_FACTS, count }, this.#sealedDone);
     this.#sealed = end;
     this.state.bytes += sum;
+    this.hiddenBytes += sum;
     this.unsealedBytes -= sum;
     this.state.summedTo = end;
+  }
+
+  /** All that was sealed is on disk. */
+  get stable(): boolean {
+    return this.logId === 0 || this.#sealed <= this.#stableEnd();
   }
 
   /** True when references wait to be sealed. */
@@ -248,6 +260,7 @@ export class ReferenceLane extends Lane {
       const number = page.partitions[slot]!;
       const partition = number === DEAD ? null : this.#sources.at(number).partition;
       if (partition !== null && page.offsets[slot]! >= partition.highWatermark) break;
+      this.hiddenBytes -= page.sizes[slot]!;
       this.#visible++;
     }
   }
@@ -260,8 +273,10 @@ export class ReferenceLane extends Lane {
       const page = this.#pages.at(index)!;
       const slot = index % PAGE_REFERENCES;
       if (page.partitions[slot] !== number || page.offsets[slot]! < fromOffset) continue;
-      if (index < this.#sealed || this.logId === 0) this.state.bytes -= page.sizes[slot]!;
-      else this.unsealedBytes -= page.sizes[slot]!;
+      if (index < this.#sealed || this.logId === 0) {
+        this.state.bytes -= page.sizes[slot]!;
+        this.hiddenBytes -= page.sizes[slot]!;
+      } else this.unsealedBytes -= page.sizes[slot]!;
       page.partitions[slot] = DEAD;
       page.sizes[slot] = 0;
       this.#release(page, slot);
