@@ -2,7 +2,7 @@
  * How the state of queues is stored. Steps: what has changed since the last commit, a few bytes per
  * acknowledgement, neighbours together. A snapshot: everything, so that older steps can go.
  */
-import { BrokerError, type Position, readUnsigned, writeUnsigned } from '#kit';
+import { assert, BrokerError, type Position, readUnsigned, writeUnsigned } from '#kit';
 import { ENDED_COUNT, type Ended, LaneState, QueueState } from './queue-state.ts';
 
 const SNAPSHOT_VERSION = 1;
@@ -26,6 +26,7 @@ export class ByteSink {
   }
 
   integer(value: number): void {
+    assert(value >= 0, 'what is stored of a queue is not negative');
     if (this.#at + INTEGER_BYTES > this.#bytes.length) this.#grow();
     this.#at = writeUnsigned(this.#bytes, this.#at, value);
   }

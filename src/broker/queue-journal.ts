@@ -119,6 +119,16 @@ export class QueueJournal {
     for (const [slot, changed] of bySlot) this.#append(this.#slotOf(slot), changed);
   }
 
+  /**
+   * References were appended: the next snapshot sums them up, so that a start need not.
+   * @returns true when a snapshot waits for a seal of the queue's state
+   */
+  referenced(queue: Queue): boolean {
+    const slot = this.#slotOf(slotOf(queue.id));
+    slot.dirty.add(queue.name);
+    return slot.wanted;
+  }
+
   /** The queue is gone: what is stored of it goes with the next snapshot. */
   remove(queue: Queue): void {
     const slot = this.#slotOf(slotOf(queue.id));
@@ -202,9 +212,17 @@ export class QueueJournal {
     const pending = this.#pending();
     for (const slot of this.#slots.values()) {
       if (slot.dirty.size === 0 && slot.removed.size === 0) continue;
-      if (pending || slot.inFlight > 0) slot.wanted = true;
+      if (pending || slot.inFlight > 0 || !this.#stable(slot)) slot.wanted = true;
       else await this.#write(this.#capture(slot));
     }
+  }
+
+  /** No references of its changed queues are on their way to the disk. */
+  #stable(slot: Slot): boolean {
+    for (const name of slot.dirty) {
+      for (const lane of this.#find(name)?.lanes.references ?? []) if (!lane.stable) return false;
+    }
+    return true;
   }
 
   async #replay(number: number, byId: ReadonlyMap<number, LoadedQueue>): Promise<void> {

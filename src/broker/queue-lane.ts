@@ -38,6 +38,8 @@ export abstract class Lane {
   readonly deliveredBefore: number;
   /** Bytes of what is in flight. */
   flightBytes = 0;
+  /** Part of `state.bytes`: what is not ready before its commit. */
+  hiddenBytes = 0;
   /** `state.deliveredTo` as it is stored, or will be with the next steps. */
   deliveredSaved: number;
   /** The floor as it is on disk. */
@@ -85,7 +87,7 @@ export abstract class Lane {
   }
 
   get readyBytes(): number {
-    return this.state.bytes - this.state.delayedBytes - this.flightBytes;
+    return this.state.bytes - this.state.delayedBytes - this.flightBytes - this.hiddenBytes;
   }
 
   get isEmpty(): boolean {

@@ -71,10 +71,10 @@ export class QueueLanes {
     return count;
   }
 
-  /** Bytes of references that are not sealed yet; the others are in `readyBytes`. */
+  /** Bytes of what is not ready before its commit. */
   get expectedBytes(): number {
     let bytes = 0;
-    for (const lane of this.references) bytes += lane.unsealedBytes;
+    for (const lane of this.references) bytes += lane.unsealedBytes + lane.hiddenBytes;
     return bytes;
   }
 

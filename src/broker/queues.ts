@@ -267,6 +267,7 @@ export class Queues {
   #sealReferences(queue: Queue): void {
     try {
       for (const lane of queue.lanes.references) lane.seal();
+      if (queue.durable && this.#journal.referenced(queue)) this.#changed.add(queue);
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
       // The engine takes state as long as it takes anything: only an engine at its end refuses.

@@ -70,9 +70,17 @@ export async function openTestHost(options: TestHostOptions = {}): Promise<TestH
   };
 }
 
+const START_MS = 1_800_000_000_000;
+
 /** Timers that run when the test says so; `soon` stays with the event loop. */
 export class ManualTimers implements Timers {
   #now = 0;
+  /** A clock that stands still but for `pass`. */
+  readonly clock: Clock = {
+    nowMs: () => START_MS + this.#now,
+    nowNs: () => BigInt(START_MS + this.#now) * 1_000_000n,
+    monotonicMs: () => this.#now,
+  };
   #waiting: { readonly at: number; readonly call: () => void }[] = [];
 
   after(delayMs: number, call: () => void): { cancel(): void } {

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { defaults } from '#kit';
-import { openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
+import { ManualTimers, openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
 import { consumeFields, declareFields, exchangeFields, TestClient } from './client.fixture.ts';
 import { type Table, type TableEntry, textEntry } from './field-table.ts';
 import { options } from './options.ts';
 import { AmqpServer } from './server.ts';
 
+const time = new ManualTimers();
 let host: TestHost;
 let server: AmqpServer;
 
 before(async () => {
-  host = await openTestHost();
+  host = await openTestHost({ clock: time.clock, timers: time, brokerTimers: time });
   server = new AmqpServer(host, defaults(options));
 });
 after(async () => {
@@ -144,7 +145,12 @@ test('an auto-delete queue goes with its last consumer, x-expires with its last 
   assert.equal(server.host.queues.has('auto'), false);
   await client.declare('brief', { arguments: [number('x-expires', 20)] });
   const queue = server.host.queues.get('brief')!.queue;
-  await new Promise<void>((resolve) => queue.onRemoved(resolve));
+  let told = 0;
+  queue.onRemoved(() => told++);
+  time.pass(19);
+  assert.equal(told, 0);
+  time.pass(1);
+  assert.equal(told, 1);
   assert.equal(server.host.queues.has('brief'), false);
   client.wire.close();
 });
@@ -189,12 +195,15 @@ test('messages past their queue or own TTL are never delivered, and leave counts
   await client.declare('ages', { arguments: [number('x-message-ttl', 30)] });
   client.publish('', 'ages', 'old');
   assert.equal((await client.declare('ages', { passive: true })).fields.messageCount, 1);
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  time.pass(29);
+  assert.equal((await client.declare('ages', { passive: true })).fields.messageCount, 1);
+  time.pass(1);
   assert.equal((await client.declare('ages', { passive: true })).fields.messageCount, 0);
   await client.declare('own');
   client.publish('', 'own', 'old', { expiration: '20' });
   client.publish('', 'own', 'new', { expiration: '60000' });
-  await new Promise((resolve) => setTimeout(resolve, 40));
+  await client.declare('own', { passive: true });
+  time.pass(20);
   const got = await client.get('own');
   assert.deepEqual([got.body.toString(), got.properties.expiration], ['new', '60000']);
   const [code, text] = await refused((c) => c.publish('', 'own', '', { expiration: '1s' }));
@@ -211,6 +220,8 @@ test('rejected and expired messages go to the dead letter exchange with x-death 
   await client.declare('doomed', { arguments: [...to, number('x-message-ttl', 20)] });
   const mine = { expiration: '10', headers: [textEntry('mine', 'x')] };
   for (const body of ['expires', 'with', 'it']) client.publish('', 'doomed', body, mine);
+  await client.declare('doomed', { passive: true });
+  time.pass(10);
   await client.consume('graves', { noAck: true });
   const expired = await client.next('basic.deliver');
   for (const body of ['with', 'it']) {

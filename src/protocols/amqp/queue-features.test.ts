@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { defaults } from '#kit';
+import { ManualTimers, openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
+import { type Seen, TestClient } from './client.fixture.ts';
+import { flagEntry, type Table, type TableEntry, textEntry, textOf } from './field-table.ts';
+import { options } from './options.ts';
+import { AmqpServer } from './server.ts';
+
+const time = new ManualTimers();
+let host: TestHost;
+let server: AmqpServer;
+
+before(async () => {
+  host = await openTestHost({ clock: time.clock, timers: time, brokerTimers: time });
+  server = new AmqpServer(host, defaults(options));
+});
+after(async () => {
+  await server.close();
+  await host.close();
+});
+
+function number(name: string, value: number): TableEntry {
+  return { name, type: 'I', value };
+}
+
+/** The newest entry of x-death. */
+function lastDeath({ properties }: Seen): Table {
+  const header = properties.headers!.find(({ name }) => name === 'x-death');
+  return (header!.value as unknown as { value: Table }[])[0]!.value;
+}
+
+function deathCount(seen: Seen): bigint {
+  return lastDeath(seen).find(({ name }) => name === 'count')!.value as bigint;
+}
+
+async function countOf(client: TestClient, queue: string): Promise<number> {
+  return (await client.declare(queue, { passive: true })).fields.messageCount;
+}
+
+async function bodies(client: TestClient, queue: string, count: number): Promise<string[]> {
+  const got: string[] = [];
+  for (let n = 0; n < count; n++) got.push(String((await client.get(queue)).body));
+  return got;
+}
+
+test('priorities: higher ones first, in order inside one, more than the maximum is the maximum A71 X17', async () => {
+  const client = await TestClient.open(server);
+  await client.declare('ranks', { durable: true, arguments: [number('x-max-priority', 5)] });
+  for (const priority of [1, 5, 3, 9, 1]) {
+    client.publish('', 'ranks', `p${priority}`, { priority, deliveryMode: 2 });
+  }
+  client.publish('', 'ranks', 'none');
+  assert.equal(await countOf(client, 'ranks'), 6);
+  assert.deepEqual(await bodies(client, 'ranks', 6), ['p5', 'p9', 'p3', 'p1', 'p1', 'none']);
+  // What comes back goes to its place, before later ones of its priority.
+  client.publish('', 'ranks', 'a', { priority: 2 });
+  client.publish('', 'ranks', 'b', { priority: 2 });
+  const { fields } = await client.get('ranks', false);
+  client.publish('', 'ranks', 'high', { priority: 4 });
+  client.send(1, 'basic.nack', { deliveryTag: fields.deliveryTag, multiple: false, requeue: true });
+  assert.deepEqual(await bodies(client, 'ranks', 3), ['high', 'a', 'b']);
+  client.wire.close();
+});
+
+test('x-max-length-bytes drops the oldest; with a dead letter exchange they go there as maxlen A66 A69', async () => {
+  const client = await TestClient.open(server);
+  await client.declare('overflow');
+  const bytes: Table = [
+    number('x-max-length-bytes', 25),
+    textEntry('x-dead-letter-exchange', ''),
+    textEntry('x-dead-letter-routing-key', 'overflow'),
+  ];
+  await client.declare('sized', { durable: true, arguments: bytes });
+  for (const body of ['a'.repeat(10), 'b'.repeat(10), 'c'.repeat(10)]) {
+    client.publish('', 'sized', body);
+    await countOf(client, 'sized');
+  }
+  assert.deepEqual(await bodies(client, 'sized', 2), ['b'.repeat(10), 'c'.repeat(10)]);
+  await client.consume('overflow', { noAck: true });
+  const dead = await client.next('basic.deliver');
+  assert.equal(String(dead.body), 'a'.repeat(10));
+  assert.deepEqual(
+    [textOf(lastDeath(dead), 'reason'), textOf(lastDeath(dead), 'queue')],
+    ['maxlen', 'sized'],
+  );
+  client.wire.close();
+});
+
+test('reject-publish-dlx nacks what does not fit and hands it to the dead letter exchange A34 A66 A69', async () => {
+  const client = await TestClient.open(server);
+  await client.declare('refused');
+  const limits: Table = [
+    number('x-max-length', 1),
+    textEntry('x-overflow', 'reject-publish-dlx'),
+    textEntry('x-dead-letter-exchange', ''),
+    textEntry('x-dead-letter-routing-key', 'refused'),
+  ];
+  await client.declare('one', { arguments: limits });
+  await client.call(1, 'confirm.select', { noWait: false }, 'confirm.select-ok');
+  client.publish('', 'one', 'fits');
+  client.publish('', 'one', 'does not');
+  assert.equal((await client.next('basic.nack')).fields.deliveryTag, 2);
+  await client.next('basic.ack');
+  await client.consume('refused', { noAck: true });
+  const dead = await client.next('basic.deliver');
+  assert.deepEqual([String(dead.body), textOf(lastDeath(dead), 'reason')], ['does not', 'maxlen']);
+  client.wire.close();
+});
+
+test('a single active consumer gets all, and the next takes over when it goes A37', async () => {
+  const client = await TestClient.open(server);
+  await client.declare('single', { arguments: [flagEntry('x-single-active-consumer', true)] });
+  await client.consume('single', { consumerTag: 'first', noAck: true });
+  await client.consume('single', { consumerTag: 'second', noAck: true });
+  for (const body of ['1', '2', '3']) client.publish('', 'single', body);
+  for (let n = 0; n < 3; n++) {
+    assert.equal((await client.next('basic.deliver')).fields.consumerTag, 'first');
+  }
+  const cancel = { consumerTag: 'first', noWait: false };
+  await client.call(1, 'basic.cancel', cancel, 'basic.cancel-ok');
+  client.publish('', 'single', '4');
+  assert.equal((await client.next('basic.deliver')).fields.consumerTag, 'second');
+  client.wire.close();
+});
+
+test('returns over the delivery limit end as dead letters, counted per queue and reason A67 A69', async () => {
+  const client = await TestClient.open(server);
+  await client.declare('poison');
+  const quorum: Table = [
+    textEntry('x-queue-type', 'quorum'),
+    number('x-delivery-limit', 1),
+    textEntry('x-dead-letter-exchange', ''),
+    textEntry('x-dead-letter-routing-key', 'poison'),
+  ];
+  await client.declare('limited', { durable: true, arguments: quorum });
+  await client.consume('poison', { consumerTag: 'poison', noAck: true });
+  client.publish('', 'limited', 'again', { headers: [textEntry('mine', 'x')] });
+  for (let count = 1n; count <= 2n; count++) {
+    for (let delivery = 0; delivery < 2; delivery++) {
+      const { fields } = await client.get('limited', false);
+      client.send(1, 'basic.reject', { deliveryTag: fields.deliveryTag, requeue: true });
+    }
+    const dead = await client.next('basic.deliver');
+    assert.deepEqual([textOf(lastDeath(dead), 'reason'), deathCount(dead)], ['delivery_limit', 1n]);
+    // Published again by a client: RabbitMQ 4 trusts no x-death that comes from outside.
+    client.publish('', 'limited', 'again', { headers: [textEntry('mine', 'x')] });
+  }
+  client.wire.close();
+});
+
+test('the smaller of both times to live ends a message at its moment, with nobody there A40 A70', async () => {
+  const client = await TestClient.open(server);
+  await client.declare('late');
+  const ages: Table = [
+    number('x-message-ttl', 100),
+    textEntry('x-dead-letter-exchange', ''),
+    textEntry('x-dead-letter-routing-key', 'late'),
+  ];
+  await client.declare('aging', { durable: true, arguments: ages });
+  client.publish('', 'aging', 'short', { expiration: '40' });
+  client.publish('', 'aging', 'long', { expiration: '90000' });
+  assert.equal(await countOf(client, 'aging'), 2);
+  time.pass(39);
+  assert.equal(await countOf(client, 'aging'), 2);
+  time.pass(1);
+  await client.consume('late', { noAck: true });
+  const short = await client.next('basic.deliver');
+  assert.deepEqual(
+    [String(short.body), textOf(lastDeath(short), 'original-expiration')],
+    ['short', '40'],
+  );
+  assert.equal(await countOf(client, 'aging'), 1);
+  time.pass(60);
+  assert.equal(String((await client.next('basic.deliver')).body), 'long');
+  assert.equal(await countOf(client, 'aging'), 0);
+  client.wire.close();
+});
+
+test('an automatic death that would lead back to the same queue ends the message A69', async () => {
+  const client = await TestClient.open(server);
+  const circle = [number('x-message-ttl', 10), textEntry('x-dead-letter-exchange', '')];
+  await client.declare('circle', { arguments: circle });
+  client.publish('', 'circle', 'round');
+  assert.equal(await countOf(client, 'circle'), 1);
+  time.pass(10);
+  assert.equal(await countOf(client, 'circle'), 0);
+  client.wire.close();
+});
+
+test('a durable queue with x-expires goes after a restart too, but not while it is used A72', async () => {
+  const client = await TestClient.open(server);
+  await client.declare('brief', { durable: true, arguments: [number('x-expires', 1000)] });
+  time.pass(600);
+  await client.declare('brief', { passive: true });
+  time.pass(600);
+  assert.ok(server.host.queues.has('brief'));
+  client.wire.close();
+  await server.close();
+  server = new AmqpServer(host, defaults(options));
+  assert.ok(server.host.queues.has('brief'));
+  time.pass(1000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(server.host.queues.has('brief'), false);
+});
