@@ -3,6 +3,7 @@ import './runtime-flags.ts';
 import { Command } from 'commander';
 import { BrokerError } from '#kit';
 import { addCheckConfig } from './commands/check-config.ts';
+import { addCheckStorage } from './commands/check-storage.ts';
 import { addStart } from './commands/start.ts';
 import { programVersion } from './version.ts';
 
@@ -12,6 +13,7 @@ const program = new Command('robust-server')
   .showHelpAfterError('(see --help)');
 addStart(program);
 addCheckConfig(program);
+addCheckStorage(program);
 program
   .command('version')
   .description('Print the version.')

@@ -9,9 +9,9 @@ import {
   type Values,
 } from '#kit';
 import {
-  isRemoteName,
   type ObjectStore,
   openTieredStore,
+  REMOTE_PREFIX,
   type S3Place,
   S3Store,
   type TieredStore,
@@ -59,7 +59,7 @@ export class ServerObjects {
     this.#store = await openTieredStore({
       local,
       remote,
-      isRemote: isRemoteName,
+      remotePrefix: REMOTE_PREFIX,
       ...this.#parts,
       limits: { cacheBytes: this.#options.remoteCacheSize, readBytes: this.#options.remoteMemory },
     });

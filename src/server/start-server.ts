@@ -74,7 +74,8 @@ interface Surroundings {
   readonly limits: Partial<EngineLimits>;
 }
 
-const META_FILE = 'meta.sqlite';
+/** The catalogue, in the data folder. */
+export const META_FILE = 'meta.sqlite';
 
 /** @throws BrokerError when it cannot start; everything that was opened is closed again then */
 export async function startServer(options: StartOptions = {}): Promise<RunningServer> {

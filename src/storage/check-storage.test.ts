@@ -16,7 +16,7 @@ import {
   VirtualTime,
 } from './storage.fixture.ts';
 import { TestBucket } from './tier.fixture.ts';
-import { isRemoteName } from './tier-codec.ts';
+import { REMOTE_PREFIX } from './tier-codec.ts';
 import { openTieredStore, type TieredStore } from './tiered-store.ts';
 import { VirtualFiles } from './virtual-files.ts';
 
@@ -43,7 +43,7 @@ async function openOn({ time, disk, bucket }: Stored) {
       limits: { ...SMALL_LIMITS, walFileBytes: 32_768, entryBytesMax: 16_384 },
       objects: async (local: ObjectStore) => {
         kept.store = await openTieredStore({
-          ...{ ...parts, local, remote: bucket, isRemote: isRemoteName },
+          ...{ ...parts, local, remote: bucket, remotePrefix: REMOTE_PREFIX },
           limits: { cacheBytes: 40_000, tailBytesMin: 8_192 },
         });
         return kept.store;

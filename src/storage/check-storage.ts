@@ -13,7 +13,7 @@ import type { DamagedRange } from './log-engine.ts';
 import { mendFile } from './mend.ts';
 import { overlayFiles } from './overlay-files.ts';
 import { SetAside } from './set-aside.ts';
-import { isRemoteName } from './tier-codec.ts';
+import { REMOTE_PREFIX } from './tier-codec.ts';
 import { openTieredStore } from './tiered-store.ts';
 
 export interface CheckOptions {
@@ -124,11 +124,11 @@ async function lostRanges(options: CheckOptions): Promise<DamagedRange[]> {
       files: overlay.files,
       limits: { ...TRIAL_LIMITS, reserveBytes: 0 },
       objects: (local) =>
-        openTieredStore({ ...parts, local, remote: null, isRemote: isRemoteName }),
+        openTieredStore({ ...parts, local, remote: null, remotePrefix: REMOTE_PREFIX }),
     });
     const { damaged } = engine.report;
     await engine.close();
-    return damaged.filter(({ logId, reason }) => logId >= 0 || /missing/.test(reason));
+    return damaged.filter(({ logId, reason }) => logId >= 0 || reason === 'the segment is missing');
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     const reason = `a start is not possible: ${error.message}`;

@@ -32,6 +32,6 @@ export { realFiles } from './real-files.ts';
 export type { S3Place } from './s3-http.ts';
 export { S3Store } from './s3-store.ts';
 export { joinOwners } from './slot-owners.ts';
-export { isRemoteName } from './tier-codec.ts';
+export { REMOTE_PREFIX } from './tier-codec.ts';
 export { openTieredStore, type TieredStore, type TierStatus } from './tiered-store.ts';
 export { VirtualFiles } from './virtual-files.ts';

@@ -29,7 +29,9 @@ export const realFiles: Files = {
 
   async list(directory) {
     try {
-      return (await fs.promises.readdir(directory)).sort();
+      const entries = await fs.promises.readdir(directory, { withFileTypes: true });
+      const files = entries.filter((entry) => !entry.isDirectory());
+      return files.map(({ name }) => name).sort();
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return [];
       throw error;

@@ -24,8 +24,10 @@ const VERSION = 1;
 const ID_BYTES = 16;
 
 /** Segments of logs that are set to `remote` are named so. */
+export const REMOTE_PREFIX = 'tier-';
+
 export function isRemoteName(name: string): boolean {
-  return name.startsWith('tier-');
+  return name.startsWith(REMOTE_PREFIX);
 }
 
 /** Names of the store's own objects begin with this; nobody else sees them. */

@@ -33,7 +33,7 @@ export interface LoadedTier {
 
 export async function loadTier(
   local: ObjectStore,
-  isRemote: (name: string) => boolean,
+  remotePrefix: string,
   log: Log,
 ): Promise<LoadedTier> {
   const gone = new Map<string, Doomed[]>();
@@ -46,15 +46,14 @@ export async function loadTier(
   const leftovers: string[] = [];
   const replaced: Doomed[] = [];
   const entries = new Map<string, TierEntry>();
-  const objects = await local.list('');
-  const wholes = objects.filter(({ name }) => !name.startsWith(OWN_PREFIX) && isRemote(name));
+  const objects = await local.list(remotePrefix);
+  const wholes = objects.filter(({ name }) => !name.startsWith(OWN_PREFIX));
   await inParallel(wholes, async ({ name, bytes }) => {
     const entry = await wholeEntry(local, name, bytes, log);
     if (doomed.has(entry.remoteName)) leftovers.push(name);
     else entries.set(name, entry);
   });
-  const tails = objects.filter(({ name }) => name.startsWith(TAIL_PREFIX));
-  await inParallel(tails, async ({ name: tail, bytes }) => {
+  await inParallel(await local.list(TAIL_PREFIX), async ({ name: tail, bytes }) => {
     const name = nameOfTail(tail);
     const stored = await local.get(tail, 0, bytes);
     const seal = decodeSeal(stored.subarray(0, SEAL_BYTES));

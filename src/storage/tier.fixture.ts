@@ -4,11 +4,10 @@ import { openDirectoryStore } from './directory-store.ts';
 import type { Files } from './files.ts';
 import type { FillObject, ObjectStore } from './object-store.ts';
 import { seededRandom, VirtualTime } from './storage.fixture.ts';
+import { REMOTE_PREFIX } from './tier-codec.ts';
 import type { TierLimits } from './tier-limits.ts';
 import { openTieredStore, type RemoteStore, type TieredStore } from './tiered-store.ts';
 import { VirtualFiles } from './virtual-files.ts';
-
-export const isTier = (name: string): boolean => name.startsWith('tier-');
 
 /** A bucket: a directory, behind a network that may be cut. */
 export class TestBucket implements RemoteStore {
@@ -90,7 +89,7 @@ export async function tierRig(limits: Partial<TierLimits> = {}, seed = 1): Promi
       return openTieredStore({
         local: await openDirectoryStore(files, 'data', 16),
         remote,
-        isRemote: isTier,
+        remotePrefix: REMOTE_PREFIX,
         clock: time,
         timers: time,
         random,

@@ -21,7 +21,7 @@ for (const cacheBytes of [0, 1_000_000]) {
       openTieredStore({
         local: await openDirectoryStore(disk.mount(), 'data', 4),
         remote: new TestBucket(await openDirectoryStore(far, 'bucket', 4)),
-        isRemote: () => true,
+        remotePrefix: '',
         ...{ clock: realClock, timers: realTimers, random, log: silentLog },
         metrics: new Metrics(),
         limits: { cacheBytes, blockBytes: 16, tailBytesMin: 2 },

@@ -38,8 +38,8 @@ export interface TieredOptions {
   readonly local: ObjectStore;
   /** Null: nothing is uploaded, and what lies only in a bucket cannot be read. */
   readonly remote: RemoteStore | null;
-  /** Names of the objects that go to the bucket. */
-  readonly isRemote: (name: string) => boolean;
+  /** How the names of the objects begin that go to the bucket. */
+  readonly remotePrefix: string;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -74,7 +74,7 @@ export interface TieredStore extends ObjectStore {
 
 /** Looks at the local side only: the bucket may be away. Closes both sides when it is closed. */
 export async function openTieredStore(options: TieredOptions): Promise<TieredStore> {
-  const loaded = await loadTier(options.local, options.isRemote, options.log);
+  const loaded = await loadTier(options.local, options.remotePrefix, options.log);
   const store = new Tiered(options);
   await store.shelf.start(loaded);
   store.wake();
@@ -123,8 +123,8 @@ class Tiered implements TieredStore {
   }
 
   async put(name: string, fill: FillObject): Promise<void> {
-    const { isRemote, local } = this.#options;
-    if (!isRemote(name)) return local.put(name, fill);
+    const { local } = this.#options;
+    if (!this.#isRemote(name)) return local.put(name, fill);
     let seal: Seal;
     try {
       seal = await this.#putSealed(name, fill);
@@ -143,8 +143,8 @@ class Tiered implements TieredStore {
   }
 
   async get(name: string, from: number, length: number): Promise<Buffer> {
-    const { isRemote, local } = this.#options;
-    if (!isRemote(name)) return local.get(name, from, length);
+    const { local } = this.#options;
+    if (!this.#isRemote(name)) return local.get(name, from, length);
     const entry = this.shelf.of(name);
     if (entry === undefined) throw noEntry(name);
     const wanted = Math.min(length, entry.bytes - from);
@@ -164,9 +164,9 @@ class Tiered implements TieredStore {
   }
 
   async list(prefix: string): Promise<StoredObject[]> {
-    const { isRemote, local } = this.#options;
+    const { local } = this.#options;
     const found = (await local.list(prefix)).filter(
-      ({ name }) => !name.startsWith(OWN_PREFIX) && !isRemote(name),
+      ({ name }) => !name.startsWith(OWN_PREFIX) && !this.#isRemote(name),
     );
     for (const { name, bytes } of this.shelf.all()) {
       if (name.startsWith(prefix)) found.push({ name, bytes });
@@ -175,8 +175,8 @@ class Tiered implements TieredStore {
   }
 
   async deleteMany(names: readonly string[]): Promise<void> {
-    const { isRemote, local } = this.#options;
-    const here = names.filter((name) => !isRemote(name));
+    const { local } = this.#options;
+    const here = names.filter((name) => !this.#isRemote(name));
     const entries = names.flatMap((name) => this.shelf.of(name) ?? []);
     await this.#doom(entries);
     for (const entry of entries) {
@@ -295,6 +295,10 @@ class Tiered implements TieredStore {
       if (isAway && error.cause !== undefined) courier.failed(error);
       throw error;
     }
+  }
+
+  #isRemote(name: string): boolean {
+    return name.startsWith(this.#options.remotePrefix);
   }
 
   /** Writes down what the bucket may have of these. */
