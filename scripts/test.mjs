@@ -46,6 +46,14 @@ const GROUPS = [
   // A process of its own: some of these measure memory.
   { name: 'storage', isolation: 'none', files: ['src/storage/**/*.test.ts'] },
   { name: 'protocols', beside: true, isolation: 'none', files: ['src/protocols/**/*.test.ts'] },
+  // The same once more, with slots that belong to two owners.
+  {
+    name: 'two-owners',
+    isolation: 'none',
+    long: true,
+    env: { TEST_OWNERS: '2' },
+    files: ['src/protocols/**/*.test.ts', 'test/contract/**/*.test.ts'],
+  },
   { name: 'fuzz', isolation: 'none', files: ['test/fuzz/**/*.test.ts'] },
   { name: 'simulation', isolation: 'none', files: ['test/simulation/**/*.test.ts'] },
   { name: 'faults', alone: true, files: ['test/faults/**/*.test.ts'] },
@@ -129,7 +137,7 @@ async function runTests(group) {
   if (group.isolation === undefined) args.push(`--test-concurrency=${group.alone ? 1 : 2}`);
   const { code, seconds } = await execute(process.execPath, [...args, ...files], {
     show: true,
-    env: { TEST_TALLY: tally, TEST_TIER: full ? 'full' : 'fast' },
+    env: { ...group.env, TEST_TALLY: tally, TEST_TIER: full ? 'full' : 'fast' },
   });
   const counts = existsSync(tally)
     ? JSON.parse(readFileSync(tally, 'utf8'))

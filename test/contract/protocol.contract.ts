@@ -15,6 +15,8 @@ export interface ProtocolCase {
   readonly opening: Buffer;
   /** Openings of other protocols, by name; each must be shown out. */
   readonly strangers: Readonly<Record<string, Buffer>>;
+  /** Owners of the slots under the broker. */
+  readonly owners: number;
 }
 
 const DEADLINE_MS = 5_000;
@@ -22,12 +24,12 @@ const GARBAGE_CONNECTIONS = 300;
 const GARBAGE_BYTES_MAX = 2_000;
 
 /** Registers the tests of one protocol. */
-export function protocolContract({ protocol, opening, strangers }: ProtocolCase): void {
-  const { name } = protocol;
+export function protocolContract({ protocol, opening, strangers, owners }: ProtocolCase): void {
+  const name = owners === 1 ? protocol.name : `${protocol.name} over ${owners} owners`;
   const options = { timeout: DEADLINE_MS };
 
   test(`${name} answers its opening, and the same byte by byte`, options, async (t) => {
-    const { instance } = await open(t, protocol);
+    const { instance } = await open(t, protocol, owners);
     const listener = listenerOf(protocol);
     const whole = connectMemory(instance, { listener });
     whole.send(opening);
@@ -46,7 +48,7 @@ export function protocolContract({ protocol, opening, strangers }: ProtocolCase)
       `${name} shows out a client that speaks ${stranger}, and says so O31`,
       options,
       async (t) => {
-        const { instance, lines } = await open(t, protocol);
+        const { instance, lines } = await open(t, protocol, owners);
         const client = connectMemory(instance, { listener: listenerOf(protocol) });
         client.send(bytes);
         await client.closed;
@@ -60,7 +62,7 @@ export function protocolContract({ protocol, opening, strangers }: ProtocolCase)
   }
 
   test(`${name} survives random bytes, alone and after its opening`, options, async (t) => {
-    const { instance } = await open(t, protocol);
+    const { instance } = await open(t, protocol, owners);
     const random = seeded(7);
     for (let round = 0; round < GARBAGE_CONNECTIONS; round++) {
       const client = connectMemory(instance, { listener: listenerOf(protocol) });
@@ -73,7 +75,7 @@ export function protocolContract({ protocol, opening, strangers }: ProtocolCase)
   });
 
   test(`${name} survives its opening with any byte changed or cut off`, options, async (t) => {
-    const { instance } = await open(t, protocol);
+    const { instance } = await open(t, protocol, owners);
     const random = seeded(11);
     for (let at = 0; at < opening.length; at++) {
       const changed = Buffer.from(opening);
@@ -91,7 +93,7 @@ export function protocolContract({ protocol, opening, strangers }: ProtocolCase)
     `${name} does not mind a client that resets in the middle of a frame`,
     options,
     async (t) => {
-      const { instance } = await open(t, protocol);
+      const { instance } = await open(t, protocol, owners);
       const client = connectMemory(instance, { listener: listenerOf(protocol) });
       client.send(opening.subarray(0, opening.length >> 1));
       client.close(new Error('read ECONNRESET'));
@@ -100,7 +102,7 @@ export function protocolContract({ protocol, opening, strangers }: ProtocolCase)
   );
 
   test(`${name} goes on serving while a thousand clients stay silent`, options, async (t) => {
-    const { instance } = await open(t, protocol);
+    const { instance } = await open(t, protocol, owners);
     const silent: MemoryClient[] = [];
     for (let count = 0; count < 1000; count++) {
       silent.push(connectMemory(instance, { listener: listenerOf(protocol) }));
@@ -116,7 +118,7 @@ export function protocolContract({ protocol, opening, strangers }: ProtocolCase)
     `${name} takes leave of silent, opened and slow clients when it closes O23`,
     options,
     async (t) => {
-      const { instance } = await open(t, protocol);
+      const { instance } = await open(t, protocol, owners);
       const clients = ['silent', 'opened', 'half'].map(() =>
         connectMemory(instance, { listener: listenerOf(protocol) }),
       );
@@ -136,7 +138,7 @@ export function protocolContract({ protocol, opening, strangers }: ProtocolCase)
     `${name} lists every noun that it names, with the columns that it names`,
     options,
     async (t) => {
-      const { instance } = await open(t, protocol);
+      const { instance } = await open(t, protocol, owners);
       const client = connectMemory(instance, { listener: listenerOf(protocol) });
       client.send(opening);
       await client.read(1);
@@ -153,11 +155,12 @@ export function protocolContract({ protocol, opening, strangers }: ProtocolCase)
 async function open(
   t: TestContext,
   protocol: Protocol,
+  owners: number,
 ): Promise<{ instance: Instance; lines: string[] }> {
   const lines: string[] = [];
   const write = (message: string): number => lines.push(message);
   const log: Log = { debug: write, info: write, warn: write, error: write, with: () => log };
-  const host = await openTestHost({ log });
+  const host = await openTestHost({ log, owners });
   const instance = protocol.open(host, defaults(protocol.options));
   t.after(async () => {
     await instance.close();

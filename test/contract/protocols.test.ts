@@ -33,7 +33,7 @@ for (const protocol of all) {
   const { [protocol.name]: opening, ...openings } = OPENINGS;
   assert.ok(opening !== undefined, `OPENINGS has a row for ${protocol.name}`);
   const strangers = { ...openings, ...OTHERS };
-  protocolContract({ protocol, opening, strangers });
+  for (const owners of [1, 2]) protocolContract({ protocol, opening, strangers, owners });
 }
 
 test('listener names are unique over all protocols', () => {
