@@ -233,6 +233,16 @@ describe('a queue that holds references', () => {
 });
 
 describe('removing a queue', () => {
+  it('leaves publishers whose message still finds it with their answer', async () => {
+    const queue = rig.broker.queues.declare('s', { durable: true });
+    rig.broker.subscribe({ pattern: plainDotPattern('#'), queue });
+    await rig.publish('t', '1');
+    const unsealed = rig.publish('t', '2');
+    rig.broker.queues.remove(queue);
+    await Promise.all([unsealed, rig.publish('t', '3'), rig.publish('t', '4')]);
+    await rig.publish('t', '5');
+  });
+
   it('tells its consumers once and delivers nothing more A26', async () => {
     const queue = declare('q');
     const consumer = new Collector();

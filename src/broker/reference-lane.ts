@@ -63,6 +63,7 @@ export class ReferenceLane extends Lane {
   #end: number;
   #heldCount = 0;
   #heldBytes = 0;
+  #removed = false;
   /** Told when the references before an index are on disk. */
   #waiting: { readonly index: number; readonly done: Stored }[] = [];
   readonly #sealedDone = (error: BrokerError | null): void => this.#stored(error);
@@ -149,6 +150,7 @@ export class ReferenceLane extends Lane {
   }
 
   push(message: Message, meta: number): void {
+    if (this.#removed) return;
     const { partition } = message;
     const number = this.#sources.of(partition);
     const index = this.#end;
@@ -233,7 +235,7 @@ export class ReferenceLane extends Lane {
 
   /** Calls when all references so far are on disk, or never will be. */
   whenStored(done: Stored): void {
-    if (this.logId === 0 || this.#stableEnd() >= this.#end) done(null);
+    if (this.logId === 0 || this.#removed || this.#stableEnd() >= this.#end) done(null);
     else this.#waiting.push({ index: this.#end, done });
   }
 
@@ -319,8 +321,13 @@ export class ReferenceLane extends Lane {
     else this.#pages.passed(Math.min(floor, this.next));
   }
 
-  /** The lane is removed with its queue. */
+  /**
+   * The lane is removed with its queue; who still finds it by an older look at the routes puts
+   * nothing in.
+   */
   remove(): void {
+    this.#removed = true;
+    this.#sealed = this.#end;
     this.#log?.remove();
     this.#pages.clear();
     this.#stored(new BrokerError('unknown-queue'));
