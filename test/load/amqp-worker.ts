@@ -34,6 +34,7 @@ export class AmqpWorker implements Load {
     readonly text: string;
   }[] = [];
   #again = 0;
+  #unmarked = 0;
   #server: Server | null = null;
   #drained: (() => void) | null = null;
 
@@ -87,7 +88,8 @@ export class AmqpWorker implements Load {
     }
     for (const { kind, text } of this.#faults.splice(0)) findings.add(kind, this.name, text);
     findings.allow('AMQP messages given again whose acknowledgement was not yet safe', this.#again);
-    this.#again = 0;
+    findings.allow('of these without the mark of a redelivery', this.#unmarked);
+    this.#again = this.#unmarked = 0;
   }
 
   async close(): Promise<void> {
@@ -122,6 +124,7 @@ export class AmqpWorker implements Load {
       this.#faults.push({ kind: 'acknowledgement lost', text: `${number} came again` });
     } else if (this.#delivered.has(number)) {
       this.#again++;
+      if (!message.fields.redelivered) this.#unmarked++;
     }
     this.#delivered.add(number);
     channel.ack(message);

@@ -74,7 +74,7 @@ const STEPS: readonly Step[] = [
     name: 'AMQP connection with a queue of its own',
     everyMs: 1_500,
     async run(server, turn) {
-      const connection = await amqp.connect(`amqp://${server.address('amqp')}`);
+      const connection = await openAmqp(server);
       const channel = await connection.createConfirmChannel();
       const { queue } = await channel.assertQueue('', { exclusive: true });
       await channel.bindQueue(queue, 'amq.topic', `soak.${turn % NAMES}.#`);
@@ -89,7 +89,7 @@ const STEPS: readonly Step[] = [
     name: 'AMQP backlog, filled and emptied',
     everyMs: 15_000,
     async run(server) {
-      const connection = await amqp.connect(`amqp://${server.address('amqp')}`);
+      const connection = await openAmqp(server);
       const channel = await connection.createConfirmChannel();
       const name = 'soak-backlog';
       await channel.assertQueue(name, { durable: true });
@@ -165,6 +165,13 @@ export class Churn {
       await pauseUntil(dueAt, signal);
     }
   }
+}
+
+/** Its end is an error of the step that uses it, and no other. */
+async function openAmqp(server: Server): Promise<amqp.ChannelModel> {
+  const connection = await amqp.connect(`amqp://${server.address('amqp')}`);
+  connection.on('error', () => {});
+  return connection;
 }
 
 function pauseUntil(dueAt: number, signal: AbortSignal): Promise<void> {

@@ -39,6 +39,7 @@ const samples: Sample[] = [];
 const sampler = new Sampler(server);
 for (let due = 1; due * SAMPLE_EVERY_MS <= minutes * 60_000; due++) {
   await new Promise((resolve) => setTimeout(resolve, SAMPLE_EVERY_MS));
+  if (!server.running) throw new Error(`the server ended:\n${server.output.slice(-20).join('\n')}`);
   const sample = await sampler.sample(fleet.acknowledged);
   samples.push(sample);
   const { atSec, rss, heap, fds, timers, disk, delay, messages } = sample;
