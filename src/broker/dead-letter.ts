@@ -87,6 +87,11 @@ export class Moves {
     return this.#stuck.length > 0;
   }
 
+  /** Some end with the next entry. */
+  get unsealed(): boolean {
+    return this.#together.length > 0;
+  }
+
   start(item: Item, reason: DeathReason, deliveryCount: number): void {
     const move = new Move(item, reason, deliveryCount, this);
     this.#all.set(item.position, move);

@@ -296,6 +296,8 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
   writeSteps(sink: ByteSink): void {
     this.#moves?.seal();
     this.#ledger.write(sink, this.id, this.#lanes.all);
+    // Ends let others of their keys go, and these may have died at once.
+    if (this.#moves?.unsealed === true) this.changed();
   }
 
   changed(): void {
