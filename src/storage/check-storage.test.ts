@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BrokerError, Metrics, silentLog } from '#kit';
 import { size as sampled } from '../../test/clients/tier.ts';
+import { checkOnline } from './check-online.ts';
 import { checkStorage, isSound, type StorageCheck } from './check-storage.ts';
 import { openDirectoryStore } from './directory-store.ts';
 import { openEngine } from './engine.ts';
@@ -236,4 +237,35 @@ test('a segment that is gone, and a directory that is in use, are told', async (
   const { engine } = await openOn(stored);
   await assert.rejects(check(stored, disk), { code: 'precondition-failed' });
   await stored.time.until(engine.close(), 60_000);
+});
+
+test('a disk is checked while an engine writes, reorganises and removes on it R34', async () => {
+  const stored = await storedDisk();
+  const { time, disk } = stored;
+  const { engine } = await openOn(stored);
+  const log = engine.open(PLAIN, 'fsync');
+  const online = async () => {
+    let passed = 0;
+    const found = checkOnline(disk.mount(), 'data', {
+      async passed() {
+        // Between any two steps of the check the engine goes on.
+        log.append(dataBatch(`more ${passed++}`, 1_500), factsOf());
+        if (passed % 7 === 0) log.trim(log.highWatermark - 30);
+        await time.advance(40);
+      },
+    });
+    const problems = await time.until(found, 60_000);
+    assert.ok(passed > 10);
+    return problems;
+  };
+  for (let round = 0; round < 5; round++) assert.deepEqual(await online(), []);
+  const paths = disk.paths.filter((path) => /data\/(seg|tier)-/.test(path));
+  const path = paths.at(-1)!;
+  disk.flip(path, 300, 2);
+  const problems = await online();
+  assert.deepEqual(
+    problems.map(({ file, what }) => [file, what]),
+    [[path.slice(5), 'body']],
+  );
+  await time.until(engine.close(), 60_000);
 });

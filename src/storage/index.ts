@@ -2,6 +2,7 @@
  * storage: the log engine. Many logs of batches with dense offsets share write-ahead files; one
  * commit makes everything durable that waits. Knows bytes, logs and offsets, not their meaning.
  */
+export { checkOnline } from './check-online.ts';
 export type { StorageProblem } from './check-report.ts';
 export { checkStorage, isSound, type StorageCheck } from './check-storage.ts';
 export { type EngineOptions, openEngine } from './engine.ts';
