@@ -4,6 +4,7 @@ import type { Actor } from './actor.ts';
 import { AmqpConsumer, type QueueShape } from './clients/amqp-consumer.ts';
 import { AmqpMaker } from './clients/amqp-maker.ts';
 import { AmqpPublisher } from './clients/amqp-publisher.ts';
+import { KafkaConsumer } from './clients/kafka-consumer.ts';
 import { KafkaProducer } from './clients/kafka-producer.ts';
 import { Maker } from './clients/maker.ts';
 import { MqttPublisher, type Route } from './clients/mqtt-publisher.ts';
@@ -94,6 +95,8 @@ export class Cast {
     const world = this.#world;
     this.#senders.push(new KafkaProducer(world, 'kp1', 'orders', 0, 30));
     this.#senders.push(new KafkaProducer(world, 'kp2', 'events', 1, 30));
+    const orders = this.#consumption('group kc1', true, (address) => address === 'orders');
+    this.#readers.push(new KafkaConsumer(world, 'kc1', 'orders', orders));
   }
 
   #mqtt(): void {

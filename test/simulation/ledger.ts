@@ -153,6 +153,11 @@ export class Ledger {
     return sent;
   }
 
+  /** Offsets at which somebody has read a record. */
+  offsetsSeen(partition: string): number[] {
+    return [...this.#partition(partition).keys()];
+  }
+
   /** The end of a partition that the server tells: it never goes back. */
   watermark(partition: string, end: number): void {
     const before = this.#watermarks.get(partition) ?? 0;

@@ -2,6 +2,7 @@
 
 import { Cast } from './cast.ts';
 import { Auditor } from './clients/auditor.ts';
+import { DecayAuditor, flipBits } from './decay.ts';
 import { Misfortunes } from './misfortunes.ts';
 import type { Seeded } from './seeded.ts';
 import { World } from './world.ts';
@@ -90,6 +91,21 @@ class Run {
     world.gone();
     await this.#restart();
     await new Auditor(world, 'audit after stop').live();
+    if (world.damage.length > 0) {
+      world.ledger.fail(`damage without a fault of the disk: ${JSON.stringify(world.damage[0])}`);
+    }
+    if (this.#random.chance(0.5)) await this.#decay();
+  }
+
+  /** Bits flip on the disk; readers get what they got before, or are told. */
+  async #decay(): Promise<void> {
+    const world = this.#world;
+    this.state = 'decays';
+    await world.server?.close();
+    world.gone();
+    flipBits(world);
+    // A server that says so and does not start serves nothing wrong.
+    if ((await world.start()) !== null) await new DecayAuditor(world, 'decay audit').live();
   }
 
   /** Some time, or some work of the disk: the middle of a commit is worth more than a quiet hour. */
