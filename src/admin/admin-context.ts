@@ -34,6 +34,32 @@ export interface AdminRemote {
   readonly strayObjects: number;
 }
 
+/** How far a check of the disk is, and what it found. */
+export interface AdminCheckStatus {
+  readonly state: 'none' | 'running' | 'done' | 'failed' | 'cancelled';
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  /** Bytes that were read. */
+  readonly bytes: number;
+  readonly problems: readonly {
+    readonly file: string;
+    readonly position: number;
+    readonly bytes: number;
+    readonly what: string;
+    readonly kind: string;
+    readonly logId: number;
+    readonly from: number;
+    readonly to: number;
+  }[];
+  readonly reason: string;
+}
+
+export interface AdminCheck {
+  start(bytesPerSecond: number): void;
+  cancel(): Promise<void>;
+  status(): AdminCheckStatus;
+}
+
 export interface AdminStorage {
   readonly health: string;
   /** What the last start found and did. */
@@ -50,6 +76,7 @@ export interface AdminStorage {
     }[];
   };
   usage(): Readonly<Record<string, number>>;
+  readonly check: AdminCheck;
   /** The object store; null when the server has none and nothing of one. */
   remote(): AdminRemote | null;
   checkpoint(): Promise<void>;

@@ -45,6 +45,19 @@ async function rig(t: TestContext, loopback = true): Promise<Rig> {
         report,
         usage: () => ({ walBytes: 1, checkpoints }),
         remote: () => null,
+        check: {
+          start() {},
+          async cancel() {},
+          status: () => ({
+            ...{ state: 'done', startedAtMs: 1, endedAtMs: 2, bytes: 3, reason: '' },
+            problems: [
+              {
+                ...{ file: 'seg-1', position: 4, bytes: 5, what: 'body', kind: 'damaged' },
+                ...{ logId: 6, from: 7, to: 8 },
+              },
+            ],
+          }),
+        },
         async checkpoint() {
           checkpoints++;
         },
@@ -290,6 +303,18 @@ test('storage tells what the start found, and writes a checkpoint', async (t) =>
   const { json } = await ask('GET', '/api/v1/storage');
   assert.deepEqual(json['usage'], { walBytes: 1, checkpoints: 1 });
   assert.equal((json['recovery'] as { tornBytes: number }).tornBytes, 3);
+});
+
+test('a check of the disk is begun, and tells what it found', async (t) => {
+  const { ask } = await rig(t);
+  assert.equal((await ask('POST', '/api/v1/storage/check', { body: {} })).status, 201);
+  const slow = { body: { bytesPerSecond: 1 } };
+  assert.equal((await ask('POST', '/api/v1/storage/check', slow)).status, 400);
+  const { json } = await ask('GET', '/api/v1/storage/check');
+  assert.equal(json['state'], 'done');
+  const [problem] = json['problems'] as { file: string; stream: string | null }[];
+  assert.deepEqual([problem?.file, problem?.stream], ['seg-1', null]);
+  assert.equal((await ask('DELETE', '/api/v1/storage/check')).status, 204);
 });
 
 test('an unknown path and an unknown method are told apart', async (t) => {

@@ -4,6 +4,8 @@
  */
 export { ADMIN_ROUTES, Admin } from './admin.ts';
 export type {
+  AdminCheck,
+  AdminCheckStatus,
   AdminContext,
   AdminListener,
   AdminProtocol,

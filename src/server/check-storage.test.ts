@@ -1,6 +1,7 @@
 /** `robust-server check-storage` as a user calls it. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -67,4 +68,37 @@ test('a folder that is in use, or is not there, is 2', async () => {
   assert.match(used.stderr, /in use by process/);
   await server.close();
   assert.equal(check(join(folder, 'nowhere')).status, 2);
+});
+
+test('robust-ctl checks the disk of a running server, and shows its state R34', async () => {
+  const directory = join(folder, 'online');
+  const server = await startServer({ freePorts: true, set: { 'server.data-dir': directory } });
+  const port = server.port('admin');
+  const ctl = async (...args: string[]) => {
+    const program = join(PROGRAM, '../robust-ctl.mjs');
+    const flags = ['--url', `http://127.0.0.1:${port}`, '--user', 'admin', '--json'];
+    const env = { ...process.env, ROBUSTMQ_CTL_PASSWORD: 'robustmq' };
+    const child = spawn(process.execPath, [program, ...flags, ...args], { env });
+    let text = '';
+    child.stdout.on('data', (chunk) => {
+      text += chunk;
+    });
+    const [code] = await once(child, 'close');
+    return { code, text };
+  };
+  const sound = await ctl('storage', 'check', '--rate', '100');
+  assert.equal(sound.code, 0, sound.text);
+  assert.match(sound.text, /"state": "done"/);
+  const status = await ctl('storage', 'status');
+  assert.match(status.text, /"health": "ok"/);
+  assert.match(status.text, /"remote": "none"/);
+  const file = join(directory, 'checkpoint-b');
+  const bytes = readFileSync(file);
+  bytes[50]! ^= 1;
+  writeFileSync(file, bytes);
+  const damaged = await ctl('storage', 'check');
+  assert.equal(damaged.code, 1);
+  assert.match(damaged.text, /"file": "checkpoint-b"/);
+  assert.equal((await ctl('storage', 'check', '--cancel')).code, 0);
+  assert.ok(await server.close());
 });

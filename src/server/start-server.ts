@@ -39,6 +39,7 @@ import type { Settings } from './options/settings.ts';
 import { leaveClients, type RunningServer, runningServer } from './running-server.ts';
 import { freePorts, serverSchema } from './schema.ts';
 import { AUTH_OPTIONS, SERVER_OPTIONS, STORAGE_OPTIONS } from './server-options.ts';
+import { StorageCheckJob } from './storage-check.ts';
 import { programVersion } from './version.ts';
 
 export interface StartOptions {
@@ -281,6 +282,7 @@ class Start {
           report: engine.report,
           usage: () => engine.usage(),
           remote: () => this.#objects?.status() ?? null,
+          check: this.#makeCheck(),
           checkpoint: () => engine.checkpoint(),
         },
         protocols: this.#protocols.map(({ name, resources = [] }) => {
@@ -305,6 +307,16 @@ class Start {
   #limits(): Partial<EngineLimits> {
     const { messageMax } = this.#settings.section('server', SERVER_OPTIONS);
     return engineLimits(this.#settings.section('storage', STORAGE_OPTIONS), messageMax);
+  }
+
+  #makeCheck(): StorageCheckJob {
+    const { files, clock } = this.#around;
+    const job = new StorageCheckJob({
+      ...{ files, clock, timers: this.#timers, directory: this.#dataDir() },
+      log: this.#scope('storage'),
+    });
+    this.#closing.add('check', () => job.cancel());
+    return job;
   }
 
   #plans(protocol: Protocol): ListenerPlan[] {

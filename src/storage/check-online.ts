@@ -1,8 +1,8 @@
 /**
  * Checks the files of a data directory while an engine works in it. Segments never change, and one
- * that is removed meanwhile is no loss. Write-ahead files do change: what is found there counts only
- * when it is found twice, while the same files were in use. The mark of a stop in order is not there
- * while an engine runs. Reads only, as slowly as it is told to.
+ * that is removed meanwhile is no loss. Write-ahead files do change: what is found there counts
+ * only when it is found twice, while the same files were in use. The mark of a stop in order is not
+ * there while an engine runs. Reads only, as slowly as it is told to.
  */
 import { checkFiles } from './check-files.ts';
 import type { CheckWatch, Finding, StorageProblem } from './check-report.ts';
