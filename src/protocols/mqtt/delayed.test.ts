@@ -184,6 +184,36 @@ test('a reconnect takes the end of the session back M29', async () => {
   assert.equal(bench.room.sessions.count, 2);
 });
 
+/** Messages that wait for a session, as admin shows them. */
+function queued(clientId: string): unknown {
+  return [...bench.room.list('sessions')].find(({ client }) => client === clientId)?.['queued'];
+}
+
+test('expired messages leave the queue of a session that is away at their time M68 X69', async () => {
+  const away = await bench.connect('s', DURABLE);
+  await away.subscribed('e/#', { qos: 1 });
+  away.drop();
+  await away.closed();
+  const client = await bench.connect('a');
+  const send = async (packetId: number, messageExpirySec: number): Promise<void> => {
+    client.publish({ topic: 'e/1', qos: 1, packetId, properties: { messageExpirySec } });
+    await client.expect('PUBACK');
+  };
+  await send(1, 5);
+  await send(2, 7);
+  await send(3, 60);
+  assert.equal(queued('s'), 3);
+  bench.pass(5000);
+  await reader.quiet();
+  assert.equal(queued('s'), 2);
+  await bench.room.close();
+  bench.restart();
+  await new Promise((resolve) => setImmediate(resolve));
+  bench.pass(2000);
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(queued('s'), 1);
+});
+
 function will(properties: Properties = NO_PROPERTIES): WillPacket {
   return { topic: 't/w', payload: Buffer.from('will'), qos: 1, retain: false, properties };
 }

@@ -102,6 +102,18 @@ export const OPTIONS = {
     min: 0,
     help: 'Messages that wait under $delayed/ for their time; more are refused as quota exceeded.',
   },
+  'dedupe-window': {
+    type: 'duration',
+    default: 0,
+    min: 0,
+    help: 'Time in which a message with the message-id of an earlier one of its client is dropped.',
+  },
+  'dedupe-ids-max': {
+    type: 'integer',
+    default: 1_000_000,
+    min: 1,
+    help: 'Message ids that are remembered for all clients; the oldest are forgotten first.',
+  },
   'deny-action': {
     type: 'text',
     default: 'drop',

@@ -3,6 +3,7 @@
  */
 import {
   type Broker,
+  type DedupeWindow,
   type DelayedMessage,
   DelayedMessages,
   type Message,
@@ -25,6 +26,8 @@ const LEAVE_TIMEOUT_MS = 2000;
 /** Kinds of the broker's time engine. */
 const DELAYED = 'mqtt.delayed';
 const WILLS = 'mqtt.will';
+/** The scope of message ids: an id counts together with its client. */
+const DEDUPE = 'mqtt';
 
 type Row = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -37,6 +40,8 @@ export class Room implements Instance {
   readonly store: SessionStore;
   readonly sessions: Sessions;
   readonly groups: SharedGroups;
+  /** Message ids of clients, when the options ask for it (M189). */
+  readonly dedupe: DedupeWindow | null;
   /** What clients published for later (M182). */
   readonly delayed: DelayedMessages;
   /** Wills whose time has not come, by client; those that waited for room have ids of their own. */
@@ -62,6 +67,8 @@ export class Room implements Instance {
     this.sessions = new Sessions(this);
     this.groups = new SharedGroups(host.broker);
     this.flusher = new Flusher(host.timers);
+    const { dedupeWindow: timeMs, dedupeIdsMax: idsMax } = options;
+    this.dedupe = timeMs > 0 ? host.broker.dedupe.window(DEDUPE, { timeMs, idsMax }) : null;
     const nowMs = (): number => this.nowMs();
     this.delayed = new DelayedMessages(host.broker, DELAYED, nowMs);
     this.wills = new DelayedMessages(host.broker, WILLS, nowMs);

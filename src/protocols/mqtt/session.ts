@@ -167,6 +167,8 @@ export class Session implements Subscriber {
   /** The queue takes what has QoS 1 or 2 for this session; all else goes live. */
   #meta(message: Message, matches: readonly Match[]): number | null {
     if (message.qos === 0) return null;
+    // Expired messages leave at their time, also while nobody is there to get them.
+    if (message.expiresAtMs !== 0) this.queue!.watchesHead = true;
     let qos = 0;
     let bits = META_ALIAS;
     for (const { subscription, alias } of matches) {
@@ -277,6 +279,13 @@ export class Session implements Subscriber {
     if (this.#received?.delete(packetId) !== true) return false;
     if (this.durable) this.store.removeReceived(this.clientId, packetId);
     return true;
+  }
+
+  /** After a start nobody knows any more whether something that waits can expire: look. */
+  restoreQueue(): void {
+    if (this.queue === null || this.queue.readyCount === 0) return;
+    this.queue.watchesHead = true;
+    this.queue.dispatch();
   }
 
   restoreReceived(packetIds: readonly number[]): void {

@@ -148,6 +148,7 @@ export class Sessions {
   #restored(session: Session): void {
     if (session.disconnectedAtMs === 0) this.disconnected(session, true);
     else if (session.expirySec === 0) this.end(session);
+    if (!session.ended) session.restoreQueue();
   }
 
   /** The will waits for its delay or the end of the session, whichever is first. */

@@ -1,5 +1,5 @@
 /** PUBLISH from a client (3.3.4): its topic, the rights, the broker, the acknowledgement. */
-import { type Address, type Message, slashSpelling, type Target } from '#broker';
+import { type Address, type Message, publishOnce, slashSpelling, type Target } from '#broker';
 import { BrokerError, ProtocolError } from '#kit';
 import {
   checkFromClient,
@@ -12,6 +12,7 @@ import type { Link } from '../connection.ts';
 import { ackReasonOf } from '../errors.ts';
 import { Inbound } from '../inbound.ts';
 import { messageOf } from '../message.ts';
+import type { Room } from '../room.ts';
 import type { Session } from '../session.ts';
 import { Routes } from '../topic-aliases.ts';
 import { checkResponseTopic, topicName } from '../topics.ts';
@@ -93,9 +94,12 @@ function hand(
   const token = inbound === null ? 0 : inbound.begin(packetId, qos === 2);
   // Before the broker is asked: it may answer at once when there is nothing to store.
   if (qos === 2) session.receivedBegin(packetId);
+  let taken: boolean;
   try {
     if (message.retain) inbound?.defer();
-    room.broker.publish(message, target, inbound, token);
+    taken = room.dedupe === null || message.messageId === '';
+    if (taken) room.broker.publish(message, target, inbound, token);
+    else taken = publishNew(room, message, target, inbound, token);
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     if (qos === 2) session.receivedEnd(packetId);
@@ -110,10 +114,22 @@ function hand(
   room.metrics.received.add();
   if (message.retain) {
     // The commit of the message is the commit of the last value too (M116).
-    room.broker.keepLast(message);
+    if (taken) room.broker.keepLast(message);
     inbound?.undefer();
   }
   return true;
+}
+
+/** Drops a repeat of the client's own message id (M189). @returns false when it was one */
+function publishNew(
+  room: Room,
+  message: Message,
+  target: Target,
+  inbound: Inbound | null,
+  token: number,
+): boolean {
+  const id = `${message.producer}\0${message.messageId}`;
+  return !publishOnce(room.broker, room.dedupe!, id, message, target, inbound, token).duplicate;
 }
 
 function refused(
