@@ -52,7 +52,9 @@ export interface Files {
    * Opens for reading and writing; creates it (and makes the name durable) when `create` is set.
    */
   open(path: string, create: boolean): Promise<OpenFile>;
-  /** Names of the files in a directory, without path, sorted; empty when there is no such directory. */
+  /**
+   * Names of the files in a directory, without path, sorted; empty when there is no such directory.
+   */
   list(directory: string): Promise<string[]>;
   /** Makes the directory and its parents, durably. */
   ensureDirectory(directory: string): Promise<void>;
