@@ -139,6 +139,90 @@ describe('amqplib', () => {
     assert.equal(String(next.content), '1');
   });
 
+  it('higher priorities come first, in order inside one A71', async () => {
+    const ch = await (await connection()).createConfirmChannel();
+    await ch.assertQueue('js.priority', { durable: true, maxPriority: 10 });
+    for (const [n, priority] of [1, 9, 5, 9, 0].entries()) {
+      ch.sendToQueue('js.priority', Buffer.from(`${priority}.${n}`), {
+        priority,
+        persistent: true,
+      });
+    }
+    await ch.waitForConfirms();
+    const inbox = await consumed(ch, 'js.priority');
+    const got = (await inbox.take(5)).map(({ content }) => String(content));
+    assert.deepEqual(got, ['9.1', '9.3', '5.2', '1.0', '0.4']);
+  });
+
+  it('expired, rejected and dropped messages come to the dead letter queue with x-death A69 A70', async () => {
+    const ch = await (await connection()).createConfirmChannel();
+    await ch.assertQueue('js.dead', { durable: true });
+    const dead = await consumed(ch, 'js.dead', { noAck: true });
+    await ch.assertQueue('js.dying', {
+      ...{ durable: true, messageTtl: 300, maxLength: 2 },
+      ...{ deadLetterExchange: '', deadLetterRoutingKey: 'js.dead' },
+    });
+    for (const body of ['over', 'rejected', 'old']) ch.sendToQueue('js.dying', Buffer.from(body));
+    await ch.waitForConfirms();
+    const first = await ch.get('js.dying');
+    assert.ok(first !== false);
+    ch.reject(first, false);
+    const reasons = new Map<string, string>();
+    for (const { content, properties } of await dead.take(3)) {
+      const [death] = properties.headers!['x-death'] as { reason: string; queue: string }[];
+      assert.equal(death!.queue, 'js.dying');
+      reasons.set(String(content), death!.reason);
+    }
+    assert.deepEqual(
+      [reasons.get('over'), reasons.get('rejected'), reasons.get('old')],
+      ['maxlen', 'rejected', 'expired'],
+    );
+  });
+
+  it('a full queue with reject-publish nacks, by count and by bytes A34 A66', async () => {
+    const ch = await (await connection()).createConfirmChannel();
+    const send = (queue: string, body: string): Promise<boolean> =>
+      new Promise((resolve) => {
+        ch.sendToQueue(queue, Buffer.from(body), {}, (error) => resolve(error === null));
+      });
+    const reject = { 'x-overflow': 'reject-publish' };
+    await ch.assertQueue('js.full', { durable: true, maxLength: 1, arguments: reject });
+    assert.deepEqual([await send('js.full', 'a'), await send('js.full', 'b')], [true, false]);
+    const bytes = { ...reject, 'x-max-length-bytes': 10 };
+    await ch.assertQueue('js.heavy', { durable: true, arguments: bytes });
+    assert.deepEqual(
+      [
+        await send('js.heavy', '12345678'),
+        await send('js.heavy', '123'),
+        await send('js.heavy', '1'),
+      ],
+      [true, false, true],
+    );
+  });
+
+  it('one consumer is active and the next takes over when its connection goes A37', async () => {
+    const one = await connection();
+    const first = await one.createChannel();
+    const single = { durable: true, arguments: { 'x-single-active-consumer': true } };
+    await first.assertQueue('js.single', single);
+    const active = await consumed(first, 'js.single');
+    const second = await channel();
+    const waiting = await consumed(second, 'js.single');
+    for (let n = 0; n < 3; n++) second.sendToQueue('js.single', Buffer.from(`${n}`));
+    await active.take(3);
+    assert.equal(waiting.size, 0);
+    await one.close();
+    const got = await waiting.take(3);
+    assert.deepEqual(
+      got.map(({ content, fields }) => [String(content), fields.redelivered]),
+      [
+        ['0', true],
+        ['1', true],
+        ['2', true],
+      ],
+    );
+  });
+
   for (const [type, key, pattern] of [
     ['direct', 'k', 'k'],
     ['fanout', 'anything', ''],

@@ -21,6 +21,9 @@ await pythonClient('pika', PROGRAM, 'amqp', {
   cancel_notify: 'a consumer hears of the deletion of its queue A26',
   errors: 'missing queues and exchanges close the channel with 404, others 403 and 406 A28',
   credentials: 'a wrong password gets 403 and an unknown vhost 530 A6 A10',
+  priorities: 'higher priorities come first, in order inside one A71',
+  dead_letters:
+    'messages over a limit in bytes or of age are dead letters with x-death A66 A69 A70',
   many: '10 000 persistent messages are consumed in order with a prefetch of 200 A24 A102',
 });
 

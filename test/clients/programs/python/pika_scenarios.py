@@ -301,6 +301,39 @@ def many():
             break
 
 
+def priorities():
+    channel = opened()
+    channel.queue_declare("pika.ranks", durable=True, arguments={"x-max-priority": 3})
+    for number, priority in enumerate((0, 3, 1, 3, 9)):
+        properties = pika.BasicProperties(delivery_mode=2, priority=priority)
+        channel.basic_publish("", "pika.ranks", str(number), properties)
+    got = drain(channel, "pika.ranks", 5)
+    expect([int(body) for _, _, body in got], [1, 3, 4, 2, 0])
+
+
+def dead_letters():
+    channel = opened()
+    channel.confirm_delivery()
+    channel.exchange_declare("pika.dlx", "fanout", durable=True)
+    channel.queue_declare("pika.dead", durable=True)
+    channel.queue_bind("pika.dead", "pika.dlx")
+    arguments = {
+        "x-dead-letter-exchange": "pika.dlx",
+        "x-message-ttl": 200,
+        "x-max-length-bytes": 8,
+    }
+    channel.queue_declare("pika.dying", durable=True, arguments=arguments)
+    for body in ("aaaa", "bbbb", "cccc"):
+        channel.basic_publish("", "pika.dying", body, pika.BasicProperties(delivery_mode=2))
+    got = drain(channel, "pika.dead", 3)
+    deaths = {body: properties.headers["x-death"][0] for _, properties, body in got}
+    expect(deaths[b"aaaa"]["reason"], "maxlen")
+    expect([deaths[body]["reason"] for body in (b"bbbb", b"cccc")], ["expired", "expired"])
+    for _, properties, _ in got:
+        expect(properties.headers["x-first-death-queue"], "pika.dying")
+        expect(properties.headers["x-death"][0]["count"], 1)
+
+
 def publish_durable():
     """First half of the restart test."""
     channel = opened()
