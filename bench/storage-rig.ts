@@ -38,7 +38,7 @@ export async function openRig(directory: string, limits: Partial<EngineLimits> =
   const copied = metrics.counter('robustmq_storage_reorganised_bytes_total', '');
   const quiet = async (): Promise<void> => {
     await engine.flushed();
-    for (let still = 0, last = -1; still < 6; ) {
+    for (let still = 0, last = -1; still < 20; ) {
       await sleep(500);
       still = copied.value === last ? still + 1 : 0;
       last = copied.value;

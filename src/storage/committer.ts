@@ -92,8 +92,8 @@ export class Committer {
   }
 
   get busy(): boolean {
-    const { inFlightBytesMax, walBacklogMax } = this.#parts.limits;
-    return this.inFlightBytes >= inFlightBytesMax || this.#wal.backlog > walBacklogMax;
+    const { limits, pacer } = this.#parts;
+    return this.inFlightBytes >= pacer.inFlightBytesMax || this.#wal.backlog > limits.walBacklogMax;
   }
 
   append(log: Shard, bytes: Buffer, facts: BatchFacts, committed: Committed | null): Appended {

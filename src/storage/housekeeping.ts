@@ -141,9 +141,18 @@ export class Housekeeping {
         await this.#merges.run(this.#goesOn);
         this.#count();
       } while (this.#mergesAgain && this.#goesOn());
+      this.#waitForCompaction();
     } catch (error) {
       this.#failed(error);
     }
+  }
+
+  /** A log may become due by its age alone. */
+  #waitForCompaction(): void {
+    const { nextMs } = this.#merges.compactions;
+    if (nextMs === Number.POSITIVE_INFINITY) return;
+    const delayMs = nextMs - this.#core.options.clock.nowMs();
+    this.#after('compaction', Math.max(1, delayMs), () => this.#kickMerges());
   }
 
   readonly #goesOn = (): boolean => !this.#stopped && this.#core.committer.failure === null;

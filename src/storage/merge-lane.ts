@@ -5,6 +5,7 @@
 
 import type { Checkpointer } from './checkpointer.ts';
 import type { AddBatch } from './compaction.ts';
+import { Compactions } from './compactions.ts';
 import type { EngineCore } from './engine.ts';
 import type { JobWriter } from './job-writer.ts';
 import type { JobTask, Ledger } from './ledger.ts';
@@ -23,6 +24,7 @@ const TURN_RUNS = 512;
 
 export class MergeLane {
   readonly live: LiveBytes;
+  readonly compactions: Compactions;
   readonly #core: EngineCore;
   readonly #ledger: Ledger;
   readonly #checkpointer: Checkpointer;
@@ -33,6 +35,7 @@ export class MergeLane {
     this.#checkpointer = checkpointer;
     const { logs, runs, store, options } = core;
     const turns = new Turns(options.timers, TURN_RUNS);
+    this.compactions = new Compactions(core, this);
     this.live = new LiveBytes({ logs, runs, turns, directory: store.directory });
   }
 
@@ -54,6 +57,7 @@ export class MergeLane {
         continue;
       }
       if (await this.live.countOne()) continue;
+      if (await this.compactions.one()) continue;
       if (this.#checkpointer.retiredCount > 0) await this.#checkpointer.save();
       if (!this.live.isDue) return;
     }

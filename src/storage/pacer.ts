@@ -103,6 +103,17 @@ export class Pacer {
     else await new Promise<void>((go) => timers.after(pauseMs, go));
   }
 
+  /**
+   * Bytes that may wait for their commit. Under pressure no more than what is written in a moment:
+   * who writes is told early and often, not seldom and for long.
+   */
+  get inFlightBytesMax(): number {
+    const { limits, pressure } = this.#parts;
+    if (pressure() < SLOW) return limits.inFlightBytesMax;
+    const moment = (this.#drainRate * PAUSE_MS_MAX) / 1000;
+    return Math.min(limits.inFlightBytesMax, Math.max(moment, limits.inFlightBytesMax / 64));
+  }
+
   /** How long the next commit of so many bytes has to wait. */
   delayMs(bytes: number): number {
     const pressure = this.#parts.pressure();
