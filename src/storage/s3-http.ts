@@ -1,6 +1,7 @@
 /**
- * One HTTP exchange with an S3 bucket: signed, bounded in time and size, never repeated here. The
- * signature is the matter of `aws4fetch`; connections are kept by the agent of `node:http`.
+ * One HTTP request to an S3 bucket and its answer: signed, bounded in time and size, never repeated
+ * here. The signature is the matter of `aws4fetch`; connections are kept by the agent of
+ * `node:http`.
  */
 import * as http from 'node:http';
 import * as https from 'node:https';
@@ -70,7 +71,7 @@ export class S3Http {
     this.#agent.destroy();
   }
 
-  async exchange(request: S3Request): Promise<S3Answer> {
+  async roundTrip(request: S3Request): Promise<S3Answer> {
     const url = this.#urlOf(request);
     const { accessKeyId, secretAccessKey, sessionToken, region } = this.#place;
     const signer = new AwsV4Signer({
@@ -175,7 +176,7 @@ async function collect(
   return { status, headers, body };
 }
 
-/** Ends an exchange that makes no progress, or takes too long in all. */
+/** Ends a request that makes no progress, or takes too long in all. */
 class Watch {
   readonly #timers: Timers;
   readonly #limits: S3Limits;

@@ -112,7 +112,7 @@ export class S3Requests {
     await this.#pace.enter();
     this.#counts.requests.add();
     try {
-      const answer = await this.#http.exchange(request);
+      const answer = await this.#http.roundTrip(request);
       const failure = answer.status < 300 ? fault(answer) : failureOf(answer);
       if (failure === null) {
         this.#pace.succeeded();
