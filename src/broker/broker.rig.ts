@@ -11,7 +11,7 @@ import {
   type Timers,
 } from '#kit';
 import { type MetaStore, openMemoryStore } from '#meta';
-import { type LogEngine, openEngine, VirtualFiles } from '#storage';
+import { joinOwners, type LogEngine, openEngine, VirtualFiles } from '#storage';
 import { type Address, flatAddress } from './address.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
 import { Message } from './message.ts';
@@ -63,6 +63,8 @@ export class RigTimers implements Timers {
 export class Rig {
   /** When set before `open`, time stands still but for `pass`. */
   timers: RigTimers | null = null;
+  /** Owners of slots, each with an engine of its own. */
+  owners = 1;
   readonly files: VirtualFiles;
   readonly meta: MetaStore = openMemoryStore();
   nowMs = 1_800_000_000_000;
@@ -86,12 +88,17 @@ export class Rig {
       log: silentLog,
       metrics: new Metrics(),
     };
-    this.engine = await openEngine({
-      ...given,
-      directory: 'data',
-      files: this.files.mount(),
-      limits: { walFileBytes: WAL_FILE_BYTES },
-    });
+    const files = this.files.mount();
+    const open = (directory: string): Promise<LogEngine> => {
+      const limits = { walFileBytes: WAL_FILE_BYTES };
+      return openEngine({ ...given, directory, files, limits });
+    };
+    if (this.owners === 1) this.engine = await open('data');
+    else {
+      const engines: LogEngine[] = [];
+      for (let owner = 0; owner < this.owners; owner++) engines.push(await open(`data${owner}`));
+      this.engine = joinOwners(engines, (slot) => slot % engines.length);
+    }
     this.broker = await Broker.open({ ...given, engine: this.engine, meta: this.meta, options });
     return this.broker;
   }

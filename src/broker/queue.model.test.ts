@@ -76,6 +76,7 @@ class Run {
     const { chance } = this;
     this.rig.timers = new RigTimers(() => this.rig.nowMs);
     this.dies = chance.below(2) === 0;
+    this.rig.owners = 1 + (seed % 2);
     this.settings = {
       durable: true,
       ...(chance.below(3) === 0 ? {} : { stream: 'q' }),
@@ -117,7 +118,8 @@ class Run {
 
   readonly got = (consumer: Consumer, delivery: Delivery): void => {
     const sent = this.sent[Number(delivery.message.value)]!;
-    assert.notEqual(sent.state, 'dead', `${sent.id} was delivered after its dead letter`);
+    if (this.rig.owners === 1)
+      assert.notEqual(sent.state, 'dead', `${sent.id} came after its death`);
     assert.ok(!(sent.state === 'acked' && sent.certain), `${sent.id} came back after its ack`);
     assert.ok(!this.inFlight.has(delivery.position), `${sent.id} is in flight twice`);
     const { maxDeliveries = 0 } = this.settings;
@@ -275,10 +277,15 @@ class Run {
     await this.settled();
     this.check();
     const graves = (await this.rig.stored('graves')).map(Number);
-    assert.equal(new Set(graves).size, graves.length, 'a dead letter is there twice');
     const { appended, deadLettered } = this.queue.counts;
-    assert.deepEqual([appended, deadLettered], [this.sent.length, graves.length]);
-    for (const id of graves) assert.notEqual(this.sent[id]!.state, 'acked');
+    assert.equal(appended, this.sent.length);
+    // With owners apart a crash may come between a copy and the end of its original.
+    if (this.rig.owners > 1) assert.ok(new Set(graves).size >= deadLettered);
+    else {
+      assert.equal(new Set(graves).size, graves.length, 'a dead letter is there twice');
+      assert.equal(deadLettered, graves.length);
+      for (const id of graves) assert.notEqual(this.sent[id]!.state, 'acked');
+    }
   }
 }
 
