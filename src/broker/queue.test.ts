@@ -233,15 +233,27 @@ describe('a queue that holds references', () => {
 });
 
 describe('removing a queue', () => {
-  it('leaves publishers whose message still finds it with their answer', async () => {
-    const queue = rig.broker.queues.declare('s', { durable: true });
-    rig.broker.subscribe({ pattern: plainDotPattern('#'), queue });
-    await rig.publish('t', '1');
-    const unsealed = rig.publish('t', '2');
-    rig.broker.queues.remove(queue);
-    await Promise.all([unsealed, rig.publish('t', '3'), rig.publish('t', '4')]);
-    await rig.publish('t', '5');
-  });
+  for (const moment of ['before', 'after'] as const) {
+    it(`leaves publishers that still find it alone, ${moment} its references are on their way`, async () => {
+      const queue = rig.broker.queues.declare('s', { durable: true });
+      rig.broker.subscribe({ pattern: plainDotPattern('#'), queue });
+      await rig.publish('t', '1');
+      const under = [rig.publish('t', '2')];
+      if (moment === 'before') rig.broker.queues.remove(queue);
+      else {
+        await new Promise<void>((resolve) => {
+          rig.files.fault = () => {
+            rig.files.fault = null;
+            rig.broker.queues.remove(queue);
+            resolve();
+          };
+        });
+      }
+      under.push(rig.publish('t', '3'), rig.publish('t', '4'));
+      await Promise.all(under);
+      await rig.publish('t', '5');
+    });
+  }
 
   it('tells its consumers once and delivers nothing more A26', async () => {
     const queue = declare('q');

@@ -314,6 +314,7 @@ export class ReferenceLane extends Lane {
 
   override floorSaved(floor: number): void {
     super.floorSaved(floor);
+    if (this.#removed) return;
     const log = this.#log;
     log?.trim(Math.min(floor, log.highWatermark));
     this.state.spans.passed(floor);
@@ -327,7 +328,7 @@ export class ReferenceLane extends Lane {
    */
   remove(): void {
     this.#removed = true;
-    this.#sealed = this.#end;
+    this.#visible = this.#sealed = this.#end;
     this.#log?.remove();
     this.#pages.clear();
     this.#stored(new BrokerError('unknown-queue'));
