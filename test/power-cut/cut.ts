@@ -5,7 +5,7 @@ import type { Seed } from '../load/seed.ts';
 import type { Striker } from '../load/trial.ts';
 import { ForgetfulDisk, type Losses } from './forgetful-disk.ts';
 
-export interface CutTotals {
+interface CutTotals {
   cuts: number;
   /** Cuts that came in the middle of a sync. */
   inSync: number;
