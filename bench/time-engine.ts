@@ -1,7 +1,7 @@
 /**
- * What pending entries of the time engine cost: `node bench/time-engine.ts [entries]`. Sets that many
- * with random times of one day, starts again, then lets as many fall due in one moment, on a real
- * disk; prints one line for each part. Not a part of `npm run bench`: it needs no server.
+ * What pending entries of the time engine cost: `node bench/time-engine.ts [entries]`. Sets that
+ * many with random times of one day, starts again, then lets as many fall due in one moment, on a
+ * real disk; prints one line for each part. Not a part of `npm run bench`: it needs no server.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,10 +1,10 @@
 /**
  * Deduplication windows (X67): what was taken under an id once is not taken again while the window
- * remembers the id. One store for every kind of id: message ids of NATS, AMQP, MQTT and the
- * gateway. A remembered id is an entry of the time engine whose time is the end of its window, so it
- * is durable, lies in the catalogue, commits together with the append that it belongs to, and goes
- * by itself. (Two more dedupe tables live where their limits come from: a Kafka producer's sequences
- * in its log, the packet identifiers of an MQTT session in the session; see docs/decisions/0015.)
+ * remembers the id. One store for every kind of id: message ids of
+ * every protocol. A remembered id is an entry of the time engine whose time is the end of its
+ * window, so it is durable, lies in the catalogue, commits together with the append that it belongs
+ * to, and goes by itself. (Two more dedupe tables live where their limits come from: the sequences
+ * of a producer in its log, identifiers of one session in the session; see docs/decisions/0015.)
  */
 import type { BrokerError } from '#kit';
 import type { TimeEngine } from './time-engine.ts';
@@ -71,8 +71,8 @@ export class DedupeWindow {
   }
 
   /**
-   * Was this id taken before? Then the outcome of the first time, and `done` is told once that is on
-   * disk (at once, when it is), or has failed: then the id may come again.
+   * Was this id taken before? Then the outcome of the first time, and `done` is told once that is
+   * on disk (at once, when it is), or has failed: then the id may come again.
    * @returns null when the id is new: append, `add` it and tell `settled`
    */
   repeat(id: string, done: Done): Buffer | null {

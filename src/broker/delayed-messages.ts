@@ -1,7 +1,7 @@
 /**
  * Messages that are published later. At its time a message is an ordinary append: the rights of who
- * sent it are asked again, as they are then (X31), its expiry begins then, and its entry ends in the
- * commit that stores it.
+ * sent it are asked again, as they are then (X31), its expiry begins then, and its entry ends in
+ * the commit that stores it.
  */
 import { BrokerError } from '#kit';
 import type { Broker } from './broker.ts';

@@ -106,7 +106,9 @@ export class StateTable {
     return this.#store.held;
   }
 
-  /** True while memory holds more than it should: do not add to it, `onRoom` tells when to go on. */
+  /**
+   * True while memory holds more than it should: do not add to it, `onRoom` tells when to go on.
+   */
   get busy(): boolean {
     return this.#openBytes > OPEN_BYTES_MAX || this.#store.busy;
   }

@@ -1,9 +1,9 @@
 /**
- * The one engine for everything that happens later (X69): expiry, delay, schedule, retry, the end of
- * a session. An entry is durable: it commits with what was appended in the same synchronous stretch,
- * survives a restart, and is gone only when its handler has finished it. Entries lie in the
- * catalogue in the order of their time (`state-table.ts`, cold); memory holds the next few of each
- * kind (`time-line.ts`), and one timer is armed for the earliest.
+ * The one engine for everything that happens later (X69): expiry, delay, schedule, retry, the end
+ * of a session. An entry is durable: it commits with what was appended in the same synchronous
+ * stretch, survives a restart, and is gone only when its handler has finished it. Entries lie in
+ * the catalogue in the order of their time (`state-table.ts`, cold); memory holds the next few of
+ * each kind (`time-line.ts`), and one timer is armed for the earliest.
  *
  * Times are wall-clock times, timers are not: when the clock is set, entries keep their times. What
  * is due by the new clock fires, what is not any more waits again; see docs/decisions/0013.

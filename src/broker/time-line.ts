@@ -1,7 +1,7 @@
 /**
- * The entries of one kind in the order of their time. They are rows of a cold kind, whose key begins
- * with the time, so the catalogue has them in order; the keys of the next few are in memory. That
- * window ends at a key, not at a time, and so stays small however many share one millisecond.
+ * The entries of one kind in the order of their time. They are rows of a cold kind, whose key
+ * begins with the time, so the catalogue has them in order; the keys of the next few are in memory.
+ * That window ends at a key, not at a time, and so stays small however many share one millisecond.
  */
 import { assert, compareKeys, firstNotBelow, keyAfter } from '#kit';
 import { coldKind } from './state-store.ts';
