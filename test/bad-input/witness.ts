@@ -4,7 +4,11 @@ import { type Admin, Kafka, logLevel } from 'kafkajs';
 import mqtt, { type MqttClient } from 'mqtt';
 import { connect, type NatsConnection } from 'nats';
 import { Inbox } from '../clients/inbox.ts';
-import type { Server } from '../clients/server.ts';
+
+/** Whatever tells where it listens. */
+export interface Addresses {
+  address(listener: 'mqtt' | 'kafka' | 'nats' | 'amqp'): string;
+}
 
 export class Witness {
   #mqtt!: MqttClient;
@@ -16,7 +20,7 @@ export class Witness {
   readonly #lost: string[] = [];
   #trips = 0;
 
-  static async connect(server: Server): Promise<Witness> {
+  static async connect(server: Addresses): Promise<Witness> {
     const witness = new Witness();
     await witness.#connect(server);
     return witness;
@@ -44,7 +48,7 @@ export class Witness {
     await this.#admin.disconnect();
   }
 
-  async #connect(server: Server): Promise<void> {
+  async #connect(server: Addresses): Promise<void> {
     const options = { reconnectPeriod: 0 };
     this.#mqtt = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`, options);
     this.#mqtt.on('message', (_topic, payload) => this.#mqttInbox.put(String(payload)));

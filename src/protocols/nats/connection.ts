@@ -23,6 +23,8 @@ import { VERBS, type Verb } from './verbs.ts';
 export type ConnectionState = 'greeted' | 'checking' | 'ready' | 'leaving' | 'gone';
 
 const NO_BYTES = Buffer.alloc(0);
+/** More bytes for a subscriber that is far behind, after which its publisher stops reading. */
+const OVERRUN_BYTES_MAX = 1 << 20;
 /** First byte of a TLS record that opens a handshake. No verb begins with it. */
 const TLS_HANDSHAKE = 0x16;
 
@@ -50,6 +52,8 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
   #held: 'check' | 'room' | 'stall' | null = null;
   /** A subscriber that this publisher has overrun. */
   #overrun: NatsConnection | null = null;
+  /** What had been written to it when it was found so far behind. */
+  #overrunFrom = 0;
   #stallTimer: Timer | null = null;
   #deadline: Timer | null = null;
   /** The last verb and its handler: most frames are like the one before. */
@@ -231,6 +235,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
       if (again && !this.#handle()) return;
       while (this.state !== 'leaving' && parser.next()) {
         if (!this.#handle()) return;
+        if (this.#overrun !== null && this.#overruns(this.#overrun)) break;
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -274,9 +279,15 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
 
   #behind(message: Message): void {
     const publisher = message.source;
-    if (this.#guard.check() && publisher instanceof NatsConnection && publisher !== this) {
-      publisher.#overrun = this;
-    }
+    if (!this.#guard.check() || !(publisher instanceof NatsConnection)) return;
+    if (publisher === this || publisher.#overrun !== null) return;
+    publisher.#overrun = this;
+    publisher.#overrunFrom = this.outbox.written;
+  }
+
+  /** One read of small messages can become very much for a subscriber of many subscriptions. */
+  #overruns(subscriber: NatsConnection): boolean {
+    return subscriber.outbox.written - this.#overrunFrom > OVERRUN_BYTES_MAX;
   }
 
   /** A publisher waits for a moment, once per read, so that its subscriber can catch up. */
