@@ -2,7 +2,7 @@
  * Many blows: trials with different settings, each on a fresh folder, until the wanted number of
  * blows is dealt. The tally of them is what the reports are written from.
  */
-import { Findings } from './findings.ts';
+import { describeFinding, Findings } from './findings.ts';
 import { PROTOCOLS, type ProtocolName } from './load.ts';
 import { PHASES, type Phase } from './moments.ts';
 import { Seed } from './seed.ts';
@@ -38,7 +38,7 @@ export async function runCampaign(striker: Striker, options: CampaignOptions): P
   const startedAt = performance.now();
   const seed = new Seed(options.seed);
   const tally = emptyTally(options.seed);
-  let dealt = 0;
+  let [dealt, told] = [0, 0];
   for (let trial = 0; dealt < blows; trial++) {
     const chosen = settings[trial % settings.length]!;
     const count = Math.min(blowsPerTrial, blows - dealt);
@@ -59,6 +59,8 @@ export async function runCampaign(striker: Striker, options: CampaignOptions): P
         options.say?.(describe(tally.findings, blow));
       },
     });
+    for (const each of tally.findings.kept.slice(told)) options.say?.(describeFinding(each));
+    told = tally.findings.kept.length;
     add(tally.acknowledged, last);
     dealt += count;
   }

@@ -46,8 +46,10 @@ export class Findings {
   }
 
   describe(): string {
-    return this.kept
-      .map(({ fault, load, cycle, detail }) => `cycle ${cycle}, ${load}: ${fault}: ${detail}`)
-      .join('\n');
+    return this.kept.map(describeFinding).join('\n');
   }
+}
+
+export function describeFinding({ fault, load, cycle, detail }: Finding): string {
+  return `cycle ${cycle}, ${load}: ${fault}: ${detail}`;
 }
