@@ -209,6 +209,7 @@ export class StateStore {
       (error: unknown) => {
         this.#relieving = false;
         if (!(error instanceof BrokerError)) throw error;
+        if (this.#closed) return;
         // A full disk: what waits is safe in the state logs, and is tried again.
         this.#retryTimer = this.#timers.after(RETRY_MS, () => {
           this.#retryTimer = null;

@@ -11,7 +11,13 @@
  */
 import { BrokerError, type Timers } from '#kit';
 import type { MetaRow, MetaSpan, MetaStore } from '#meta';
-import { LOG_IDS_PER_SLOT, type LogEngine, type ShardLog, SLOT_COUNT } from '#storage';
+import {
+  type BatchFacts,
+  LOG_IDS_PER_SLOT,
+  type LogEngine,
+  type ShardLog,
+  SLOT_COUNT,
+} from '#storage';
 import type { ColdKind, Known } from './cold-kind.ts';
 import { slotOfName } from './slot.ts';
 import { decodeChanges, encodeChanges } from './state-codec.ts';
@@ -26,6 +32,11 @@ const OPEN_BYTES_MAX = 16 << 20;
 const BATCH_BYTES = 1 << 18;
 const SCAN_ROWS = 500;
 const SCAN_BYTES = 1 << 20;
+
+const FACTS: BatchFacts = {
+  ...{ kind: 'state', count: 1, maxTimestampMs: -1, serverPacked: true, origin: 0, principal: 0 },
+  ...{ producerId: -1, producerEpoch: -1, baseSequence: -1, attributes: 0 },
+};
 
 interface Change {
   readonly kind: string;
@@ -65,6 +76,9 @@ export class StateTable {
       if (engine.has(slot * LOG_IDS_PER_SLOT + STATE_LOG)) await table.#replay(slot);
     }
     engine.onCheckpoint(() => table.#checkpoint());
+    engine.onHealth((health) => {
+      if (health === 'ok' && table.#open.size > 0) engine.wake();
+    });
     return table;
   }
 
@@ -174,17 +188,32 @@ export class StateTable {
     }
     let remaining = parts.length;
     let failure: BrokerError | null = null;
+    const refused = new Map<number, BrokerError>();
     for (const { slot, changes } of parts) {
       this.#inFlight++;
-      this.#append(slot, changes, (error) => {
+      const settled = (error: BrokerError | null): void => {
         this.#inFlight--;
         failure ??= error;
         if (error === null) for (const change of changes) this.#store.committed(change);
         remaining--;
         if (remaining === 0) for (const done of waiting) done(failure);
         if (this.#inFlight === 0 && this.#open.size === 0) this.#release(failure);
-      });
+      };
+      // In the log of a slot later changes must not overtake earlier ones.
+      const refusal = refused.get(slot) ?? this.#append(slot, changes, settled);
+      if (refusal === null) continue;
+      refused.set(slot, refusal);
+      if (this.#engine.health !== 'failed') this.#keep(slot, changes);
+      settled(refusal);
     }
+  }
+
+  /** There is no room for these changes now: they go first when there is. */
+  #keep(slot: number, changes: readonly Change[]): void {
+    const kept = this.#open.get(slot);
+    if (kept === undefined) this.#open.set(slot, [...changes]);
+    else kept.push(...changes);
+    for (const { key, value } of changes) this.#openBytes += key.length + (value?.length ?? 0);
   }
 
   /** Those that began to wait while the last changes were in flight. */
@@ -194,28 +223,14 @@ export class StateTable {
     for (const done of waiting) done(failure);
   }
 
-  #append(slot: number, changes: readonly Change[], committed: Done): void {
-    const bytes = encodeChanges(changes);
+  /** @returns why the log takes nothing now; null when it does, and `committed` is told */
+  #append(slot: number, changes: readonly Change[], committed: Done): BrokerError | null {
     try {
-      this.#logOf(slot).append(
-        bytes,
-        {
-          kind: 'state',
-          count: 1,
-          maxTimestampMs: -1,
-          serverPacked: true,
-          origin: 0,
-          principal: 0,
-          producerId: -1,
-          producerEpoch: -1,
-          baseSequence: -1,
-          attributes: 0,
-        },
-        committed,
-      );
+      this.#logOf(slot).append(encodeChanges(changes), FACTS, committed);
+      return null;
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
-      committed(error);
+      return error;
     }
   }
 
