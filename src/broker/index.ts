@@ -60,6 +60,7 @@ export {
   type User,
 } from './principals.ts';
 export { type PublishedOnce, publishOnce } from './publish-once.ts';
+export { type PullRequest, pull } from './pull.ts';
 export type { Queue } from './queue.ts';
 export type { Attachment, AttachOptions, Delivery, QueueConsumer } from './queue-consumers.ts';
 export type { RequeueOptions } from './queue-host.ts';
