@@ -65,7 +65,6 @@ export class ReferenceLane extends Lane {
   #heldBytes = 0;
   #removed = false;
   /** Told when the references before an index are on disk. */
-  #removed = false;
   #waiting: { readonly index: number; readonly done: Stored }[] = [];
   readonly #sealedDone = (error: BrokerError | null): void => this.#stored(error);
   /** Of references that are not sealed. */
@@ -330,7 +329,6 @@ export class ReferenceLane extends Lane {
   remove(): void {
     this.#removed = true;
     this.#visible = this.#sealed = this.#end;
-    this.#removed = true;
     this.#log?.remove();
     this.#pages.clear();
     // The messages are stored, and the queue that was to have them is not there: nothing failed.
