@@ -45,6 +45,11 @@ export class Findings {
     if (count > 0) this.allowed.set(what, (this.allowed.get(what) ?? 0) + count);
   }
 
+  /** Keeps the largest value of what is allowed. */
+  worst(what: string, value: number): void {
+    this.allowed.set(what, Math.max(this.allowed.get(what) ?? 0, Math.round(value)));
+  }
+
   describe(): string {
     return this.kept.map(describeFinding).join('\n');
   }

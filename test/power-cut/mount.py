@@ -2,8 +2,8 @@
 
 SOURCE is a folder with what is on the disk at first. OPTIONS is JSON: granule, seed, and lies: true
 for a disk that says that a write through the cache is durable when it is not. A first line on
-standard output says that it is mounted. Commands come on standard input, one JSON object a line, and
-each is answered with one line:
+standard output says that it is mounted. Commands come on standard input, one JSON object a line,
+and each is answered with one line:
 
   {"cut": SHARE}     power is cut now: no call gets an answer from here on; a sync that is under way
                      is torn; of the rest that is not synced, a random SHARE survives
@@ -17,6 +17,7 @@ import functools
 import json
 import os
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -283,7 +284,7 @@ def load_directory(volatile, directory, folder):
         inode.kept_size = len(inode.now)
 
 
-def answer_commands(disk):
+def answer_commands(disk, mountpoint):
     for line in sys.stdin:
         command = json.loads(line)
         if "cut" in command:
@@ -294,6 +295,8 @@ def answer_commands(disk):
         if "save" in command:
             # The calls that wait for an answer end with the process.
             os._exit(0)
+    # Nobody is there any more who would unmount it.
+    subprocess.run(["umount", "--lazy", mountpoint], check=False)
 
 
 def main():
@@ -302,7 +305,7 @@ def main():
     volatile = Volatile(options["granule"], options["seed"], 0 if lies else WRITE_BACK)
     load_directory(volatile, volatile.root, source)
     disk = Disk(volatile, lies)
-    threading.Thread(target=answer_commands, args=(disk,), daemon=True).start()
+    threading.Thread(target=answer_commands, args=(disk, mountpoint), daemon=True).start()
     mfusepy.FUSE(
         disk,
         mountpoint,

@@ -159,7 +159,7 @@ class Volatile:
     # -- the cut ---------------------------------------------------------------------------------
 
     def cut(self, share):
-        """What is not synced is lost, but for this share of it (0: all lost). Returns the losses."""
+        """What is not synced is lost, but for a share (0: all of it). Returns the losses."""
         lost = {"granules": 0, "names": 0, "sizes": 0}
         for change in self.journal:
             if self.random.random() < share:
