@@ -34,6 +34,10 @@ export const ADMIN_ROUTES: readonly Route[] = [
 
 /** Largest body of an admin request. */
 const BODY_BYTES_MAX = 1 << 20;
+/** Time for the whole header of a request, and for the request; checked every few seconds. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const CHECK_INTERVAL_MS = 5_000;
 /** An admin connection without traffic is closed after this time. */
 const IDLE_TIMEOUT_MS = 60_000;
 const SECURITY_HEADERS = {
@@ -53,7 +57,14 @@ export class Admin {
     this.#context = context;
     this.#isLoopback = isLoopback;
     this.#login = new Login(context.broker, context.clock);
-    this.#server = createServer((request, response) => void this.#serve(request, response));
+    const limits = {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    };
+    this.#server = createServer(limits, (request, response) => void this.#serve(request, response));
+    // The sockets are given to it; it looks after slow ones only once it believes that it listens.
+    this.#server.emit('listening');
     watchEventLoop();
   }
 
