@@ -7,6 +7,8 @@ import type { FillObject, ObjectStore, StoredObject } from './object-store.ts';
 
 /** Ends the names of objects that are not whole yet. */
 const PART_SUFFIX = '.part';
+/** Bytes that are written before they are made durable. */
+const SYNC_BYTES = 2 ** 21;
 /** Files that are opened at the same time to learn their size. */
 const PARALLEL = 8;
 
@@ -143,11 +145,15 @@ class DirectoryStore implements ObjectStore {
 }
 
 async function writeWhole(file: OpenFile, fill: FillObject): Promise<void> {
-  let position = 0;
+  let [position, synced] = [0, 0];
   await fill(async (chunks) => {
     const from = position;
     for (const chunk of chunks) position += chunk.length;
     await file.write(chunks, from);
+    // Little by little: one large flush at the end would hold up the commits of others.
+    if (position - synced < SYNC_BYTES) return;
+    await file.sync();
+    synced = position;
   });
   await file.sync();
 }

@@ -13,6 +13,9 @@ import { MergeLane } from './merge-lane.ts';
 import { Stopped } from './pacer.ts';
 import type { Recovered } from './recovery.ts';
 
+/** Pause before segments that could not be reached are tried again. */
+const FAR_RETRY_MS = 60_000;
+
 export class Housekeeping {
   readonly #core: EngineCore;
   readonly #ledger = new Ledger();
@@ -142,6 +145,7 @@ export class Housekeeping {
         this.#count();
       } while (this.#mergesAgain && this.#goesOn());
       this.#waitForCompaction();
+      if (this.#merges.isIncomplete) this.#after('far', FAR_RETRY_MS, () => this.#kickMerges());
     } catch (error) {
       this.#failed(error);
     }

@@ -3,6 +3,7 @@
  * whatever else makes new runs of old ones (key compaction).
  */
 
+import { BrokerError } from '#kit';
 import type { Checkpointer } from './checkpointer.ts';
 import type { AddBatch } from './compaction.ts';
 import { Compactions } from './compactions.ts';
@@ -28,6 +29,8 @@ export class MergeLane {
   readonly #core: EngineCore;
   readonly #ledger: Ledger;
   readonly #checkpointer: Checkpointer;
+  /** Segments that this run passes over. */
+  readonly #unreachable = new Set<Segment>();
 
   constructor(core: EngineCore, ledger: Ledger, checkpointer: Checkpointer) {
     this.#core = core;
@@ -46,13 +49,21 @@ export class MergeLane {
     return count > LEVEL_ONE_MAX;
   }
 
+  /** True when segments could not be reached: another run may have more luck, later. */
+  get isIncomplete(): boolean {
+    return this.#unreachable.size > 0;
+  }
+
   /** Works until nothing is due. */
   async run(goesOn: () => boolean): Promise<void> {
+    this.#unreachable.clear();
     while (goesOn()) {
       await this.live.settle();
-      const plan = planMerge(this.#core.runs.segments, this.#core.limits);
+      const { segments } = this.#core.runs;
+      const near = segments.filter((segment) => !this.#unreachable.has(segment));
+      const plan = planMerge(near, this.#core.limits);
       if (plan !== null) {
-        await this.#merge(plan);
+        await this.#merge(plan).catch((error: unknown) => this.#skip(plan, error));
         if (this.#checkpointer.isWorthwhile) await this.#checkpointer.save();
         continue;
       }
@@ -100,6 +111,14 @@ export class MergeLane {
     this.live.replaced(old);
     await this.#recount(log, changed, old);
     this.#publish(job, [], changed);
+  }
+
+  /** What lies far away and cannot be reached must not keep the rest from being merged. */
+  #skip({ sources }: MergePlan, error: unknown): void {
+    const far = sources.filter(({ remote }) => remote);
+    const isFar = error instanceof BrokerError && error.code === 'remote-unavailable';
+    if (!isFar || far.length === 0) throw error;
+    for (const segment of far) this.#unreachable.add(segment);
   }
 
   async #merge({ sources, level, why }: MergePlan): Promise<void> {

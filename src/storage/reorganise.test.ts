@@ -108,7 +108,7 @@ async function leftOver(time: VirtualTime, disk: VirtualFiles, engine: LogEngine
 for (const lost of [false, true]) {
   const how = lost ? 'both checkpoints lost' : 'the checkpoints intact';
   test(`a crash at any call to the disk loses nothing, ${how} R31`, async () => {
-    const every = Number(process.env['STORAGE_CRASH_EVERY'] ?? 13);
+    const every = Number(process.env['STORAGE_CRASH_EVERY'] ?? 31);
     let merged = 0;
     for (let last = lost ? 5 : 1; ; last += every) {
       const time = new VirtualTime();
