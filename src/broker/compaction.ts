@@ -11,6 +11,8 @@ export class KeyCompaction implements Compaction {
   readonly maxLagMs: number;
   readonly dirtyRatio: number;
   readonly tombstoneMs: number;
+  readonly headMs: number;
+  readonly headBytes: number;
   readonly #openedBytesMax: number;
   readonly #neededFrom: () => number;
 
@@ -23,6 +25,8 @@ export class KeyCompaction implements Compaction {
     this.maxLagMs = settings.compactMaxLagMs;
     this.dirtyRatio = settings.compactDirtyRatio;
     this.tombstoneMs = settings.tombstoneMs;
+    this.headMs = settings.headMs;
+    this.headBytes = settings.headBytes;
     this.#neededFrom = neededFrom;
     this.#openedBytesMax = openedBytesMax;
   }

@@ -76,6 +76,8 @@ export function jsonCompaction(over: Partial<Compaction> = {}): Compaction {
   return {
     minLagMs: 0,
     maxLagMs: Number.MAX_SAFE_INTEGER,
+    headMs: Number.MAX_SAFE_INTEGER,
+    headBytes: Number.MAX_SAFE_INTEGER,
     dirtyRatio: 0.5,
     tombstoneMs: 1_000,
     neededFrom: () => Number.POSITIVE_INFINITY,
@@ -98,11 +100,12 @@ export interface TestBatch {
 }
 
 const LOG = 9;
+const HOME = { upkeepChanged() {}, headGrew() {} } as unknown as ShardHome;
 
 /** A log in segments, and nothing else. */
 export class SegmentedLog {
   readonly time = new VirtualTime();
-  readonly shard = new Shard(LOG, 'fsync', {} as ShardHome);
+  readonly shard = new Shard(LOG, 'fsync', HOME);
   readonly core: CompactionCore;
   readonly store: SegmentStore;
   readonly objects: ObjectStore;
@@ -152,7 +155,7 @@ export class SegmentedLog {
     this.runs.push(run);
   }
 
-  /** Compacts everything into one new segment. */
+  /** Compacts everything into one new segment; null when there was nothing to do. */
   async compact(): Promise<CompactionResult | null> {
     let result: CompactionResult | null = null;
     const run = await this.#write(async (writer) => {
@@ -161,7 +164,8 @@ export class SegmentedLog {
         this.paced += bytes;
       };
       const work = compactLog(this.core, this.shard, this.runs, add, pace);
-      result = await this.time.until(work);
+      const done = await this.time.until(work);
+      if (done.changed) result = done;
     });
     if (result !== null) this.runs = [run];
     return result;

@@ -10,7 +10,7 @@
  *
  * When a log is due is decided in `compaction-plan.ts`.
  */
-import { BrokerError, type Clock, ProtocolError, type Random, type Timers } from '#kit';
+import { BrokerError, ProtocolError, type Random } from '#kit';
 import type { EngineCore } from './engine.ts';
 import { KeyOffsets } from './key-offsets.ts';
 import type { Compaction, KeyedRecords, StoredBatch } from './log-engine.ts';
@@ -31,13 +31,12 @@ import {
 } from './row-codec.ts';
 import type { LogRun } from './segment.ts';
 import type { Shard } from './shard.ts';
+import { Turns } from './turns.ts';
 
 /** Bodies that are held at a time. */
 const PIECE_BYTES = 2 ** 18;
-/** Longest stretch of work without letting others in. */
-const SLICE_MS = 5;
-/** Records between two looks at the clock. */
-const LOOK_RECORDS = 256;
+/** Records that are looked at without letting others in. */
+const TURN_RECORDS = 256;
 const NO_BODY = Buffer.alloc(0);
 /** The latest that a row can say: in the year 2106. */
 const HORIZON_MAX = 0xffff_ffff;
@@ -49,10 +48,22 @@ export type AddBatch = (rows: Buffer, at: number, body: Buffer | null) => Promis
 export type Pace = (bytes: number) => Promise<void>;
 
 export interface CompactionResult {
+  /** False when there was nothing to do: then nothing was added. */
+  readonly changed: boolean;
+  /** When there will be more to do although nothing is appended; Infinity when there will not. */
+  readonly againMs: number;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   readonly recordsDropped: number;
 }
+
+const NOTHING_DONE: CompactionResult = {
+  changed: false,
+  againMs: Number.POSITIVE_INFINITY,
+  bytesBefore: 0,
+  bytesAfter: 0,
+  recordsDropped: 0,
+};
 
 export type CompactionCore = Pick<EngineCore, 'store' | 'damage' | 'limits'> & {
   readonly options: Pick<EngineCore['options'], 'clock' | 'timers' | 'random' | 'log'>;
@@ -61,7 +72,6 @@ export type CompactionCore = Pick<EngineCore, 'store' | 'damage' | 'limits'> & {
 /**
  * Copies the runs of a log without the records that are replaced.
  * @param sources the first runs of the log, or all
- * @returns null when nothing could be compacted; then nothing was added
  */
 export async function compactLog(
   core: CompactionCore,
@@ -69,9 +79,9 @@ export async function compactLog(
   sources: readonly LogRun[],
   add: AddBatch,
   pace: Pace,
-): Promise<CompactionResult | null> {
+): Promise<CompactionResult> {
   const { compaction } = log.upkeep;
-  if (compaction === null) return null;
+  if (compaction === null) return NOTHING_DONE;
   const compactor = new Compactor(core, log, compaction, sources, add, pace);
   return compactor.run();
 }
@@ -89,6 +99,7 @@ class Compactor {
   #dirtyFrom = -1;
   #end = -1;
   #dirtyRecords = 0;
+  #againMs = Number.POSITIVE_INFINITY;
   #hasDueTombstones = false;
   /** A row to work on; the hole that grows. */
   readonly #row = Buffer.alloc(ROW_BYTES);
@@ -113,17 +124,21 @@ class Compactor {
     this.#add = add;
     this.#pace = pace;
     this.#nowMs = core.options.clock.nowMs();
-    this.#turns = new Turns(core.options.clock, core.options.timers);
+    this.#turns = new Turns(core.options.timers, TURN_RECORDS);
   }
 
-  async run(): Promise<CompactionResult | null> {
+  async run(): Promise<CompactionResult> {
     await this.#look();
-    if (this.#dirtyRecords === 0 && !this.#hasDueTombstones) return null;
+    if (this.#dirtyRecords === 0 && !this.#hasDueTombstones) {
+      return { ...NOTHING_DONE, againMs: this.#againMs };
+    }
     const keys = this.#newKeys(this.#core.options.random);
     if (this.#dirtyRecords > 0) await this.#collect(keys);
     for (const source of this.#sources) await this.#copy(source, keys);
     await this.#closeHole();
     return {
+      changed: true,
+      againMs: this.#againMs,
       bytesBefore: this.#bytesBefore,
       bytesAfter: this.#bytesAfter,
       recordsDropped: this.#dropped,
@@ -141,7 +156,7 @@ class Compactor {
     const nowSeconds = Math.floor(this.#nowMs / 1000);
     const { startOffset } = this.#log;
     let head = this.#compaction.neededFrom();
-    let last = 0;
+    let [last, youngest] = [0, -1];
     for (const source of this.#sources) {
       for await (const rows of this.#core.store.blocks(source)) {
         for (let at = 0; at < rows.length; at += ROW_BYTES) {
@@ -152,12 +167,18 @@ class Compactor {
           if (horizon > 0 && horizon <= nowSeconds && end <= head) this.#hasDueTombstones = true;
           if (isCompacted(rows, at)) continue;
           if (this.#dirtyFrom < 0) this.#dirtyFrom = last;
-          if (appendTimeOf(rows, at) > youngMs) head = Math.min(head, last);
+          const appendedMs = appendTimeOf(rows, at);
+          if (appendedMs > youngMs && last < head) {
+            head = last;
+            youngest = appendedMs;
+          }
           if (end <= head) this.#dirtyRecords += countOf(rows, at);
         }
       }
     }
     this.#end = Math.min(head, last);
+    // The last batch waits for another one to come after it.
+    if (youngest >= 0 && head < last) this.#againMs = youngest + this.#compaction.minLagMs;
     // The last batch was counted before it was known to be the last.
     if (this.#dirtyFrom >= this.#end) this.#dirtyRecords = 0;
   }
@@ -177,6 +198,7 @@ class Compactor {
             // A batch that fits into no table replaces nothing; it is left to be replaced itself.
             if (base === this.#dirtyFrom) continue;
             this.#end = base;
+            this.#againMs = this.#nowMs;
             return;
           }
           if (body === null || body.length === 0) continue;
@@ -190,7 +212,7 @@ class Compactor {
     const records = this.#open(batch);
     while (records !== null && this.#step(batch, records)) {
       if (records.offset < this.#end) keys.put(records.key, records.offset);
-      if (this.#turns.isOver()) await this.#turns.next();
+      if (this.#turns.over()) await this.#turns.next();
     }
   }
 
@@ -261,7 +283,7 @@ class Compactor {
       } else if (isTombstone) {
         tombstones++;
       }
-      if (this.#turns.isOver()) await this.#turns.next();
+      if (this.#turns.over()) await this.#turns.next();
     }
   }
 
@@ -316,30 +338,5 @@ class Compactor {
     if (!(error instanceof ProtocolError || error instanceof BrokerError)) throw error;
     const [log, offset] = [this.#log.id, batch.baseOffset];
     this.#core.options.log.warn('a batch is not compacted', { log, offset, why: error.message });
-  }
-}
-
-/** Lets others in between: connections wait for the same thread. */
-class Turns {
-  readonly #clock: Clock;
-  readonly #timers: Timers;
-  #begunMs: number;
-  #records = 0;
-
-  constructor(clock: Clock, timers: Timers) {
-    this.#clock = clock;
-    this.#timers = timers;
-    this.#begunMs = clock.monotonicMs();
-  }
-
-  /** Counts a record; true when it is time for others. */
-  isOver(): boolean {
-    if (++this.#records % LOOK_RECORDS !== 0) return false;
-    return this.#clock.monotonicMs() - this.#begunMs >= SLICE_MS;
-  }
-
-  async next(): Promise<void> {
-    await new Promise<void>((resolve) => this.#timers.soon(resolve));
-    this.#begunMs = this.#clock.monotonicMs();
   }
 }

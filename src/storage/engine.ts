@@ -282,6 +282,14 @@ class Engine implements LogEngine, ShardHome {
     log.ram = [];
   }
 
+  upkeepChanged(log: Shard): void {
+    this.#housekeeping.upkeepChanged(log);
+  }
+
+  headGrew(log: Shard): void {
+    this.#housekeeping.headGrew(log);
+  }
+
   stat(log: Shard): LogStat {
     const { startOffset, endOffset, highWatermark, bytes, batches } = log;
     return { startOffset, endOffset, highWatermark, bytes, batches };

@@ -12,6 +12,10 @@ import { LevelOneLane } from './level-one-lane.ts';
 import { MergeLane } from './merge-lane.ts';
 import { Stopped } from './pacer.ts';
 import type { Recovered } from './recovery.ts';
+import type { Shard } from './shard.ts';
+
+/** Longer waits are cut: timers count in 32 bits. */
+const WAIT_MS_MAX = 2 ** 30;
 
 /** Pause before segments that could not be reached are tried again. */
 const FAR_RETRY_MS = 60_000;
@@ -31,12 +35,16 @@ export class Housekeeping {
   #stopped = false;
   #started = false;
   readonly #timers = new Map<string, Timer>();
+  /** When logs are looked at for compaction the next time. */
+  #compactionMs = Number.POSITIVE_INFINITY;
+  #compactionTimer: Timer | null = null;
 
   constructor(core: EngineCore) {
     this.#core = core;
     this.#checkpointer = new Checkpointer(core, this.#ledger);
-    this.#levelOne = new LevelOneLane(core, this.#ledger, this.#checkpointer);
     this.#merges = new MergeLane(core, this.#ledger, this.#checkpointer);
+    const moved = (log: Shard): void => this.#merges.compactions.touched(log);
+    this.#levelOne = new LevelOneLane(core, this.#ledger, this.#checkpointer, moved);
   }
 
   /** Takes over what recovery found; the lanes begin somewhat later. */
@@ -89,6 +97,17 @@ export class Housekeeping {
     });
   }
 
+  /** What the owner of a log wants of it changed. */
+  upkeepChanged(log: Shard): void {
+    this.#merges.compactions.set(log);
+    this.#kickMerges();
+  }
+
+  /** A batch of a compacted log went into a write-ahead file. */
+  headGrew(log: Shard): void {
+    if (this.#merges.compactions.headGrew(log)) this.#waitForCompaction();
+  }
+
   /** Writes a checkpoint after the files that are due were reorganised. */
   async checkpoint(): Promise<void> {
     this.kick();
@@ -101,6 +120,7 @@ export class Housekeeping {
     this.#stopped = true;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
+    this.#compactionTimer?.cancel();
     this.#core.pacer.stop();
     await this.#levelOneRuns;
     await this.#mergesRun;
@@ -151,12 +171,27 @@ export class Housekeeping {
     }
   }
 
-  /** A log may become due by its age alone. */
+  /** One timer, for what is due first; nothing polls. */
   #waitForCompaction(): void {
+    const { clock, timers } = this.#core.options;
     const { nextMs } = this.#merges.compactions;
-    if (nextMs === Number.POSITIVE_INFINITY) return;
-    const delayMs = nextMs - this.#core.options.clock.nowMs();
-    this.#after('compaction', Math.max(1, delayMs), () => this.#kickMerges());
+    if (nextMs >= this.#compactionMs || !this.#goesOn()) return;
+    this.#compactionTimer?.cancel();
+    this.#compactionMs = nextMs;
+    const waitMs = Math.min(Math.max(1, nextMs - clock.nowMs()), WAIT_MS_MAX);
+    this.#compactionTimer = timers.after(waitMs, () => {
+      this.#compactionMs = Number.POSITIVE_INFINITY;
+      if (this.#merges.compactions.headIsDue()) this.#moveHeads();
+      // When it is done with what is due, the next one is armed.
+      this.#kickMerges();
+    });
+  }
+
+  /** What lies in write-ahead files goes into segments, though they are not full. */
+  #moveHeads(): void {
+    this.#core.wal.endEarly();
+    this.#core.committer.writeMark();
+    this.kick();
   }
 
   readonly #goesOn = (): boolean => !this.#stopped && this.#core.committer.failure === null;

@@ -8,6 +8,7 @@ import type { Ledger } from './ledger.ts';
 import { reorganise } from './reorganise.ts';
 import type { Segment } from './segment.ts';
 import { LANE } from './segment-codec.ts';
+import type { Shard } from './shard.ts';
 import { Turns } from './turns.ts';
 import type { WalFile } from './wal-file.ts';
 
@@ -28,10 +29,19 @@ export class LevelOneLane {
   readonly #ledger: Ledger;
   readonly #checkpointer: Checkpointer;
 
-  constructor(core: EngineCore, ledger: Ledger, checkpointer: Checkpointer) {
+  readonly #moved: (log: Shard) => void;
+
+  /** @param moved told of each log that has batches in new segments */
+  constructor(
+    core: EngineCore,
+    ledger: Ledger,
+    checkpointer: Checkpointer,
+    moved: (log: Shard) => void,
+  ) {
     this.#core = core;
     this.#ledger = ledger;
     this.#checkpointer = checkpointer;
+    this.#moved = moved;
   }
 
   /** What waits, as a share of what may. */
@@ -62,7 +72,8 @@ export class LevelOneLane {
   #due(): WalFile | null {
     const { wal } = this.#core;
     const waiting = wal.finished.filter((file) => !this.#checkpointer.isReplaced(file));
-    const kept = wal.full || this.takesAll ? 0 : FINISHED_KEPT;
+    const takesAll = wal.full || this.takesAll || waiting.at(-1)?.early === true;
+    const kept = takesAll ? 0 : FINISHED_KEPT;
     if (waiting.length <= kept) {
       this.takesAll = false;
       return null;
@@ -106,7 +117,9 @@ export class LevelOneLane {
     const turns = new Turns(options.timers, TURN_LOGS);
     runs.change([], segments);
     for (const id of ids) {
-      logs.get(id)?.dropPlaces(file.endRow, rows);
+      const log = logs.get(id);
+      log?.dropPlaces(file.endRow, rows);
+      if (log !== undefined) this.#moved(log);
       if (turns.over()) await turns.next();
     }
     rows.forget(file.endRow);

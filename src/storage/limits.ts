@@ -52,6 +52,8 @@ export interface EngineLimits {
    * Memory for the keys of one compaction, 24 bytes each; what does not fit waits for the next one.
    */
   readonly compactionKeyBytes: number;
+  /** Pause between two compactions of a log, and between two early ends of write-ahead files. */
+  readonly compactionPauseMs: number;
   /** An idempotent producer that sent nothing for so long is forgotten. */
   readonly producerExpiryMs: number;
 }
@@ -80,5 +82,6 @@ export const DEFAULT_LIMITS: EngineLimits = {
   walKeptMs: 20_000,
   sweepDelayMs: 200,
   compactionKeyBytes: 64 * MIB,
+  compactionPauseMs: 5_000,
   producerExpiryMs: 86_400_000,
 };

@@ -116,6 +116,9 @@ export interface Compaction {
   readonly dirtyRatio: number;
   /** How long tombstones stay after they were first compacted over. */
   readonly tombstoneMs: number;
+  /** What was appended longest ago or is more than this leaves the head, which is not compacted. */
+  readonly headMs: number;
+  readonly headBytes: number;
   /** Records from this offset on stay as they are, because someone needs each; or Infinity. */
   neededFrom(): number;
   /** Null when the batch stays as it is, whatever is in it. Throws when it cannot be read. */

@@ -5,8 +5,8 @@
 
 import { BrokerError } from '#kit';
 import type { Checkpointer } from './checkpointer.ts';
-import type { AddBatch } from './compaction.ts';
-import { Compactions } from './compactions.ts';
+import { type AddBatch, compactLog } from './compaction.ts';
+import { CompactionPlan } from './compaction-plan.ts';
 import type { EngineCore } from './engine.ts';
 import type { JobWriter } from './job-writer.ts';
 import type { JobTask, Ledger } from './ledger.ts';
@@ -15,6 +15,7 @@ import { merge } from './merge.ts';
 import { type MergePlan, planMerge } from './planner.ts';
 import type { LogRun, Segment } from './segment.ts';
 import { LANE } from './segment-codec.ts';
+import type { SegmentWriter } from './segment-writer.ts';
 import type { Shard } from './shard.ts';
 import { Turns } from './turns.ts';
 
@@ -23,9 +24,15 @@ const LEVEL_ONE_MAX = 24;
 /** Runs of which the account is made in one stretch. */
 const TURN_RUNS = 512;
 
+/** Runs of a log that are to be replaced. */
+interface RewriteTask {
+  readonly log: Shard;
+  readonly runs: readonly LogRun[];
+}
+
 export class MergeLane {
   readonly live: LiveBytes;
-  readonly compactions: Compactions;
+  readonly compactions: CompactionPlan;
   readonly #core: EngineCore;
   readonly #ledger: Ledger;
   readonly #checkpointer: Checkpointer;
@@ -38,7 +45,7 @@ export class MergeLane {
     this.#checkpointer = checkpointer;
     const { logs, runs, store, options } = core;
     const turns = new Turns(options.timers, TURN_RUNS);
-    this.compactions = new Compactions(core, this);
+    this.compactions = new CompactionPlan(core);
     this.live = new LiveBytes({ logs, runs, turns, directory: store.directory });
   }
 
@@ -68,49 +75,82 @@ export class MergeLane {
         continue;
       }
       if (await this.live.countOne()) continue;
-      if (await this.compactions.one()) continue;
+      if (await this.#compact()) continue;
       if (this.#checkpointer.retiredCount > 0) await this.#checkpointer.save();
       if (!this.live.isDue) return;
     }
   }
 
+  /** Compacts the logs that are due; false when none is. */
+  async #compact(): Promise<boolean> {
+    const { limits, pacer } = this.#core;
+    const due = await this.compactions.due(limits.segmentBytesMax);
+    if (due.length === 0) return false;
+    const pace = (bytes: number): Promise<void> => pacer.pass(bytes, LANE.merge);
+    const agains: number[] = [];
+    await this.#rewrite(due, async ({ log, runs }, add) => {
+      const { changed, againMs, ...sums } = await compactLog(this.#core, log, runs, add, pace);
+      agains.push(againMs);
+      this.#core.options.log.debug('a log was compacted', { log: log.id, changed, ...sums });
+      return changed;
+    });
+    for (const [index, { log, runs }] of due.entries()) {
+      this.compactions.done(log, runs, agains[index]!);
+    }
+    return true;
+  }
+
   /**
-   * Replaces runs of one log, neighbours in offset order, by what `fill` adds: the same stretch of
-   * offsets. The segments that hold the old runs stay; those bytes are dead in them from then on.
+   * Replaces runs of some logs, neighbours in offset order, by what `fill` adds: the same stretch
+   * of offsets. The segments that hold the old runs stay; those bytes are dead in them from then
+   * on.
+   * @param tasks ascending by log
    * @param fill resolves to false when there was nothing to do: then it added nothing
    */
-  async rewrite(
-    log: Shard,
-    old: readonly LogRun[],
-    fill: (add: AddBatch) => Promise<boolean>,
+  async #rewrite(
+    tasks: readonly RewriteTask[],
+    fill: (task: RewriteTask, add: AddBatch) => Promise<boolean>,
   ): Promise<void> {
+    const old = tasks.flatMap(({ runs }) => runs);
     const lastSequence = Math.max(...old.map(({ segment }) => segment.facts.lastSequence));
-    const job = this.#begin({
-      lane: LANE.merge,
-      level: 1,
-      lastSequence,
-      replaced: [],
-      shadows: true,
+    const shape = { lane: LANE.merge, level: 1, replaced: [], shadows: true } as const;
+    const job = this.#begin({ ...shape, lastSequence });
+    const changed: RewriteTask[] = [];
+    const made = await this.#guarded(job, async () => {
+      for (const task of tasks) {
+        if (await this.#rewriteOne(job, task, fill)) changed.push(task);
+      }
+      return changed.length === 0 ? [] : job.finish();
     });
-    const bytes = old.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+    if (changed.length === 0) return;
+    for (const { log, runs } of changed) {
+      this.live.replaced(runs);
+      await this.#recount(log, made, runs);
+    }
+    this.#publish(job, [], made);
+  }
+
+  async #rewriteOne(
+    job: JobWriter,
+    task: RewriteTask,
+    fill: (task: RewriteTask, add: AddBatch) => Promise<boolean>,
+  ): Promise<boolean> {
+    const { log, runs } = task;
+    const bytes = runs.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
     const place = { log: log.id, remote: log.upkeep.remote, bytes, long: true, layer: 0 };
-    const changed = await this.#guarded(job, async () => {
-      let writer = await job.at(place);
-      const add: AddBatch = async (rows, at, body) => {
-        if (job.mustCut(writer)) {
-          await writer.endRun(log.id, log.startOffset, false);
-          writer = await job.at(place);
-        }
-        await writer.add(rows, at, body);
-      };
-      if (!(await fill(add))) return null;
-      if (writer.runHasBatches) await writer.endRun(log.id, log.startOffset, false);
-      return job.finish();
-    });
-    if (changed === null) return job.abandon(new Error('nothing to rewrite'));
-    this.live.replaced(old);
-    await this.#recount(log, changed, old);
-    this.#publish(job, [], changed);
+    let writer: SegmentWriter | null = null;
+    const add: AddBatch = async (rows, at, body) => {
+      if (writer !== null && job.mustCut(writer)) {
+        await writer.endRun(log.id, log.startOffset, false);
+        writer = null;
+      }
+      writer ??= await job.at(place);
+      await writer.add(rows, at, body);
+    };
+    const changed = await fill(task, add);
+    const last = writer as SegmentWriter | null;
+    if (last?.runHasBatches === true) await last.endRun(log.id, log.startOffset, false);
+    return changed;
   }
 
   /** What lies far away and cannot be reached must not keep the rest from being merged. */

@@ -25,6 +25,10 @@ export interface ShardHome {
   trim(log: Shard, offset: number): void;
   remove(log: Shard): void;
   stat(log: Shard): LogStat;
+  /** The settings of its upkeep changed. */
+  upkeepChanged(log: Shard): void;
+  /** A batch of a compacted log went into a write-ahead file. */
+  headGrew(log: Shard): void;
 }
 
 type Listener = (log: ShardLog) => void;
@@ -36,7 +40,7 @@ export class Shard implements ShardLog {
   readonly id: number;
   readonly home: ShardHome;
   durability: Durability;
-  upkeep = PLAIN;
+  #upkeep = PLAIN;
   startOffset = 0;
   endOffset = 0;
   highWatermark = 0;
@@ -63,6 +67,15 @@ export class Shard implements ShardLog {
     this.id = id;
     this.durability = durability;
     this.home = home;
+  }
+
+  get upkeep(): Upkeep {
+    return this.#upkeep;
+  }
+
+  set upkeep(upkeep: Upkeep) {
+    this.#upkeep = upkeep;
+    this.home.upkeepChanged(this);
   }
 
   append(bytes: Buffer, facts: BatchFacts, committed?: Committed): Appended {
@@ -117,6 +130,7 @@ export class Shard implements ShardLog {
     if (this.places.length === 0) this.places = [row];
     else this.places.push(row);
     this.placeBytes += bytes;
+    if (this.#upkeep.compaction !== null) this.home.headGrew(this);
   }
 
   /** Lets go of places before `row`. */

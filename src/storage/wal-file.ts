@@ -17,6 +17,8 @@ export class WalFile {
   firstRow = 0;
   endRow = 0;
   lastSequence = -1;
+  /** It ends before it is full, and does not wait for others to be reorganised. */
+  early = false;
   /** Reads under way; the file is not recycled before they end. */
   readers = 0;
   /** Set by close: the preallocation stops. */

@@ -130,6 +130,12 @@ export class Wal implements WalSink {
     else file.retired = give;
   }
 
+  /** Ends the file that is being filled with the next entry; all that is full is reorganised. */
+  endEarly(): void {
+    if (this.current !== null && this.current.written > 0) this.current.early = true;
+    for (const file of this.finished) file.early = true;
+  }
+
   /** Tries again now to prepare the next file: space may have returned. */
   kick(): void {
     this.#retry?.cancel();
@@ -198,7 +204,8 @@ export class Wal implements WalSink {
     for (;;) {
       const file = this.current;
       const rows = file === null ? 0 : entry.endRow - file.firstRow;
-      if (file === null || file.room < bytes || (rows > walRowsMax && file.written > 0)) {
+      const ends = file !== null && file.written > 0 && (rows > walRowsMax || file.early);
+      if (file === null || file.room < bytes || ends) {
         while (this.#spare === null) await this.#spareReady();
         this.#rollTo(this.#spare, entry.firstRow);
       } else if (file.filled >= file.written + bytes) {

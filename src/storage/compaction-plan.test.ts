@@ -5,7 +5,10 @@ import type { LogEngine, ShardLog } from './log-engine.ts';
 import { factsOf, openTestEngine, seededRandom, VirtualTime } from './storage.fixture.ts';
 import { VirtualFiles } from './virtual-files.ts';
 
-const LIMITS = { walFileBytes: 8_192, entryBytesMax: 4_096, segmentBytesMax: 16_384 };
+const LIMITS = {
+  ...{ walFileBytes: 8_192, entryBytesMax: 4_096, segmentBytesMax: 16_384 },
+  compactionPauseMs: 20,
+};
 const [COMPACTED, OTHER] = [2 ** 40 + 1, 2 ** 40 + 2];
 const KEYS = 20;
 const ROUNDS = 30;
