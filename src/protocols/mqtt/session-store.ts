@@ -44,6 +44,8 @@ export interface SessionRecord {
   readonly principal: Principal;
   /** Null once the connection has ended: then it was published, or waits for its time. */
   readonly will: WillRecord | null;
+  /** Messages that expire may wait in its queue. */
+  readonly expiring: boolean;
 }
 
 export interface SubscriptionRecord extends FilterRequest {

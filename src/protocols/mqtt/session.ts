@@ -36,6 +36,8 @@ export class Session implements Subscriber {
   expirySec = 0;
   will: Will | null = null;
   disconnectedAtMs = 0;
+  /** Its queue has got messages that expire. */
+  expiring = false;
   /** The session's own queue, once a subscription has QoS 1 or 2. */
   queue: Queue | null = null;
   ended = false;
@@ -167,8 +169,7 @@ export class Session implements Subscriber {
   /** The queue takes what has QoS 1 or 2 for this session; all else goes live. */
   #meta(message: Message, matches: readonly Match[]): number | null {
     if (message.qos === 0) return null;
-    // Expired messages leave at their time, also while nobody is there to get them.
-    if (message.expiresAtMs !== 0) this.queue!.watchesHead = true;
+    if (message.expiresAtMs !== 0 && !this.expiring) this.#expires();
     let qos = 0;
     let bits = META_ALIAS;
     for (const { subscription, alias } of matches) {
@@ -281,11 +282,19 @@ export class Session implements Subscriber {
     return true;
   }
 
-  /** After a start nobody knows any more whether something that waits can expire: look. */
+  /** Expired messages leave at their time, also while nobody is there to get them. */
+  #expires(): void {
+    this.expiring = true;
+    this.queue!.watchesHead = true;
+    if (this.durable) this.save();
+  }
+
   restoreQueue(): void {
-    if (this.queue === null || this.queue.readyCount === 0) return;
-    this.queue.watchesHead = true;
-    this.queue.dispatch();
+    const { queue } = this;
+    this.expiring &&= queue !== null && queue.readyCount > 0;
+    if (queue === null || !this.expiring) return;
+    queue.watchesHead = true;
+    queue.dispatch();
   }
 
   restoreReceived(packetIds: readonly number[]): void {
@@ -321,6 +330,7 @@ export class Session implements Subscriber {
       disconnectedAtMs: this.disconnectedAtMs,
       principal: { name, id, anonymous, superuser },
       will: this.will === null ? null : willRecord(this.will),
+      expiring: this.expiring,
     };
   }
 

@@ -132,6 +132,7 @@ export class Sessions {
     session.will = record.will === null ? null : storedWill(record.will);
     // The clock went on while the server was down (M29); a crash ended the connection just now.
     session.disconnectedAtMs = record.disconnectedAtMs;
+    session.expiring = record.expiring;
     for (const subscription of stored.subscriptions) {
       const { filter } = subscription;
       const shared = isShared(filter) ? sharedFilter(filter) : null;
