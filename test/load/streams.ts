@@ -9,6 +9,7 @@ export interface StreamWish {
   readonly durability?: 'memory' | 'async' | 'fsync';
   readonly retentionBytes?: number;
   readonly retentionMs?: number;
+  readonly retentionAckedMs?: number;
 }
 
 /** Makes it, unless there is one of that name. */

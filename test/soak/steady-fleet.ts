@@ -26,6 +26,9 @@ const CUT_STREAMS = [
   'soak-will',
   'soak-delayed',
 ];
+/** Queues that are emptied all the time: what was acknowledged goes soon. */
+const QUEUES = ['crash-work', 'soak-backlog'];
+const ACKED_MS = 20_000;
 const SETTLE_TIMEOUT_MS = 60_000;
 
 export class SteadyFleet {
@@ -61,6 +64,7 @@ export class SteadyFleet {
     const retentionBytes = RETENTION_BYTES;
     for (const name of CUT_STREAMS) await createStream(server, { name, retentionBytes });
     await createStream(server, { name: 'crash-kafka', partitions: 2, retentionBytes });
+    for (const name of QUEUES) await createStream(server, { name, retentionAckedMs: ACKED_MS });
     for (const load of this.#loads) await load.prepare(server);
     for (const load of this.#loads) await load.begin(server);
   }
