@@ -57,14 +57,16 @@ export async function openEngine(options: EngineOptions): Promise<LogEngine> {
   const { files, directory } = options;
   await files.ensureDirectory(directory);
   const unlock = await files.lock(`${directory}/lock`);
+  let objects: ObjectStore | null = null;
   try {
     const { openSegmentsMax } = { ...DEFAULT_LIMITS, ...options.limits };
     const local = await openDirectoryStore(files, directory, openSegmentsMax);
-    const objects = options.objects === undefined ? local : await options.objects(local);
+    objects = options.objects === undefined ? local : await options.objects(local);
     const engine = new Engine(options, objects, unlock);
     await engine.start();
     return engine;
   } catch (error) {
+    await objects?.close();
     await unlock();
     throw error;
   }
