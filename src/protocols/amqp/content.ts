@@ -190,3 +190,14 @@ export function withReplyTo(content: Content, replyTo: string): Content {
     directReply: false,
   };
 }
+
+export const DELAY_HEADER = 'x-delay';
+/** As the plugin for RabbitMQ: about 49 days. */
+const DELAY_MS_MAX = 0xffffffff;
+
+/** [A64] What the message asks an exchange for that lets messages wait; 0 = nothing. */
+export function delayOf(content: Content): number {
+  const entry = findEntry(content.table, DELAY_HEADER);
+  const delayMs = entry === undefined ? undefined : integerOf(entry);
+  return delayMs === undefined ? 0 : Math.max(0, Math.min(delayMs, DELAY_MS_MAX));
+}

@@ -2,8 +2,14 @@
  * Exchanges and bindings, and the walk from an exchange to the queues that a key reaches. Knows
  * nothing of storage or connections: a queue is any object here.
  */
-import { EMPTY_TABLE, type Table } from './field-table.ts';
-import { type ExchangeType, type Matcher, matcherOf } from './matchers.ts';
+import { EMPTY_TABLE, type Table, textOf } from './field-table.ts';
+import {
+  type ExchangeType,
+  isRoutingType,
+  type Matcher,
+  matcherOf,
+  type RoutingType,
+} from './matchers.ts';
 
 export interface ExchangeFacts {
   readonly name: string;
@@ -23,14 +29,25 @@ export interface Binding<Q> {
   readonly arguments: Table;
 }
 
+export const DELAYED_TYPE_ARGUMENT = 'x-delayed-type';
+
+/** How an exchange routes; null when its arguments do not say. */
+export function routingTypeOf(type: ExchangeType, table: Table): RoutingType | null {
+  if (isRoutingType(type)) return type;
+  const named = textOf(table, DELAYED_TYPE_ARGUMENT) ?? '';
+  return isRoutingType(named) ? named : null;
+}
+
 export class Exchange<Q> {
   readonly facts: ExchangeFacts;
+  readonly routing: RoutingType;
   readonly bindings = new Set<Binding<Q>>();
   readonly #matcher: Matcher<Binding<Q>>;
 
   constructor(facts: ExchangeFacts) {
     this.facts = facts;
-    this.#matcher = matcherOf(facts.type);
+    this.routing = routingTypeOf(facts.type, facts.arguments) ?? 'direct';
+    this.#matcher = matcherOf(this.routing);
   }
 
   get name(): string {
@@ -106,7 +123,7 @@ export class Router<Q extends object> {
     queues: Set<Q>,
     visited: Set<Exchange<Q>>,
   ): boolean {
-    if (exchange.facts.type === 'headers') this.viaHeaders = true;
+    if (exchange.routing === 'headers') this.viaHeaders = true;
     const found = new Set<Binding<Q>>();
     exchange.match(key, headers, found);
     for (const { destination } of found) {

@@ -18,18 +18,27 @@ export interface Matcher<B extends Matchable> {
   match(key: string, headers: Table, found: Set<B>): void;
 }
 
-const EXCHANGE_TYPES = ['direct', 'fanout', 'topic', 'headers'] as const;
-export type ExchangeType = (typeof EXCHANGE_TYPES)[number];
+const ROUTING_TYPES = ['direct', 'fanout', 'topic', 'headers'] as const;
+/** How an exchange picks among its bindings. */
+export type RoutingType = (typeof ROUTING_TYPES)[number];
 
-export function isExchangeType(text: string): text is ExchangeType {
-  return (EXCHANGE_TYPES as readonly string[]).includes(text);
+/** [A64] Routes later, in the way that its argument x-delayed-type names. */
+export const DELAYED_TYPE = 'x-delayed-message';
+export type ExchangeType = RoutingType | typeof DELAYED_TYPE;
+
+export function isRoutingType(text: string): text is RoutingType {
+  return (ROUTING_TYPES as readonly string[]).includes(text);
 }
 
-export function matcherOf<B extends Matchable>(type: ExchangeType): Matcher<B> {
+export function isExchangeType(text: string): text is ExchangeType {
+  return text === DELAYED_TYPE || isRoutingType(text);
+}
+
+export function matcherOf<B extends Matchable>(type: RoutingType): Matcher<B> {
   return MAKERS[type]() as Matcher<Matchable> as Matcher<B>;
 }
 
-const MAKERS: Readonly<Record<ExchangeType, () => Matcher<Matchable>>> = {
+const MAKERS: Readonly<Record<RoutingType, () => Matcher<Matchable>>> = {
   direct: () => new DirectMatcher(),
   fanout: () => new FanoutMatcher(),
   topic: () => new TopicMatcher(),

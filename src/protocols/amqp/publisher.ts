@@ -15,8 +15,9 @@ import {
   type Target,
 } from '#broker';
 import type { AmqpQueue } from './amqp-queue.ts';
-import { type Content, DIRECT_REPLY_TO } from './content.ts';
+import { type Content, DIRECT_REPLY_TO, delayOf } from './content.ts';
 import { AmqpError, named, refusal } from './errors.ts';
+import { DELAYED_TYPE } from './matchers.ts';
 import { utf8Bytes } from './output.ts';
 import { packNative } from './shown-properties.ts';
 import {
@@ -46,6 +47,8 @@ export interface Route {
   readonly memoryOnly: boolean;
   /** Queues among them that reject publishes when they are full. */
   readonly guarded: readonly AmqpQueue[];
+  /** Its exchange lets messages wait. */
+  readonly delaying: boolean;
   /** False: headers decide, so the route is good for one message only. */
   readonly lasting: boolean;
 }
@@ -114,6 +117,13 @@ export class Publisher {
   ): Outcome {
     if (!route.lasting || content.moreKeys.length > 0 || route.version !== this.#host.version) {
       route = this.#resolve(route.names, content);
+    }
+    if (route.delaying) {
+      const delayMs = delayOf(content);
+      if (delayMs > 0) {
+        this.#host.delay(route, content, value, delayMs, sink, token);
+        return 'routed';
+      }
     }
     const message = this.#message(route, content, value);
     for (const queue of route.guarded) if (queue.refuses(message)) return 'rejected';
@@ -214,6 +224,7 @@ export class Publisher {
       routed: queues.size > 0 || stream !== null,
       memoryOnly: stream === null,
       guarded,
+      delaying: exchange.facts.type === DELAYED_TYPE,
       lasting,
     };
   }

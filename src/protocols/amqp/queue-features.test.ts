@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { defaults } from '#kit';
 import { ManualTimers, openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
-import { type Seen, TestClient } from './client.fixture.ts';
+import { exchangeFields, type Seen, TestClient } from './client.fixture.ts';
 import { flagEntry, type Table, type TableEntry, textEntry, textOf } from './field-table.ts';
 import { options } from './options.ts';
 import { AmqpServer } from './server.ts';
@@ -202,4 +202,40 @@ test('a durable queue with x-expires goes after a restart too, but not while it 
   time.pass(1000);
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(server.host.queues.has('brief'), false);
+});
+
+test('x-delayed-message keeps a message over a restart and routes it at its time A64', async () => {
+  const client = await TestClient.open(server);
+  const wrong = await TestClient.open(server);
+  const bad = [textEntry('x-delayed-type', 'odd')];
+  wrong.send(1, 'exchange.declare', exchangeFields('no', 'x-delayed-message', { arguments: bad }));
+  assert.equal((await wrong.next('channel.close')).fields.replyCode, 406);
+  wrong.wire.close();
+  await client.declareExchange('later', 'x-delayed-message', {
+    durable: true,
+    arguments: [textEntry('x-delayed-type', 'topic')],
+  });
+  await client.declare('arrivals', { durable: true });
+  await client.bind('arrivals', 'later', 'a.#');
+  await client.call(1, 'confirm.select', { noWait: false }, 'confirm.select-ok');
+  client.publish('later', 'a.b', 'waits', { headers: [number('x-delay', 500)], deliveryMode: 2 });
+  client.publish('later', 'a.b', 'comes at once');
+  await client.next('basic.ack');
+  assert.deepEqual(await bodies(client, 'arrivals', 1), ['comes at once']);
+  client.wire.close();
+  await server.close();
+  server = new AmqpServer(host, defaults(options));
+  const again = await TestClient.open(server);
+  time.pass(499);
+  assert.equal(await countOf(again, 'arrivals'), 0);
+  time.pass(101);
+  await again.consume('arrivals', { noAck: true });
+  const got = await again.next('basic.deliver');
+  assert.deepEqual(
+    [String(got.body), got.fields.exchange, got.fields.routingKey],
+    ['waits', 'later', 'a.b'],
+  );
+  const delay = got.properties.headers!.find(({ name }) => name === 'x-delay');
+  assert.equal(Number(delay!.value), -500);
+  again.wire.close();
 });

@@ -4,6 +4,7 @@ import type { Connection, Host, Instance } from '#contract';
 import type { Log, Random, Timers, Values } from '#kit';
 import { AmqpConnection } from './connection.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { DelayedExchanges } from './delayed-exchange.ts';
 import type { Tuning } from './negotiation.ts';
 import type { options } from './options.ts';
 import { VirtualHost } from './virtual-host.ts';
@@ -23,6 +24,7 @@ export class AmqpServer implements Instance {
   /** Why the broker takes no messages. */
   healthReason = '';
   readonly #connections = new Set<AmqpConnection>();
+  readonly #delayed: DelayedExchanges;
   readonly #endHealth: () => void;
   #closed: (() => void) | null = null;
 
@@ -43,6 +45,8 @@ export class AmqpServer implements Instance {
     this.host = new VirtualHost({ broker, clock, timers, log, origin: originOf('amqp') });
     const deadLetters = new DeadLetters(this.host, log);
     this.host.deadLetters = (queue, death, sink) => deadLetters.send(queue, death, sink);
+    this.#delayed = new DelayedExchanges(this.host, log);
+    this.host.delay = (...kept) => this.#delayed.keep(...kept);
     this.#endHealth = broker.onHealth((_health, reason) => {
       this.healthReason = reason;
       for (const connection of this.#connections) connection.tellHealth();
@@ -94,6 +98,7 @@ export class AmqpServer implements Instance {
 
   async close(): Promise<void> {
     this.#endHealth();
+    this.#delayed.end();
     if (this.#connections.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#closed = resolve;

@@ -18,6 +18,7 @@ import {
 } from '#broker';
 import type { Clock, Log, Timer, Timers } from '#kit';
 import { AmqpQueue, type QueueFacts, type QueueHome } from './amqp-queue.ts';
+import type { DelayedExchanges } from './delayed-exchange.ts';
 import { refusal } from './errors.ts';
 import { type Binding, Exchange, type ExchangeFacts, Router } from './exchange.ts';
 import { EMPTY_TABLE, type Table } from './field-table.ts';
@@ -89,6 +90,10 @@ export class VirtualHost implements QueueHome {
   filteredCount = 0;
   /** What a rejected or expired message goes through; set once, by whoever publishes. */
   deadLetters: DeadLetter = () => null;
+  /** Keeps messages of exchanges that let them wait; set once, by whoever publishes them then. */
+  delay: DelayedExchanges['keep'] = () => {
+    throw new Error('nobody keeps delayed messages');
+  };
   readonly #log: Log;
   readonly #stored: StoredDefinitions;
   readonly #bindings = new Map<string, AmqpBinding>();

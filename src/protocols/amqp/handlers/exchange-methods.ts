@@ -1,6 +1,7 @@
 /** exchange.declare, delete, bind, unbind. */
 import type { Channel } from '../channel.ts';
 import { AmqpError, named, refusal } from '../errors.ts';
+import { DELAYED_TYPE_ARGUMENT, routingTypeOf } from '../exchange.ts';
 import { findEntry, type Table } from '../field-table.ts';
 import { type ExchangeType, HEADER_MATCHES, isExchangeType } from '../matchers.ts';
 import type { Fields } from '../methods.ts';
@@ -23,7 +24,7 @@ export const exchangeMethods: Handlers = {
       return;
     }
     refuseDefaultExchange(name);
-    const type = exchangeType(fields.type);
+    const type = exchangeType(fields.type, fields.arguments);
     authorize(channel, 'create', 'exchange', name);
     const known = channel.host.exchanges.get(name);
     if (known === undefined) declare(channel, fields, type);
@@ -73,9 +74,13 @@ export const exchangeMethods: Handlers = {
   },
 };
 
-function exchangeType(text: string): ExchangeType {
-  if (isExchangeType(text)) return text;
-  throw new AmqpError(406, `unknown exchange type '${text}'`);
+function exchangeType(text: string, table: Table): ExchangeType {
+  if (!isExchangeType(text)) throw new AmqpError(406, `unknown exchange type '${text}'`);
+  if (routingTypeOf(text, table) !== null) return text;
+  throw new AmqpError(
+    406,
+    `Invalid argument, '${DELAYED_TYPE_ARGUMENT}' must be an existing exchange type`,
+  );
 }
 
 function declare(channel: Channel, fields: Fields<'exchange.declare'>, type: ExchangeType): void {
@@ -132,7 +137,7 @@ function ends(channel: Channel, fields: { source: string; destination: string })
 
 /** Bindings of a headers exchange say how their headers join. */
 export function checkBindingArguments(source: AmqpExchange, table: Table): void {
-  if (source.facts.type !== 'headers') return;
+  if (source.routing !== 'headers') return;
   const join = findEntry(table, 'x-match');
   if (join === undefined) return;
   const how = join.type === 'S' ? String(join.value) : '';
