@@ -8,6 +8,7 @@ import { KafkaConsumer } from './clients/kafka-consumer.ts';
 import { KafkaProducer } from './clients/kafka-producer.ts';
 import { Maker } from './clients/maker.ts';
 import { MqttPublisher, type Route } from './clients/mqtt-publisher.ts';
+import { MqttRetainer } from './clients/mqtt-retainer.ts';
 import { MqttSubscriber } from './clients/mqtt-subscriber.ts';
 import {
   NatsPublisher,
@@ -46,10 +47,13 @@ const ROUTES: readonly Route[] = [
   { stream: 'events', topic: 'events' },
   { stream: 'sensors', topic: 'sensors/1/temp' },
   { stream: 'sensors', topic: 'sensors/2/temp' },
+  { stream: 'later', topic: '$delayed/1/later' },
 ];
 
 /** At most once: nothing must come. */
 const LIVE = { complete: false };
+
+const isDelayed = (address: string): boolean => address.startsWith('$delayed/');
 
 export class Cast {
   readonly #world: World;
@@ -110,6 +114,13 @@ export class Cast {
     this.#readers.push(new MqttSubscriber(world, 'ms1', ['sensors/#'], 2, sensors));
     const orders = this.#consumption('session ms2', true, (address) => address === 'orders');
     this.#readers.push(new MqttSubscriber(world, 'ms2', ['orders'], 1, orders));
+    const shared = this.#consumption('shared orders', false, (address) => address === 'orders');
+    for (const name of ['mg1', 'mg2']) {
+      this.#readers.push(new MqttSubscriber(world, name, ['$share/g/orders'], 1, shared));
+    }
+    const later = this.#consumption('session ms3', false, isDelayed);
+    this.#readers.push(new MqttSubscriber(world, 'ms3', ['later'], 2, later));
+    this.#senders.push(new MqttRetainer(world, 'mr1', 12));
   }
 
   #amqp(): void {
@@ -127,6 +138,8 @@ export class Cast {
     this.#readers.push(new AmqpConsumer(world, 'ac3', bound, temps));
     const dead = this.#consumption('queue dead', false, (address) => address === 'short', {
       copies: true,
+      // Not judged yet: see docs/simulation.md, "What it does not see".
+      complete: false,
     });
     this.#readers.push(new AmqpConsumer(world, 'ac4', { queue: 'dead' }, dead));
   }

@@ -110,13 +110,9 @@ class Run {
 
   /** Some time, or some work of the disk: the middle of a commit is worth more than a quiet hour. */
   #moment(): Promise<void> {
-    const { scheduler, disk } = this.#world;
-    if (this.#random.chance(0.5)) return scheduler.sleep(this.#random.between(50, 1_500));
-    const calls = disk.calls.write + disk.calls.sync + this.#random.integer(5, 300);
-    const untilMs = scheduler.nowMs + MOMENT_MS_MAX;
-    return this.#world.until(
-      () => disk.calls.write + disk.calls.sync >= calls || scheduler.nowMs > untilMs,
-    );
+    if (this.#random.chance(0.5))
+      return this.#world.scheduler.sleep(this.#random.between(50, 1_500));
+    return this.#world.diskCalls(this.#random.integer(5, 300), MOMENT_MS_MAX);
   }
 
   /** Takes the server down in one way or another, starts it again and looks at what is left. */

@@ -29,8 +29,6 @@ const LIMITS = {
   sweepDelayMs: 50,
   segmentBytesMax: 128 << 10,
 };
-/** Virtual time between two looks at a condition: less than a disk call takes. */
-const LOOK_MS = 0.04;
 const SETTINGS = {
   'server.data-dir': '/data',
   'server.connections-max': 64,
@@ -56,6 +54,7 @@ export class World {
   #timers: LifeTimers | null = null;
   #listeners: VirtualListeners | null = null;
   #life = 0;
+  #onDiskCall: () => void = () => {};
   #death: Answer<null> | null = null;
 
   constructor(seed: number, show: ((line: string) => void) | null = null) {
@@ -69,6 +68,7 @@ export class World {
     };
     this.disk = new VirtualFiles({ random: this.random('disk'), timers });
     this.disk.watch = (call, path, position, bytes) => {
+      this.#onDiskCall();
       const text = `disk ${call} ${path} ${position}`;
       if (bytes === null) this.trace.add(text);
       else this.trace.bytes(text, bytes);
@@ -148,14 +148,14 @@ export class World {
     this.kill();
   }
 
-  /** Resolves at the next disk call, or look, at which it is true. */
-  until(isTrue: () => boolean): Promise<void> {
+  /** Resolves with the disk call that is so many from now, in the middle of it, or in time. */
+  diskCalls(count: number, withinMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const look = (): void => {
-        if (isTrue()) resolve();
-        else this.scheduler.after(LOOK_MS, look);
+      let left = count;
+      this.#onDiskCall = () => {
+        if (--left === 0) resolve();
       };
-      look();
+      this.scheduler.after(withinMs, resolve);
     });
   }
 

@@ -41,6 +41,7 @@ export class Auditor extends Actor {
     const found: Found[] = [];
     let start = 0;
     for (let offset = 0, end = 1; offset < end; ) {
+      const before = ledger.highest(name);
       const { responses } = await link.ask(fetch, 11, fetchOf(topic, partition, offset));
       const answer = responses[0]!.partitions[0]!;
       if (answer.errorCode === OFFSET_OUT_OF_RANGE) {
@@ -50,7 +51,7 @@ export class Auditor extends Actor {
         continue;
       }
       if (answer.errorCode !== 0) throw new Lost(`${name}: fetch error ${answer.errorCode}`);
-      ledger.watermark(name, answer.highWatermark);
+      ledger.watermark(name, answer.highWatermark, before);
       end = answer.highWatermark;
       const records = recordsIn(answer.records ?? Buffer.alloc(0));
       if (records.length === 0 && offset < end) ledger.fail(`${name}: nothing at ${offset}`);

@@ -47,10 +47,11 @@ export class KafkaConsumer extends Actor {
     const { ledger } = this.world;
     const name = `${this.#stream}/0`;
     const asked = fetchOf(this.#stream, 0, this.#position, this.random.pick([0, 50, 500]));
+    const before = ledger.highest(name);
     const { responses } = await link.ask(fetch, 11, asked);
     const { errorCode, highWatermark, records } = responses[0]!.partitions[0]!;
     if (errorCode !== 0) throw new Lost(`fetch: error ${errorCode}`);
-    ledger.watermark(name, highWatermark);
+    ledger.watermark(name, highWatermark, before);
     for (const { offset, body } of recordsIn(records ?? Buffer.alloc(0))) {
       if (offset < this.#position) continue;
       if (offset >= highWatermark) ledger.fail(`${name}: ${offset} is beyond ${highWatermark}`);

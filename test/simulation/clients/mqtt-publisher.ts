@@ -71,7 +71,9 @@ export class MqttPublisher extends Actor {
   #publish(link: MqttLink): void {
     const { stream, topic } = this.random.pick(this.#routes);
     const qos = this.random.pick([0, 1, 1, 2, 2] as const);
-    const lane = `${this.name}@${topic}/${qos}`;
+    // What is due in the same moment has no order.
+    const isDelayed = topic.startsWith('$delayed/');
+    const lane = `${this.name}@${topic}/${qos}${isDelayed ? `/${this.#made}` : ''}`;
     const given = { publisher: this.name, sequence: this.#made++, stream, address: topic, lane };
     const size = this.random.chance(0.05) ? 5_000 : this.random.integer(10, 150);
     const message = this.world.ledger.make({ ...given, mode: MODES[qos]! }, size);
