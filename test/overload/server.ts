@@ -35,7 +35,7 @@ export interface State {
 /** Small bounds, so that little data shows whether they hold. */
 const SMALL: Readonly<Record<string, unknown>> = {
   'storage.wal-file-size': 16 * MIB,
-  'storage.in-flight-max': 2 * MIB,
+  'storage.in-flight-max': 8 * MIB,
   'storage.cache-size': 8 * MIB,
   'server.message-max': 2 * MIB,
   'nats.pending-bytes-max': 8 * MIB,
