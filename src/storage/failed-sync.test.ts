@@ -1,4 +1,6 @@
-/** What a failed sync leaves in the system's cache is not on the disk, whatever a later sync says. */
+/**
+ * What a failed sync leaves in the system's cache is not on the disk, whatever a later sync says.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

@@ -11,7 +11,9 @@ export interface ConsumptionRules {
   readonly wants: (sent: Sent) => boolean;
   /** First arrivals keep the order of their lane; not so where several members share the work. */
   readonly ordered: boolean;
-  /** Everything must come. Otherwise it is a live reader, which may miss what it was not there for. */
+  /**
+   * Everything must come. Otherwise it is a live reader, which may miss what it was not there for.
+   */
   readonly complete: boolean;
   /** Its messages are copies (dead letters): a crash may have made one twice. */
   readonly copies?: boolean;

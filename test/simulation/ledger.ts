@@ -1,6 +1,6 @@
 /**
- * What clients sent, what they were promised and what anybody has seen: the judge of a run. It knows
- * messages by the text in front of their bodies, and believes nothing that the server says.
+ * What clients sent, what they were promised and what anybody has seen: the judge of a run. It
+ * knows messages by the text in front of their bodies, and believes nothing that the server says.
  */
 import type { Trace } from './trace.ts';
 

@@ -1,6 +1,6 @@
 /**
- * What goes wrong while a server runs, as the seed wants it: a disk that is slow, full or failing, a
- * network that stalls or drops connections, a wall clock that jumps. Crashes are made by the run.
+ * What goes wrong while a server runs, as the seed wants it: a disk that is slow, full or failing,
+ * a network that stalls or drops connections, a wall clock that jumps. Crashes are made by the run.
  */
 import type { Seeded } from './seeded.ts';
 import type { World } from './world.ts';

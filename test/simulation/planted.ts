@@ -1,6 +1,7 @@
 /**
- * Proof that the simulation sees what it should: known faults, each planted alone into a copy of the
- * source, are found within a number of seeds. A fault whose place in the source is gone says so.
+ * Proof that the simulation sees what it should: known faults, each planted alone into a copy of
+ * the source, are found within a number of seeds. A fault whose place in the source is gone says
+ * so.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

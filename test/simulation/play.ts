@@ -108,7 +108,9 @@ class Run {
     if ((await world.start()) !== null) await new DecayAuditor(world, 'decay audit').live();
   }
 
-  /** Some time, or some work of the disk: the middle of a commit is worth more than a quiet hour. */
+  /**
+   * Some time, or some work of the disk: the middle of a commit is worth more than a quiet hour.
+   */
   #moment(): Promise<void> {
     if (this.#random.chance(0.5))
       return this.#world.scheduler.sleep(this.#random.between(50, 1_500));

@@ -1,6 +1,6 @@
 /**
- * Virtual time: a queue of events, run one after the other. Between two events all promises that can
- * go on do so, in their own fixed order, so a run is the same each time.
+ * Virtual time: a queue of events, run one after the other. Between two events all promises that
+ * can go on do so, in their own fixed order, so a run is the same each time.
  */
 import type { Clock, Timer, Timers } from '#kit';
 

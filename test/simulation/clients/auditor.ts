@@ -1,6 +1,6 @@
 /**
- * Reads every partition from its start to its end, as any Kafka consumer would, and compares it with
- * the ledger.
+ * Reads every partition from its start to its end, as any Kafka consumer would, and compares it
+ * with the ledger.
  */
 import { fetch } from '../../../src/protocols/kafka/messages/01-fetch.ts';
 import { metadata } from '../../../src/protocols/kafka/messages/03-metadata.ts';

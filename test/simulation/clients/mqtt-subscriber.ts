@@ -1,4 +1,6 @@
-/** A durable session that reads with QoS 1 or 2, at times slowly, and acknowledges when it likes. */
+/**
+ * A durable session that reads with QoS 1 or 2, at times slowly, and acknowledges when it likes.
+ */
 import { PUBACK, PUBCOMP, PUBREC, PUBREL } from '../../../src/protocols/mqtt/codec/index.ts';
 import { Actor } from '../actor.ts';
 import type { Consumption } from '../consumption.ts';

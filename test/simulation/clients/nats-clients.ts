@@ -1,4 +1,6 @@
-/** Core NATS: at most once, so only what comes is judged: its body, its order, that it is no copy. */
+/**
+ * Core NATS: at most once, so only what comes is judged: its body, its order, that it is no copy.
+ */
 import { Actor } from '../actor.ts';
 import type { Consumption } from '../consumption.ts';
 import type { Wire } from '../network.ts';
