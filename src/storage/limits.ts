@@ -77,7 +77,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   openSegmentsMax: 64,
   rowBlocksMax: 64,
   directoryPagesMax: 4_096,
-  backgroundBytesPerSecond: 8 * MIB,
+  backgroundBytesPerSecond: 24 * MIB,
   reorganiseDelayMs: 1_000,
   walKeptMs: 20_000,
   sweepDelayMs: 200,

@@ -18,8 +18,8 @@ const WIDTH_MAX = 16;
 /** Short segments of long runs that are merged at a time, and what is short. */
 const SHORT_MIN = 8;
 const SHORT_SHARE = 1 / 8;
-/** A job moves at most so many full segments. */
-const JOB_SEGMENTS = 8;
+/** A job moves at most so many full segments: what is dead elsewhere must not wait for long. */
+const JOB_SEGMENTS = 4;
 
 export interface MergePlan {
   readonly sources: readonly Segment[];
@@ -98,7 +98,8 @@ function planShort(range: readonly Segment[], limits: EngineLimits): MergePlan |
 function planRange(range: readonly Segment[], limits: EngineLimits): MergePlan | null {
   const groups = groupsOf(range);
   const { level } = range[0]!.facts;
-  const bytesMax = limits.segmentBytesMax * JOB_SEGMENTS;
+  // A full write-ahead file makes a somewhat larger segment.
+  const bytesMax = Math.max(limits.segmentBytesMax, limits.walFileBytes * 1.5) * JOB_SEGMENTS;
   for (let first = 0; first + WIDTH <= groups.length; first++) {
     let [bytes, largest] = [0, 0];
     for (let end = first; end < groups.length && end - first < WIDTH_MAX; end++) {
