@@ -82,6 +82,11 @@ export interface PartitionHost {
   unreadable(partition: Partition, offset: number, reason: string): void;
 }
 
+/** Who keeps account of what partitions hold. */
+export interface AppendLedger {
+  appended: (partition: Partition, bytes: number) => void;
+}
+
 /** Opened batches beyond this are sealed early, so that no batch grows without bound. */
 const BATCH_BYTES_MAX = 1 << 20;
 const SERVER_PACKED_ORIGIN = originOf('server');
@@ -111,6 +116,7 @@ export class Partition {
   readonly index: number;
   readonly log: ShardLog;
   readonly #host: PartitionHost;
+  readonly #ledger: AppendLedger;
   readonly #homeText: string;
   #open: OpenBatch | null = null;
   #capacity = 0;
@@ -118,7 +124,15 @@ export class Partition {
   /** The last decoded batch: sequential readers of single messages ask for the same one again. */
   #decoded: { from: number; next: number; messages: readonly Message[] } | null = null;
 
-  constructor(stream: Stream, index: number, log: ShardLog, host: PartitionHost) {
+  /** @param ledger told of each append */
+  constructor(
+    stream: Stream,
+    index: number,
+    log: ShardLog,
+    host: PartitionHost,
+    ledger: AppendLedger,
+  ) {
+    this.#ledger = ledger;
     this.stream = stream;
     this.index = index;
     this.log = log;
@@ -217,6 +231,7 @@ export class Partition {
     const fromOffset = first.offset;
     const bytes = builder.finish();
     if (this.stream.settings.appendTime) stampAppendTime(bytes, builder.maxTimeMs);
+    this.#ledger.appended(this, bytes.length);
     try {
       this.log.append(bytes, facts, (error) => this.#settled(open, fromOffset, error));
     } catch (error) {
@@ -243,6 +258,7 @@ export class Partition {
       facts = { ...facts, maxTimestampMs, attributes: facts.attributes | LOG_APPEND_TIME };
     }
     const fromOffset = this.log.endOffset;
+    this.#ledger.appended(this, bytes.length);
     return this.log.append(bytes, facts, (error) => {
       this.#tellFollowers(error, fromOffset, touched);
       if (error !== null) committed(error);

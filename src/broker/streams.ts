@@ -63,6 +63,8 @@ export class Streams {
   version = 0;
   /** First offset of a partition that a durable cursor needs; set by who knows them. */
   neededFrom: (partition: Partition) => number = () => Number.POSITIVE_INFINITY;
+  /** Told of each append to any partition; set by who keeps their size. */
+  appended: (partition: Partition, bytes: number) => void = () => {};
   /** True when an object store is configured; without one no stream can be set to use it. */
   remoteStore = false;
   readonly #byName = new Map<string, StreamEntry>();
@@ -215,7 +217,7 @@ export class Streams {
     const { length } = stream.partitions;
     const opened = logs.map((id, index) => {
       const log = this.#engine.open(id, stream.settings.durability);
-      const partition = new Partition(stream, length + index, log, this.#host);
+      const partition = new Partition(stream, length + index, log, this.#host, this);
       // Most logs need nothing of their own, and share one object that says so.
       if (isCompacted(stream.settings) || stream.settings.remote) {
         log.upkeep = this.#upkeepOf(partition);
