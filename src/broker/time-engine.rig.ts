@@ -12,7 +12,7 @@ const START_MS = 1_800_000_000_000;
 const TURNS = 40;
 
 /** A wall clock that can be set, and timers that follow only the time that passes. */
-export class ClockRig implements Clock, Timers {
+class ClockRig implements Clock, Timers {
   #passedMs = 0;
   #setMs = START_MS;
   #pending: { atMs: number; call: () => void }[] = [];
@@ -71,7 +71,7 @@ export class ClockRig implements Clock, Timers {
   }
 }
 
-export async function turns(count: number): Promise<void> {
+async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 

@@ -167,6 +167,37 @@ describe('time engine', () => {
     await bench.close();
   });
 
+  it('gives a burst in slices, and waits for commits between them X69 R39', async () => {
+    const bench = await TimeBench.open();
+    const count = 20_000;
+    let [fired, inTurn, inTurnMax, ahead, aheadMax] = [0, 0, 0, 0, 0];
+    for (let n = 0; n < count; n++) bench.time.add('k', bench.nowMs + 10, TEXT(''));
+    await bench.committed();
+    bench.time.register('k', () => {
+      fired++;
+      ahead++;
+      inTurnMax = Math.max(inTurnMax, ++inTurn);
+      aheadMax = Math.max(aheadMax, ahead);
+      const sofar = fired;
+      if (sofar % 100 === 0)
+        bench.state.committed(() => {
+          ahead = fired - sofar;
+        });
+    });
+    bench.jump(10);
+    bench.time.set('k', 'wake', bench.nowMs + 1e6, TEXT(''));
+    while (fired < count) {
+      inTurn = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(inTurnMax <= 256, `${inTurnMax} in one turn`);
+    assert.ok(aheadMax <= 4096 + 256, `${aheadMax} not committed`);
+    await bench.committed();
+    await bench.crash();
+    assert.equal(bench.time.count('k'), 1);
+    await bench.close();
+  });
+
   it('starts from the catalogue after a stop in order X69', async () => {
     const meta = openMemoryStore();
     const bench = await TimeBench.open({ meta });
