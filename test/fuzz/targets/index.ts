@@ -7,6 +7,8 @@ import { mqttPackets } from './mqtt-packets.ts';
 import { natsFrames } from './nats-frames.ts';
 import { proxyHeader } from './proxy-header.ts';
 import { recordBatches } from './record-batches.ts';
+import { recovery } from './recovery.ts';
+import { sessions } from './sessions.ts';
 import { webRequests } from './web-requests.ts';
 
 export const TARGETS: readonly Target[] = [
@@ -18,4 +20,6 @@ export const TARGETS: readonly Target[] = [
   proxyHeader,
   webRequests,
   configuration,
+  recovery,
+  ...sessions,
 ];
