@@ -6,7 +6,7 @@ import { isSealed, repairBit } from './repair.ts';
  * right at each read or there is a second copy. `gap`: it cannot be served, and that is known: it
  * was set aside before.
  */
-export type ProblemKind = 'damaged' | 'mendable' | 'gap';
+type ProblemKind = 'damaged' | 'mendable' | 'gap';
 
 export interface StorageProblem {
   /** In the data directory. */

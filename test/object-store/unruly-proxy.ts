@@ -5,7 +5,7 @@
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type Mischief =
+type Mischief =
   /** An answer of its own. */
   | {
       readonly kind: 'answer';
