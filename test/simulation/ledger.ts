@@ -32,7 +32,7 @@ export interface Sent {
 /** How often a message may be stored. */
 export type Mode = 'at-most-once' | 'at-least-once' | 'exactly-once';
 
-export class Violation extends Error {}
+class Violation extends Error {}
 
 /** The records of one partition, by offset. */
 export interface Found {
