@@ -70,11 +70,11 @@ const open = (engine: LogEngine, count: number): ShardLog[] =>
 const show = (values: readonly number[]): string =>
   [0.5, 0.99, 0.999].map((share) => percentile(values, share).toFixed(2)).join(' / ');
 
-/** Engine with a backlog of a few full files and segments to merge, at the usual pace. */
+/** An engine that has just taken much: it reorganises and merges for a while, at its usual pace. */
 async function busyRig() {
-  const held = await openRig(scratch(), { reorganiseDelayMs: 2_000, walBacklogMax: 64 });
+  const held = await openRig(scratch(), { reorganiseDelayMs: 0 });
   const logs = open(held.engine, LOGS);
-  await fill(held.engine, logs, 1.5 * 2 ** 30, 4_096);
+  await fill(held.engine, logs, 2 ** 29, 4_096);
   return { ...held, logs };
 }
 

@@ -24,7 +24,7 @@ const OWN_SHARE = 1 / 8;
 const RUN_ROWS_MAX = 131_072;
 
 /** Number of slots that a segment of this level spans. */
-export function slotsOf(level: number): number {
+function slotsOf(level: number): number {
   return level === LONG ? SLOT_COUNT : Math.max(1, SLOT_COUNT / FAN_OUT ** (level - 1));
 }
 

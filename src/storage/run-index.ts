@@ -87,7 +87,7 @@ export class RunIndex {
  * Of runs that claim the same offsets the one of the newest segment counts: it was made from the
  * others. In offset order.
  */
-export function effective(runs: readonly LogRun[]): LogRun[] {
+function effective(runs: readonly LogRun[]): LogRun[] {
   const sorted = [...runs].sort((a, b) => a.firstOffset - b.firstOffset);
   const kept: LogRun[] = [];
   for (const run of sorted) {

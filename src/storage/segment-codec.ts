@@ -61,7 +61,7 @@ export interface Run {
 }
 
 /** What key compaction has to know of a run. Meaningless for logs that are not compacted. */
-export interface Dirt {
+interface Dirt {
   /** Bytes of batches that compaction has not seen. */
   readonly bytes: number;
   /** Append times of the first and the last of them; -1 when there are none. */
