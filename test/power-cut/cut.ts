@@ -5,6 +5,8 @@ import type { Seed } from '../load/seed.ts';
 import type { Striker } from '../load/trial.ts';
 import { ForgetfulDisk, type Losses } from './forgetful-disk.ts';
 
+const WRITE_BACK = 0.05;
+
 interface CutTotals {
   cuts: number;
   /** Cuts that came in the middle of a sync. */
@@ -25,7 +27,8 @@ export function powerCut(toolchain: string, seed: Seed, lies = false): PowerCut 
   return {
     totals,
     async open(flags) {
-      const disk = await ForgetfulDisk.open({ toolchain, seed, lies });
+      const writeBack = lies ? 0 : WRITE_BACK;
+      const disk = await ForgetfulDisk.open({ toolchain, seed, lies, writeBack });
       const server = new Server(path.join(disk.mountPoint, 'data'), { flags });
       disks.set(server, disk);
       await server.start();

@@ -38,6 +38,8 @@ export interface DiskOptions {
   readonly seed: Seed;
   /** It says that a write through the cache is durable when it is not: a check of the checks. */
   readonly lies: boolean;
+  /** Chance of a write to be followed by the write-back of a few granules of its file. */
+  readonly writeBack: number;
 }
 
 export class ForgetfulDisk {
@@ -68,11 +70,12 @@ export class ForgetfulDisk {
     return disk;
   }
 
-  /** From here on no call on it is answered, and nothing more is kept. */
-  async cut(): Promise<Losses> {
-    const { seed, lies } = this.#options;
-    // A lie is plainest when nothing survives that only seemed durable.
-    return (await this.#ask({ cut: lies ? 0 : seed.pick(SHARES) })) as Losses;
+  /**
+   * From here on no call on it is answered, and nothing more is kept. @param share how much of what
+   * was not synced survives; a lie is plainest when nothing does
+   */
+  async cut(share: number = this.#share()): Promise<Losses> {
+    return (await this.#ask({ cut: share })) as Losses;
   }
 
   /** Ends it after a cut: calls that wait for an answer get an error. */
@@ -97,9 +100,15 @@ export class ForgetfulDisk {
     return this.#source;
   }
 
+  #share(): number {
+    const { seed, lies } = this.#options;
+    return lies ? 0 : seed.pick(SHARES);
+  }
+
   async #mount(): Promise<void> {
-    const { seed, lies, toolchain } = this.#options;
-    const options = { granule: seed.pick(GRANULES), seed: seed.between(0, 2 ** 31), lies };
+    const { seed, lies, writeBack, toolchain } = this.#options;
+    const own = { granule: seed.pick(GRANULES), seed: seed.between(0, 2 ** 31) };
+    const options = { ...own, lies, writeBack };
     const args = [PROGRAM, this.mountPoint, this.#source, JSON.stringify(options)];
     const child = spawn('python3', args, {
       env: { ...process.env, PYTHONPATH: toolchain, PYTHONDONTWRITEBYTECODE: '1' },

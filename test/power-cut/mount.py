@@ -1,9 +1,10 @@
 """Mounts a disk that forgets what was not synced: mount.py MOUNTPOINT SOURCE OPTIONS
 
-SOURCE is a folder with what is on the disk at first. OPTIONS is JSON: granule, seed, and lies: true
-for a disk that says that a write through the cache is durable when it is not. A first line on
-standard output says that it is mounted. Commands come on standard input, one JSON object a line,
-and each is answered with one line:
+SOURCE is a folder with what is on the disk at first. OPTIONS is JSON: granule; seed;
+writeBack, the chance of a write to be followed by the write-back of a few granules of its file; and
+lies, true for a disk that says that a write through the cache is durable when it is not. A first
+line on standard output says that it is mounted. Commands come on standard input, one JSON object a
+line, and each is answered with one line:
 
   {"cut": SHARE}     power is cut now: no call gets an answer from here on; a sync that is under way
                      is torn; of the rest that is not synced, a random SHARE survives
@@ -28,8 +29,6 @@ from volatile import Inode, Volatile
 
 SPACE_BYTES = 64 << 30
 BLOCK = 4096
-# Chance of a write to be followed by the write-back of a few granules of its file.
-WRITE_BACK = 0.05
 
 
 class PowerCut(Exception):
@@ -301,10 +300,9 @@ def answer_commands(disk, mountpoint):
 
 def main():
     mountpoint, source, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-    lies = options["lies"]
-    volatile = Volatile(options["granule"], options["seed"], 0 if lies else WRITE_BACK)
+    volatile = Volatile(options["granule"], options["seed"], options["writeBack"])
     load_directory(volatile, volatile.root, source)
-    disk = Disk(volatile, lies)
+    disk = Disk(volatile, options["lies"])
     threading.Thread(target=answer_commands, args=(disk, mountpoint), daemon=True).start()
     mfusepy.FUSE(
         disk,
