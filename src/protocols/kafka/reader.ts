@@ -10,11 +10,14 @@ import { ZERO_UUID } from './rows.ts';
 const TWO_32 = 0x100000000;
 /** Compact strings could be longer; then no older version could carry them any more. */
 const STRING_BYTES_MAX = 0x7fff;
+/** Elements of all arrays of one frame: each costs far more memory and time than its bytes. */
+const ELEMENTS_MAX = 200_000;
 
 export class Reader {
   bytes: Buffer;
   at: number;
   end: number;
+  #elements = 0;
 
   constructor(bytes: Buffer, at = 0, end = bytes.length) {
     this.bytes = bytes;
@@ -171,6 +174,10 @@ export class Reader {
     if (count < -1) this.fail(field, `array length ${count}`);
     if (count * elementBytesMin > this.end - this.at) {
       this.fail(field, `${count} elements cannot fit in ${this.end - this.at} bytes`);
+    }
+    if (count > 0) this.#elements += count;
+    if (this.#elements > ELEMENTS_MAX) {
+      this.fail(field, `more than ${ELEMENTS_MAX} elements in one frame`);
     }
     return count;
   }

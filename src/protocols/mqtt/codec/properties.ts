@@ -129,6 +129,9 @@ export const PROPERTY_ROWS: readonly PropertyRow[] = [
   row(0x2a, 'sharedAvailable', 'Shared Subscription Available', 'flag', [CONNACK]),
 ];
 
+/** Values of a property that repeats: each costs far more memory and time than its bytes. */
+const REPEATED_MAX = 10_000;
+
 const BY_ID: (PropertyRow | undefined)[] = [];
 for (const each of PROPERTY_ROWS) BY_ID[each.id] = each;
 
@@ -160,6 +163,10 @@ function readProperty(reader: PacketReader, packet: number, into: Properties): v
     const list = (into[known.name] ?? []) as unknown[];
     if (known.type === 'varint' && list.length > 0 && packet !== PUBLISH) {
       throw protocolError(known.title, at, 'occurs twice');
+    }
+    if (list.length === REPEATED_MAX) {
+      const detail = `more than ${REPEATED_MAX} of them`;
+      throw new ProtocolError(known.title, at, detail, REASON.quotaExceeded);
     }
     list.push(value);
     (into as Record<string, unknown>)[known.name] = list;

@@ -1,7 +1,9 @@
 /** SUBSCRIBE, SUBACK, UNSUBSCRIBE and UNSUBACK (sections 3.8 to 3.11). */
+import { ProtocolError } from '#kit';
 import { SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE } from './packet-types.ts';
 import { NO_PROPERTIES, type Properties, readProperties, writeProperties } from './properties.ts';
 import { malformed, type PacketReader, protocolError } from './reader.ts';
+import { REASON } from './reason-codes.ts';
 import type { Version } from './version.ts';
 import { body } from './writer.ts';
 
@@ -33,6 +35,15 @@ export interface CodesPacket {
   readonly properties: Properties;
   /** One code per filter, in the order of the request. UNSUBACK of 3.x carries none. */
   readonly codes: readonly number[];
+}
+
+/** Filters of one packet: each costs far more memory and time than its bytes. */
+const FILTERS_MAX = 20_000;
+
+function checkCount(filters: readonly unknown[], reader: PacketReader): void {
+  if (filters.length < FILTERS_MAX) return;
+  const detail = `more than ${FILTERS_MAX} of them`;
+  throw new ProtocolError('topic filter', reader.at, detail, REASON.quotaExceeded);
 }
 
 function readFilter(reader: PacketReader): string {
@@ -68,6 +79,7 @@ export function decodeSubscribe(reader: PacketReader, version: Version): Subscri
   if (reader.left === 0) throw protocolError('payload', reader.at, 'has no topic filter');
   const filters: FilterRequest[] = [];
   while (reader.left > 0) {
+    checkCount(filters, reader);
     const filter = readFilter(reader);
     filters.push({ filter, ...readOptions(reader, version) });
   }
@@ -92,7 +104,10 @@ export function decodeUnsubscribe(reader: PacketReader, version: Version): Unsub
   // [MQTT-3.10.3-2]
   if (reader.left === 0) throw protocolError('payload', reader.at, 'has no topic filter');
   const filters: string[] = [];
-  while (reader.left > 0) filters.push(readFilter(reader));
+  while (reader.left > 0) {
+    checkCount(filters, reader);
+    filters.push(readFilter(reader));
+  }
   return { packetId, properties, filters };
 }
 
