@@ -78,7 +78,8 @@ class Campaign {
     this.coverage?.look(true);
     const given = this.#inputs;
     while (this.#inputs - given < inputsMax && performance.now() < endsAt) {
-      const batch = Array.from({ length: BATCH }, () => this.#next());
+      const length = Math.min(BATCH, given + inputsMax - this.#inputs);
+      const batch = Array.from({ length }, () => this.#next());
       for (const input of batch) await this.#try(input);
       await this.#judge(batch);
       if (this.#findings.length >= findingsMax) break;

@@ -17,7 +17,7 @@ import type { Target } from '../target.ts';
 
 const DIRECTORY = 'data';
 const LOGS = [2, 3, 1026, 2050, 4098];
-const ROUNDS = 60;
+const ROUNDS = 40;
 const OP_BYTES = 8;
 const READS_MAX = 4000;
 const SECTOR = 512;
@@ -39,7 +39,7 @@ async function makeBases(): Promise<Base[]> {
     const files = new VirtualFiles({ random: seededRandom(7) });
     const stored = new Map<number, Map<number, Buffer>>(LOGS.map((id) => [id, new Map()]));
     const engine = await openTestEngine({ files, directory: DIRECTORY });
-    await fill(engine, stored, kind === 'reorganised' ? 8 * ROUNDS : ROUNDS);
+    await fill(engine, stored, kind === 'reorganised' ? 4 * ROUNDS : ROUNDS);
     if (kind === 'reorganised') await engine.checkpoint();
     if (kind === 'killed') {
       made.push({ files: files.clone(), stored });
@@ -215,7 +215,7 @@ export const recovery: Target = {
   inputBytesMax: 100,
   allocation: { base: 256 << 20, perByte: 1 << 20 },
   cpuMsMax: 2_000,
-  cost: 40,
+  cost: 100,
   async close() {
     bases = null;
   },
