@@ -19,6 +19,13 @@ export interface BucketServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+// Nothing outlives the tests, whatever ends them.
+const running = new Set<Program>();
+process.once('exit', () => {
+  for (const program of running) void program.kill();
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 export type BucketServerName = 'moto' | 'versitygw';
 
 /** Why the server cannot be had on this machine, or null. */
@@ -44,6 +51,7 @@ export async function startBucketServer(name: BucketServerName): Promise<BucketS
             env: { PYTHONPATH: folder, PYTHONUNBUFFERED: '1' },
           },
         );
+        running.add(program);
         await program.line((line) => line.includes('Running on'));
         await fetch(`${endpoint}/${BUCKET}`, { method: 'PUT' });
       } else {
@@ -55,11 +63,14 @@ export async function startBucketServer(name: BucketServerName): Promise<BucketS
             ROOT_SECRET_KEY: KEYS.secretAccessKey,
           },
         });
+        running.add(program);
         await connectable(port);
       }
     },
     async stop() {
-      await program?.kill();
+      if (program === null) return;
+      await program.kill();
+      running.delete(program);
       program = null;
     },
     async [Symbol.asyncDispose]() {
