@@ -14,7 +14,7 @@ export interface Column {
 }
 
 export const COLUMNS = [
-  { name: 'rss', title: 'resident memory', unit: 'MiB', flat: true, noise: 24 },
+  { name: 'rss', title: 'resident memory', unit: 'MiB', flat: true, noise: 48 },
   { name: 'heap', title: 'JavaScript heap in use', unit: 'MiB', flat: true, noise: 8 },
   { name: 'external', title: 'memory of buffers', unit: 'MiB', flat: true, noise: 16 },
   { name: 'fds', title: 'open files and sockets', unit: '', flat: true, noise: 6 },

@@ -37,7 +37,7 @@ export function soakReport(parts: SoakParts, file: string | undefined): string {
     `- Promises broken: ${findings.total}; steps that failed: ${churn.failures.length}`,
     ...(base === undefined ? [] : ['', `![samples over time](${base}.svg)`]),
     '',
-    '| after the warm-up | least | mean | most | growth per hour | flat |',
+    '| after the warm-up | least | mean | most | floor grows per hour | flat |',
     '|---|---|---|---|---|---|',
     ...verdicts.map(verdictRow),
     '',

@@ -1,17 +1,22 @@
-/** Is it flat? The line through the samples after the warm-up, by least squares. */
+/**
+ * Is it flat? Garbage and backlogs make every figure rise and fall; what leaks lifts the floor that
+ * they fall back to. So the time after the warm-up is cut into windows, and a line is put through
+ * the least values of them.
+ */
 import { COLUMNS, type Column, type ColumnName, type Sample } from './sampler.ts';
 
 /** The first part of the time, in which caches fill and retention begins to cut. */
 const WARM_UP_SHARE = 0.3;
 /** Growth up to this share of the mean is as good as flat. */
 const GROWTH_SHARE = 0.1;
+const WINDOWS = 8;
 
 export interface Verdict {
   readonly column: Column;
   readonly least: number;
   readonly mean: number;
   readonly most: number;
-  /** What the line gains from its first to its last sample. */
+  /** What the floor gains from the first to the last sample. */
   readonly growth: number;
   readonly growthPerHour: number;
   readonly flat: boolean;
@@ -29,7 +34,7 @@ function judgeColumn(column: (typeof COLUMNS)[number], points: readonly Sample[]
   const name: ColumnName = column.name;
   const values = points.map((sample) => sample[name]);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const slope = slopeOf(points, name, mean);
+  const slope = slopeOf(floors(points, name), name);
   const growth = slope * (points.at(-1)!.atSec - points[0]!.atSec);
   return {
     column,
@@ -42,7 +47,21 @@ function judgeColumn(column: (typeof COLUMNS)[number], points: readonly Sample[]
   };
 }
 
-function slopeOf(points: readonly Sample[], name: ColumnName, mean: number): number {
+/** The sample with the least value of each window. */
+function floors(points: readonly Sample[], name: ColumnName): Sample[] {
+  const found: Sample[] = [];
+  for (let window = 0; window < WINDOWS; window++) {
+    const from = Math.floor((window * points.length) / WINDOWS);
+    const to = Math.floor(((window + 1) * points.length) / WINDOWS);
+    const part = points.slice(from, to);
+    if (part.length > 0)
+      found.push(part.reduce((low, each) => (each[name] < low[name] ? each : low)));
+  }
+  return found;
+}
+
+function slopeOf(points: readonly Sample[], name: ColumnName): number {
+  const mean = points.reduce((sum, sample) => sum + sample[name], 0) / points.length;
   const middle = points.reduce((sum, { atSec }) => sum + atSec, 0) / points.length;
   let [above, below] = [0, 0];
   for (const sample of points) {
