@@ -52,6 +52,25 @@ describe('state table', () => {
     await bench.close();
   });
 
+  it('starts without a change that is damaged on disk, and with all others R34', async () => {
+    const bench = await TimeBench.open({});
+    for (const name of ['first', 'second', 'third']) {
+      bench.state.put('kind', 'one key', bytes(`value ${name}`));
+      bench.state.put('kind', name, bytes(`value ${name}`));
+      await bench.committed();
+    }
+    await bench.crash((files) => {
+      for (const path of files.paths.filter((name) => name.endsWith('.log'))) {
+        const at = files.bytesOf(path).indexOf('value second');
+        if (at >= 0) files.flip(path, at, 3);
+      }
+    });
+    assert.equal(bench.state.get('kind', 'one key')?.toString(), 'value third');
+    assert.equal(bench.state.get('kind', 'first')?.toString(), 'value first');
+    assert.equal(bench.state.get('kind', 'third')?.toString(), 'value third');
+    await bench.close();
+  });
+
   it('writes nothing to the catalogue for what came and went X69', async () => {
     const { meta, writes } = watched();
     const bench = await TimeBench.open({ limits: SMALL, meta });

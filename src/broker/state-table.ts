@@ -265,12 +265,16 @@ export class StateTable {
     const log = this.#logOf(slot);
     let offset = Math.max(log.startOffset, await this.#store.mark(slot));
     while (offset < log.highWatermark) {
-      const batches = await log.read(offset, REPLAY_BYTES);
-      if (batches.length === 0) return;
-      for (const batch of batches) {
-        if (batch.baseOffset + batch.count <= offset) continue;
-        for (const change of decodeChanges(batch.bytes)) this.#replayed(change);
-        offset = batch.baseOffset + batch.count;
+      try {
+        for (const batch of await log.read(offset, REPLAY_BYTES)) {
+          if (batch.baseOffset + batch.count <= offset) continue;
+          for (const change of decodeChanges(batch.bytes)) this.#replayed(change);
+          offset = batch.baseOffset + batch.count;
+        }
+      } catch (error) {
+        // The engine has reported the range. What it said is lost; the rest must not be.
+        if (!(error instanceof BrokerError) || error.code !== 'damaged') throw error;
+        offset = Math.max(offset + 1, Number(error.details['to']));
       }
       // What it leaves in memory is bounded as in normal times.
       await this.#store.relieved();

@@ -136,10 +136,12 @@ export class TimeBench {
     });
   }
 
-  async crash(): Promise<void> {
+  /** @param meanwhile what happens to the disk before the next start */
+  async crash(meanwhile?: (files: VirtualFiles) => void): Promise<void> {
     this.time.close();
     this.state.close();
     this.files.crash();
+    meanwhile?.(this.files);
     this.clock.forget();
     await this.#start();
   }

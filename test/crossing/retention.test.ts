@@ -5,7 +5,7 @@ import amqp, { type ChannelModel, type ConfirmChannel } from 'amqplib';
 import { type Admin, Kafka, logLevel } from 'kafkajs';
 import mqtt from 'mqtt';
 import { type Server, startServer } from '../clients/server.ts';
-import { readStored } from '../crash/stored.ts';
+import { readStored } from './stored.ts';
 
 const DAY_MS = 86_400_000;
 const GIB = 1024 ** 3;
