@@ -69,7 +69,12 @@ export function packetOf(first: number, ...parts: Buffer[]): Buffer {
 
 export function connectPacket(clientId: string, clean: boolean): Buffer {
   const flags = clean ? 2 : 0;
-  return packetOf(0x10, text('MQTT'), Buffer.from([4, flags, KEEP_ALIVE_S >> 8, KEEP_ALIVE_S & 0xff]), text(clientId));
+  return packetOf(
+    0x10,
+    text('MQTT'),
+    Buffer.from([4, flags, KEEP_ALIVE_S >> 8, KEEP_ALIVE_S & 0xff]),
+    text(clientId),
+  );
 }
 
 export function subscribePacket(filter: string, qos: number): Buffer {

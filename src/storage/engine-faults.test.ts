@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BrokerError } from '#kit';
+import { VirtualFiles } from './files/virtual-files.ts';
 import type { LogEngine, ShardLog } from './log-engine.ts';
 import {
   appended,
@@ -14,7 +15,6 @@ import {
   textOf,
   VirtualTime,
 } from './storage.fixture.ts';
-import { VirtualFiles } from './virtual-files.ts';
 
 const LOGS = [11, 12, 13];
 

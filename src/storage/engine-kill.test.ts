@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { realFiles } from './real-files.ts';
+import { realFiles } from './files/real-files.ts';
 import { openTestEngine, readAll, temporaryDirectory, textOf } from './storage.fixture.ts';
 
 const ROUNDS = 3;
@@ -36,7 +36,7 @@ test(`kill -9 while writing loses nothing that was acknowledged, ${ROUNDS} times
   const env = {
     ...process.env,
     FIXTURE: urlOf('storage.fixture.ts'),
-    FILES: urlOf('real-files.ts'),
+    FILES: urlOf('files/real-files.ts'),
     DIRECTORY: path,
   };
   for (let round = 0; round < ROUNDS; round++) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { realFiles } from './real-files.ts';
+import { realFiles } from './files/real-files.ts';
 import { dataBatch, factsOf, openTestEngine, temporaryDirectory } from './storage.fixture.ts';
 
 setFlagsFromString('--expose-gc');

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { VirtualFiles } from './files/virtual-files.ts';
 import type { Durability, LogEngine, ShardLog, StoredBatch } from './log-engine.ts';
 import {
   dataBatch,
@@ -15,7 +16,6 @@ import {
   textOf,
   VirtualTime,
 } from './storage.fixture.ts';
-import { VirtualFiles } from './virtual-files.ts';
 
 interface ModelBatch {
   readonly base: number;

@@ -1,7 +1,7 @@
+import { realFiles } from './files/real-files.ts';
+import { VirtualFiles } from './files/virtual-files.ts';
 import { engineContract } from './log-engine.contract.ts';
-import { realFiles } from './real-files.ts';
 import { openTestEngine, seededRandom, temporaryDirectory } from './storage.fixture.ts';
-import { VirtualFiles } from './virtual-files.ts';
 
 engineContract('on virtual files', () => {
   const files = new VirtualFiles({ random: seededRandom(1) });

@@ -3,12 +3,12 @@
  * how entries become durable in `committer.ts`, how they are found again in `recovery.ts`.
  */
 import { BrokerError, type Clock, type Log, type Metrics, type Random, type Timers } from '#kit';
-import { Committer } from './committer.ts';
-import { DamageReports } from './damage.ts';
-import { openDirectoryStore } from './directory-store.ts';
-import type { Files } from './files.ts';
-import { Housekeeping } from './housekeeping.ts';
-import { type Instruments, makeInstruments } from './instruments.ts';
+import { Committer } from './commit/committer.ts';
+import { type Instruments, makeInstruments } from './commit/instruments.ts';
+import { Pacer } from './commit/pacer.ts';
+import { RecentRows } from './commit/recent-rows.ts';
+import { Wal } from './commit/wal.ts';
+import type { Files } from './files/files.ts';
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
 import type {
   Appended,
@@ -21,15 +21,15 @@ import type {
   RecoveryReport,
   StoredBatch,
 } from './log-engine.ts';
-import type { ObjectStore } from './object-store.ts';
-import { Pacer } from './pacer.ts';
-import { Reader } from './reader.ts';
-import { RecentRows } from './recent-rows.ts';
-import { recover } from './recovery.ts';
-import { RunIndex } from './run-index.ts';
-import { SegmentStore } from './segment-store.ts';
+import { openDirectoryStore } from './objects/directory-store.ts';
+import type { ObjectStore } from './objects/object-store.ts';
+import { DamageReports } from './recovery/damage.ts';
+import { recover } from './recovery/recovery.ts';
+import { Housekeeping } from './reorganise/housekeeping.ts';
+import { Reader } from './segments/reader.ts';
+import { RunIndex } from './segments/run-index.ts';
+import { SegmentStore } from './segments/segment-store.ts';
 import { Shard, type ShardHome } from './shard.ts';
-import { Wal } from './wal.ts';
 
 export interface EngineOptions {
   /** Where everything lies. Made when it is not there; one process at a time. */

@@ -2,11 +2,13 @@
  * storage: the log engine. Many logs of batches with dense offsets share write-ahead files; one
  * commit makes everything durable that waits. Knows bytes, logs and offsets, not their meaning.
  */
-export { checkOnline } from './check-online.ts';
-export type { StorageProblem } from './check-report.ts';
-export { checkStorage, isSound, type StorageCheck } from './check-storage.ts';
+export { checkOnline } from './check/check-online.ts';
+export type { StorageProblem } from './check/check-report.ts';
+export { checkStorage, isSound, type StorageCheck } from './check/check-storage.ts';
 export { type EngineOptions, openEngine } from './engine.ts';
-export type { Files, OpenFile } from './files.ts';
+export type { Files, OpenFile } from './files/files.ts';
+export { realFiles } from './files/real-files.ts';
+export { VirtualFiles } from './files/virtual-files.ts';
 export { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
 export {
   type Appended,
@@ -28,11 +30,9 @@ export {
   slotOf,
   type Upkeep,
 } from './log-engine.ts';
-export type { ObjectStore } from './object-store.ts';
-export { realFiles } from './real-files.ts';
-export type { S3Place } from './s3-http.ts';
-export { S3Store } from './s3-store.ts';
+export type { ObjectStore } from './objects/object-store.ts';
+export type { S3Place } from './objects/s3-http.ts';
+export { S3Store } from './objects/s3-store.ts';
+export { REMOTE_PREFIX } from './objects/tier-codec.ts';
+export { openTieredStore, type TieredStore, type TierStatus } from './objects/tiered-store.ts';
 export { joinOwners } from './slot-owners.ts';
-export { REMOTE_PREFIX } from './tier-codec.ts';
-export { openTieredStore, type TieredStore, type TierStatus } from './tiered-store.ts';
-export { VirtualFiles } from './virtual-files.ts';

@@ -2,6 +2,10 @@
  * One log as the broker holds it. A lean object, because there may be a hundred thousand idle ones:
  * arrays and tables exist only while they hold something, behaviour lives in the engine's parts.
  */
+
+import { PlaceBlocks } from './commit/place-blocks.ts';
+import { ProducerTable } from './commit/producers.ts';
+import type { RecentRows } from './commit/recent-rows.ts';
 import type {
   Appended,
   BatchFacts,
@@ -12,9 +16,6 @@ import type {
   StoredBatch,
   Upkeep,
 } from './log-engine.ts';
-import { PlaceBlocks } from './place-blocks.ts';
-import { ProducerTable } from './producers.ts';
-import type { RecentRows } from './recent-rows.ts';
 
 /** What a log asks of the engine. One object for all logs. */
 export interface ShardHome {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { VirtualFiles } from './files/virtual-files.ts';
 import { engineContract } from './log-engine.contract.ts';
 import { LOG_IDS_PER_SLOT } from './log-engine.ts';
 import { joinOwners } from './slot-owners.ts';
 import { appended, dataBatch, factsOf, openTestEngine, seededRandom } from './storage.fixture.ts';
-import { VirtualFiles } from './virtual-files.ts';
 
 const byParity = (slot: number): number => slot % 2;
 

@@ -17,13 +17,13 @@ import {
   type Timer,
   type Timers,
 } from '#kit';
+import { BATCH } from './commit/row-codec.ts';
 import { openEngine } from './engine.ts';
-import type { Files } from './files.ts';
+import type { Files } from './files/files.ts';
+import { VirtualFiles } from './files/virtual-files.ts';
 import { writeInt64 } from './int64.ts';
 import type { EngineLimits } from './limits.ts';
 import type { BatchFacts, LogEngine, ShardLog, StoredBatch } from './log-engine.ts';
-import { BATCH } from './row-codec.ts';
-import { VirtualFiles } from './virtual-files.ts';
 
 export function factsOf(over: Partial<BatchFacts> = {}): BatchFacts {
   return {

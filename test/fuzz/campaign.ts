@@ -149,7 +149,7 @@ class Campaign {
 }
 
 /** The same for the same mistake: what it is and where, without the numbers in it. */
-export function signatureOf(error: Error): string {
+function signatureOf(error: Error): string {
   if (error instanceof Excess) return error.message.replace(/\d+/g, '#');
   const frames = (error.stack ?? '').split('\n').filter((line) => line.includes('/src/'));
   const place = frames.slice(0, 2).join(' ').replace(/\s+/g, ' ');

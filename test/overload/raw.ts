@@ -55,7 +55,7 @@ export class RawClient {
 }
 
 /** The variable part and payload as an MQTT packet. */
-export function mqttPacket(header: number, ...parts: readonly Buffer[]): Buffer {
+function mqttPacket(header: number, ...parts: readonly Buffer[]): Buffer {
   const body = Buffer.concat(parts);
   const length: number[] = [];
   let left = body.length;
@@ -66,7 +66,7 @@ export function mqttPacket(header: number, ...parts: readonly Buffer[]): Buffer 
   return Buffer.concat([Buffer.of(header, ...length), body]);
 }
 
-export function mqttText(text: string): Buffer {
+function mqttText(text: string): Buffer {
   const bytes = Buffer.from(text);
   return Buffer.concat([Buffer.of(bytes.length >> 8, bytes.length & 255), bytes]);
 }

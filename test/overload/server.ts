@@ -16,7 +16,7 @@ export interface Order {
   readonly capacityBytes?: number | null;
 }
 
-export interface Asked {
+interface Asked {
   readonly id: number;
   readonly order: Order;
   readonly stream: string;

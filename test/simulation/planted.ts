@@ -21,25 +21,25 @@ interface Fault {
 const FAULTS: readonly Fault[] = [
   {
     name: 'acknowledged-before-fsync',
-    file: 'src/storage/wal.ts',
+    file: 'src/storage/commit/wal.ts',
     search: 'await file.file.writeThrough(this.#gather.chunks(), position);',
     replacement: 'await file.file.write(this.#gather.chunks(), position);',
   },
   {
     name: 'skipped-crc-check',
-    file: 'src/storage/row-codec.ts',
+    file: 'src/storage/commit/row-codec.ts',
     search: 'crc32c(body.subarray(BATCH.covered)) === bodyCrc',
     replacement: 'body.length > 0',
   },
   {
     name: 'wrong-tail-cut',
-    file: 'src/storage/replay.ts',
+    file: 'src/storage/recovery/replay.ts',
     search: 'if (!known && (goesOn(entry) || (await faultOf(file, entry)) !== null))',
     replacement: 'if (!known)',
   },
   {
     name: 'offset-given-twice',
-    file: 'src/storage/committer.ts',
+    file: 'src/storage/commit/committer.ts',
     search: 'log.endOffset = base + facts.count;',
     replacement: 'log.endOffset = base + Math.max(1, facts.count - 1);',
   },

@@ -1,0 +1,189 @@
+/** The errands of a tiered store: what each of them does with both sides, and which comes next. */
+import { BrokerError, crc32c, type Log } from '#kit';
+import { isDiskFull, isSystemError } from '../files/files.ts';
+import type { WriteChunks } from './object-store.ts';
+import type { RemoteReads } from './remote-reads.ts';
+import { type Doomed, encodeSeal, remoteName } from './tier-codec.ts';
+import type { Errand } from './tier-courier.ts';
+import type { TierEntry } from './tier-entry.ts';
+import type { TierInstruments } from './tier-instruments.ts';
+import type { TierLimits } from './tier-limits.ts';
+import type { TierShelf } from './tier-shelf.ts';
+import type { RemoteStore } from './tiered-store.ts';
+
+export interface ErrandParts {
+  readonly shelf: TierShelf;
+  readonly remote: RemoteStore;
+  readonly reads: RemoteReads;
+  readonly limits: TierLimits;
+  readonly instruments: TierInstruments;
+  readonly log: Log;
+}
+
+export class TierErrands {
+  /** Objects that should be in the bucket and are not, when it was last asked. */
+  missing = 0;
+  /** Objects under the prefix that nobody here knows. */
+  stray = 0;
+
+  readonly #parts: ErrandParts;
+  readonly #uploading = new Set<string>();
+  /** The one that comes back, and those that were read so often that they should. */
+  #returning: TierEntry | null = null;
+  readonly #wanted = new Set<TierEntry>();
+  #deleting = false;
+
+  constructor(parts: ErrandParts) {
+    this.#parts = parts;
+  }
+
+  next(): Errand | null {
+    const { shelf } = this.#parts;
+    for (const [file, doomed] of shelf.gone) {
+      if (this.#deleting || doomed.some((one) => this.#uploading.has(remoteName(one)))) continue;
+      return { what: 'delete', run: () => this.#delete(file, doomed) };
+    }
+    for (const entry of shelf.waiting) {
+      if (this.#uploading.has(entry.remoteName)) continue;
+      return { what: 'upload', run: () => this.#upload(entry) };
+    }
+    if (this.#returning !== null) return null;
+    for (const entry of this.#wanted) {
+      this.#wanted.delete(entry);
+      if (entry.local || entry.gone) continue;
+      return { what: 'return', run: () => this.#bringBack(entry) };
+    }
+    return null;
+  }
+
+  /** The object was read so much that it deserves a place on the local disk again. */
+  want(entry: TierEntry): void {
+    // One object must not push everything else out.
+    const fits = entry.bytes <= this.#parts.limits.cacheBytes / 4;
+    if (fits && entry !== this.#returning) this.#wanted.add(entry);
+  }
+
+  /** Asks the bucket what it has: what was uploaded before a crash is not uploaded again. */
+  async compare(): Promise<void> {
+    const { shelf, remote, log } = this.#parts;
+    const there = new Map((await remote.list('')).map(({ name, bytes }) => [name, bytes]));
+    let [missing, known] = [0, 0];
+    for (const entry of shelf.all()) {
+      if (there.has(entry.remoteName)) known++;
+      const whole = there.get(entry.remoteName) === entry.bytes;
+      if (whole && entry.waits && !this.#uploading.has(entry.remoteName)) await shelf.settle(entry);
+      if (!whole && entry.uploaded && !entry.gone) missing++;
+    }
+    for (const doomed of shelf.gone.values()) {
+      for (const one of doomed) if (there.has(remoteName(one))) known++;
+    }
+    if (missing > this.missing) log.error('the object store has lost objects', { missing });
+    this.missing = missing;
+    this.stray = there.size - known;
+    await shelf.evict();
+    await remote.dropUnfinished?.();
+  }
+
+  async #upload(entry: TierEntry): Promise<void> {
+    const { remote, shelf, instruments, log } = this.#parts;
+    this.#uploading.add(entry.remoteName);
+    entry.begun = true;
+    try {
+      await remote.put(entry.remoteName, (write) => this.#copyOut(entry, write));
+      if (entry.gone) return;
+      await shelf.settle(entry);
+      instruments.uploads.add();
+      instruments.uploadBytes.add(entry.bytes);
+    } catch (error) {
+      if (entry.gone && isSystemError(error)) return;
+      const spoiled = error instanceof BrokerError ? error.code === 'damaged' : isUnreadable(error);
+      if (!spoiled) throw error;
+      entry.spoiled = true;
+      shelf.stopWaiting(entry);
+      log.error('an object is not uploaded', { name: entry.name, reason: String(error) });
+    } finally {
+      this.#uploading.delete(entry.remoteName);
+    }
+    await shelf.evict();
+  }
+
+  async #copyOut(entry: TierEntry, write: WriteChunks): Promise<number> {
+    const { shelf, limits } = this.#parts;
+    let crc = 0;
+    for (let at = 0; at < entry.bytes; ) {
+      if (entry.gone) throw noEntry(entry.name);
+      const length = Math.min(limits.copyBytes, entry.bytes - at);
+      const piece = await shelf.local.get(entry.name, at, length);
+      if (piece.length === 0) break;
+      crc = crc32c(piece, crc);
+      await write([piece]);
+      at += piece.length;
+    }
+    // A copy of damaged bytes would only hide that they are damaged.
+    if (crc !== entry.seal.contentCrc) {
+      throw new BrokerError('damaged', `The object ${entry.name} is not what was written.`);
+    }
+    return 0;
+  }
+
+  async #delete(file: string, doomed: readonly Doomed[]): Promise<void> {
+    const { remote, limits, shelf } = this.#parts;
+    this.#deleting = true;
+    try {
+      for (let first = 0; first < doomed.length; first += limits.deletesMax) {
+        const some = doomed.slice(first, first + limits.deletesMax);
+        await remote.deleteMany(some.map(remoteName));
+      }
+      await shelf.forgive(file);
+    } finally {
+      this.#deleting = false;
+    }
+  }
+
+  async #bringBack(entry: TierEntry): Promise<void> {
+    const { shelf, reads } = this.#parts;
+    this.#returning = entry;
+    entry.fetchedBytes = 0;
+    try {
+      await shelf.local.put(entry.name, (write) => this.#copyIn(entry, write));
+      if (entry.gone) return await shelf.local.deleteMany([entry.name]);
+      shelf.returned(entry);
+      reads.forget(entry);
+    } catch (error) {
+      // Without room on the disk, or deleted meanwhile, it stays where it is.
+      if (!entry.gone && !isDiskFull(error)) throw error;
+    } finally {
+      this.#returning = null;
+    }
+    await shelf.evict();
+  }
+
+  async #copyIn(entry: TierEntry, write: WriteChunks): Promise<number> {
+    const { remote, limits } = this.#parts;
+    let crc = 0;
+    for (let at = 0; at < entry.bytes; ) {
+      if (entry.gone) throw noEntry(entry.name);
+      const length = Math.min(limits.fetchBytesMax, entry.bytes - at);
+      const piece = await remote.get(entry.remoteName, at, length);
+      if (piece.length !== length) break;
+      crc = crc32c(piece, crc);
+      await write([piece]);
+      at += length;
+    }
+    if (crc !== entry.seal.contentCrc) {
+      throw new BrokerError('damaged', `The bucket's ${entry.remoteName} is not what was written.`);
+    }
+    await write([encodeSeal(entry.seal)]);
+    return 0;
+  }
+}
+
+/** The local disk cannot give the bytes: waiting would not mend that. */
+function isUnreadable(error: unknown): boolean {
+  return isSystemError(error) && !isDiskFull(error);
+}
+
+/** The answer for a name that is not there. */
+export function noEntry(name: string): Error {
+  return Object.assign(new Error(`ENOENT: ${name}`), { code: 'ENOENT' });
+}

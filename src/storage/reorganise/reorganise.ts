@@ -1,0 +1,206 @@
+/**
+ * Level one of reorganisation: a full write-ahead file, in which the logs are mixed, becomes
+ * segments, in which each log lies in one piece. What was trimmed meanwhile is left out.
+ *
+ * The file is read front to back, in as many passes as it takes to hold only a part of the bodies
+ * in memory; fetching the batches of each log one by one would cost a system call for each.
+ */
+
+import {
+  attributesOf,
+  baseOf,
+  bodyBytesOf,
+  CONTROL,
+  endOf,
+  isIntact,
+  KIND,
+  kindOf,
+  logOf,
+} from '../commit/row-codec.ts';
+import type { WalFile } from '../commit/wal-file.ts';
+import type { EngineCore } from '../engine.ts';
+import { isSystemError } from '../files/files.ts';
+import { isOwn, type JobWriter } from '../segments/job-writer.ts';
+import type { SegmentWriter } from '../segments/segment-writer.ts';
+import { sortInPieces, Turns } from '../turns.ts';
+
+/** Bodies that are held at a time. */
+const PASS_BYTES = 16 * 2 ** 20;
+/** Bytes that are read at a time, and a gap that is cheaper to read over than to skip. */
+const READ_BYTES = 2 ** 18;
+const GAP_BYTES_MAX = 16_384;
+/** Rows that are looked at without letting others in. */
+const TURN_ROWS = 512;
+
+/** The live rows of a log in the file, in offset order. */
+interface LogRows {
+  readonly rows: number[];
+  bytes: number;
+}
+
+/** @returns the logs that the file mentions */
+export function reorganise(core: EngineCore, wal: WalFile, job: JobWriter): Promise<Float64Array> {
+  return new LevelOne(core, wal, job).run();
+}
+
+class LevelOne {
+  readonly #core: EngineCore;
+  readonly #wal: WalFile;
+  readonly #job: JobWriter;
+  readonly #turns: Turns;
+  readonly #logs = new Map<number, LogRows>();
+  /** Place of each row of the file in the output order, -1 when it is left out. */
+  readonly #places: Int32Array;
+  /** Bodies of the rows of this pass, by their place; null when a body is damaged. */
+  #bodies: (Buffer | null)[] = [];
+  #passFirst = 0;
+  #passEnd = 0;
+
+  constructor(core: EngineCore, wal: WalFile, job: JobWriter) {
+    this.#core = core;
+    this.#wal = wal;
+    this.#job = job;
+    this.#turns = new Turns(core.options.timers, TURN_ROWS);
+    this.#places = new Int32Array(wal.endRow - wal.firstRow).fill(-1);
+  }
+
+  async run(): Promise<Float64Array> {
+    await this.#plan();
+    const ids = await sortInPieces(Float64Array.from(this.#logs.keys()), this.#turns);
+    const order: number[] = [];
+    for (const id of ids) {
+      for (const row of this.#logs.get(id)!.rows) {
+        this.#places[row - this.#wal.firstRow] = order.length;
+        order.push(row);
+        if (this.#turns.over()) await this.#turns.next();
+      }
+    }
+    let place = 0;
+    for (const id of ids) place = await this.#copy(id, order, place);
+    return ids;
+  }
+
+  /** For each log that the file mentions, its live rows. */
+  async #plan(): Promise<void> {
+    const { rows, logs } = this.#core;
+    for (let row = this.#wal.firstRow; row < this.#wal.endRow; row++) {
+      if (this.#turns.over()) await this.#turns.next();
+      const [bytes, at] = [rows.rowsOf(row), rows.at(row)];
+      const id = logOf(bytes, at);
+      const isControl = kindOf(bytes, at) === KIND.control;
+      // Trims and removals leave a mark even when the file holds no batch of the log.
+      if (isControl && attributesOf(bytes, at) === CONTROL.head) continue;
+      let known = this.#logs.get(id);
+      if (known === undefined) {
+        known = { rows: [], bytes: 0 };
+        this.#logs.set(id, known);
+      }
+      if (isControl) continue;
+      const log = logs.get(id);
+      if (log === undefined || endOf(bytes, at) <= log.startOffset) continue;
+      // Of two batches that claim the same offsets (damage) the first one counts.
+      const last = known.rows.at(-1);
+      if (last !== undefined && rows.end(last) > baseOf(bytes, at)) continue;
+      known.rows.push(row);
+      known.bytes += bodyBytesOf(bytes, at);
+    }
+  }
+
+  /** Writes the run of one log; returns the place after it. */
+  async #copy(id: number, order: readonly number[], place: number): Promise<number> {
+    const { logs, limits } = this.#core;
+    const { rows, bytes } = this.#logs.get(id)!;
+    const log = logs.get(id);
+    const remote = log?.upkeep.remote ?? false;
+    const where = { log: id, remote, bytes, long: isOwn(limits, bytes), layer: 0 };
+    let writer = await this.#job.at(where);
+    for (let index = 0; index < rows.length; index++, place++) {
+      if (this.#job.mustCut(writer)) {
+        await writer.endRun(id, log?.startOffset ?? 0, log === undefined);
+        writer = await this.#job.at(where);
+      }
+      if (place >= this.#passEnd) await this.#pass(order, place);
+      await this.#add(writer, rows[index]!, place);
+    }
+    await writer.endRun(id, log?.startOffset ?? 0, this.#core.logs.get(id) === undefined);
+    if (this.#turns.over(8)) await this.#turns.next();
+    return place;
+  }
+
+  async #add(writer: SegmentWriter, row: number, place: number): Promise<void> {
+    const { rows } = this.#core;
+    const index = place - this.#passFirst;
+    const written = writer.add(rows.rowsOf(row), rows.at(row), this.#bodies[index] ?? null);
+    this.#bodies[index] = null;
+    if (written !== undefined) await written;
+    if (this.#turns.over()) await this.#turns.next();
+  }
+
+  /** Fetches the bodies of as many places as one pass may hold. */
+  async #pass(order: readonly number[], first: number): Promise<void> {
+    const { rows } = this.#core;
+    let [end, bytes] = [first, 0];
+    while (end < order.length && (end === first || bytes < PASS_BYTES)) {
+      bytes += rows.bodyBytes(order[end++]!);
+      if (this.#turns.over()) await this.#turns.next();
+    }
+    this.#passFirst = first;
+    this.#passEnd = end;
+    this.#bodies = new Array<Buffer | null>(end - first).fill(null);
+    let group: number[] = [];
+    for (let row = this.#wal.firstRow; row < this.#wal.endRow; row++) {
+      const place = this.#places[row - this.#wal.firstRow]!;
+      if (this.#turns.over()) await this.#turns.next();
+      if (place < first || place >= end) continue;
+      if (group.length > 0 && this.#isApart(group, row)) {
+        await this.#fetch(group);
+        group = [];
+      }
+      group.push(row);
+    }
+    if (group.length > 0) await this.#fetch(group);
+  }
+
+  #isApart(group: readonly number[], row: number): boolean {
+    const { rows } = this.#core;
+    const last = group.at(-1)!;
+    const gap = rows.position(row) - rows.position(last) - rows.bodyBytes(last);
+    const all = rows.position(row) + rows.bodyBytes(row) - rows.position(group[0]!);
+    return gap < 0 || gap > GAP_BYTES_MAX || all > READ_BYTES;
+  }
+
+  /** Reads bodies that lie side by side, and checks each. */
+  async #fetch(group: readonly number[]): Promise<void> {
+    const { rows } = this.#core;
+    const start = rows.position(group[0]!);
+    const last = group.at(-1)!;
+    const bytes = await this.#read(start, rows.position(last) + rows.bodyBytes(last) - start);
+    for (const row of group) {
+      const from = rows.position(row) - start;
+      const body = bytes.subarray(from, from + rows.bodyBytes(row));
+      const place = this.#places[row - this.#wal.firstRow]! - this.#passFirst;
+      // A small body must not keep everything alive that was read with it.
+      const own = body.length * 4 < bytes.length ? Buffer.from(body) : body;
+      if (isIntact(rows.rowsOf(row), rows.at(row), own)) this.#bodies[place] = own;
+      else this.#damaged(row);
+      if (this.#turns.over()) await this.#turns.next();
+    }
+  }
+
+  /** A place that the disk cannot read counts as damaged: other places may be fine. */
+  async #read(from: number, length: number): Promise<Buffer> {
+    try {
+      return await this.#wal.read(from, length);
+    } catch (error) {
+      if (!isSystemError(error) || error.code !== 'EIO') throw error;
+      return Buffer.alloc(0);
+    }
+  }
+
+  #damaged(row: number): void {
+    const { rows, damage } = this.#core;
+    const [bytes, at] = [rows.rowsOf(row), rows.at(row)];
+    const range = { logId: logOf(bytes, at), from: baseOf(bytes, at), to: endOf(bytes, at) };
+    damage.report({ ...range, file: this.#wal.path, reason: 'checksum' });
+  }
+}

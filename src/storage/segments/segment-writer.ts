@@ -1,0 +1,265 @@
+/** Writes one segment front to back: runs in ascending order of their logs, then the directory. */
+
+import type { Pacer } from '../commit/pacer.ts';
+import {
+  appendTimeOf,
+  baseOf,
+  bodyBytesOf,
+  endOf,
+  horizonOf,
+  isCompacted,
+  isHole,
+  markDamaged,
+  maxTimeOf,
+  moveRow,
+  ROW_BYTES,
+} from '../commit/row-codec.ts';
+import { Gather } from '../files/gather.ts';
+import type { ObjectStore, WriteChunks } from '../objects/object-store.ts';
+import { Segment } from './segment.ts';
+import {
+  BLOCK_BYTES,
+  BLOCK_ROWS,
+  encodeFences,
+  encodeRun,
+  encodeSegmentTrailer,
+  PAGE_ROWS,
+  RUN_BYTES,
+  type Run,
+  type SegmentTrailer,
+  segmentName,
+  writeBlock,
+} from './segment-codec.ts';
+
+/** Directory rows are kept in blocks of this size until the end. */
+const DIRECTORY_BYTES = 1024 * RUN_BYTES;
+
+/** What of a trailer is known before the segment is written. */
+export type SegmentPlan = Omit<
+  SegmentTrailer,
+  'part' | 'last' | 'runCount' | 'directoryAt' | 'firstLog' | 'lastLog' | 'replacedCount'
+> & { readonly remote: boolean; readonly replaced: readonly number[] };
+
+export interface WriterParts {
+  readonly objects: ObjectStore;
+  readonly pacer: Pacer;
+  /** Where the objects lie, for people. */
+  readonly folder: string;
+}
+
+/** What the rows of the open run say together. */
+class RunFacts {
+  rows = 0;
+  firstOffset = -1;
+  endOffset = -1;
+  minTimeMs = Number.MAX_SAFE_INTEGER;
+  maxTimeMs = -1;
+  dirtyBytes = 0;
+  dirtySinceMs = -1;
+  dirtyUntilMs = -1;
+  horizon = 0;
+  /** Of each block of rows: its first offset, its latest time, the bytes before it. */
+  readonly blocks: number[] = [];
+
+  add(rows: Buffer, at: number, bytesBefore: number): void {
+    const timeMs = maxTimeOf(rows, at);
+    if (this.rows % BLOCK_ROWS === 0) this.blocks.push(baseOf(rows, at), timeMs, bytesBefore);
+    const block = this.blocks.length - 2;
+    if (timeMs > this.blocks[block]!) this.blocks[block] = timeMs;
+    if (this.rows++ === 0) this.firstOffset = baseOf(rows, at);
+    this.endOffset = endOf(rows, at);
+    if (timeMs > this.maxTimeMs) this.maxTimeMs = timeMs;
+    if (!isHole(rows, at) && timeMs < this.minTimeMs) this.minTimeMs = timeMs;
+    if (isCompacted(rows, at)) {
+      const own = horizonOf(rows, at);
+      if (own > 0 && (this.horizon === 0 || own < this.horizon)) this.horizon = own;
+      return;
+    }
+    this.dirtyBytes += bodyBytesOf(rows, at);
+    this.dirtyUntilMs = Math.max(this.dirtyUntilMs, appendTimeOf(rows, at));
+    if (this.dirtySinceMs < 0) this.dirtySinceMs = appendTimeOf(rows, at);
+  }
+}
+
+export class SegmentWriter {
+  /** Bytes written so far. */
+  position = 0;
+  readonly plan: SegmentPlan;
+
+  readonly #parts: WriterParts;
+  readonly #gather = new Gather();
+  readonly #directory: Buffer[] = [];
+  #directoryRows = 0;
+  readonly #fences: number[] = [];
+  #firstLog = 0;
+  #lastLog = -1;
+  #buffered = 0;
+  /** Rows of the open run, in blocks. */
+  #rows: Buffer[] = [];
+  #run = new RunFacts();
+  #bodiesAt = 0;
+  #write: WriteChunks | null = null;
+  readonly #filled = Promise.withResolvers<number>();
+  #put: Promise<void> | null = null;
+
+  constructor(parts: WriterParts, plan: SegmentPlan) {
+    this.#parts = parts;
+    this.plan = plan;
+    this.#filled.promise.catch(() => {});
+  }
+
+  /** Bytes of bodies in the run that is open. */
+  get runBytes(): number {
+    return this.position - this.#bodiesAt;
+  }
+
+  get runRows(): number {
+    return this.#run.rows;
+  }
+
+  /** The log of the last run that was ended; -1 before the first. */
+  get lastLog(): number {
+    return this.#lastLog;
+  }
+
+  /** True when the open run has batches. */
+  get runHasBatches(): boolean {
+    return this.#run.rows > 0;
+  }
+
+  /**
+   * Adds a batch to the run that is open. `body` null: it was damaged and is left out. A promise
+   * only when the bytes so far have to be written first.
+   */
+  add(rows: Buffer, at: number, body: Buffer | null): Promise<void> | undefined {
+    const row = this.#run.rows % BLOCK_ROWS;
+    if (row === 0 && this.#run.rows === this.#rows.length * BLOCK_ROWS) {
+      this.#rows.push(Buffer.allocUnsafeSlow(BLOCK_ROWS * ROW_BYTES));
+    }
+    const [target, to] = [this.#rows.at(-1)!, row * ROW_BYTES];
+    moveRow(rows, at, target, to, this.runBytes);
+    if (body === null) markDamaged(target, to);
+    this.#run.add(target, to, this.runBytes);
+    return body === null ? undefined : this.#add(body);
+  }
+
+  /** Ends the run of a log. Without batches it only records where the log starts. */
+  async endRun(log: number, logStart: number, removed: boolean): Promise<void> {
+    const run = this.#run;
+    const facts: Run = {
+      log,
+      firstOffset: run.rows === 0 ? logStart : run.firstOffset,
+      endOffset: run.rows === 0 ? logStart : run.endOffset,
+      minTimeMs: run.minTimeMs,
+      maxTimeMs: run.maxTimeMs,
+      bodiesAt: this.#bodiesAt,
+      bodyBytes: this.runBytes,
+      rowsAt: this.position,
+      rowCount: run.rows,
+      ...{ removed, logStart },
+      dirt: {
+        bytes: run.dirtyBytes,
+        sinceMs: run.dirtySinceMs,
+        untilMs: run.dirtyUntilMs,
+        horizon: run.horizon,
+      },
+    };
+    this.#note(facts);
+    const rowsEnd = this.position + run.rows * ROW_BYTES;
+    for (const block of this.#rows) {
+      await this.#add(block.subarray(0, Math.max(0, rowsEnd - this.position)));
+    }
+    if (run.rows > BLOCK_ROWS) await this.#add(encodeBlocks(run.blocks));
+    this.#bodiesAt = this.position;
+    this.#run = new RunFacts();
+    // A short block was copied on its way; a long one is still to be written.
+    this.#rows.length = run.rows > BLOCK_ROWS / 2 ? 0 : this.#rows.length;
+  }
+
+  /** Writes what closes the segment; durable when it has resolved. */
+  async finish(part: number, last: boolean): Promise<Segment> {
+    const { plan } = this;
+    const directoryAt = this.position;
+    const runCount = this.#directoryRows;
+    for (const rows of this.#directory.splice(0)) {
+      const used = Math.min(rows.length, directoryAt + runCount * RUN_BYTES - this.position);
+      await this.#add(rows.subarray(0, used));
+    }
+    const facts: SegmentTrailer = {
+      ...{ id: plan.id, job: plan.job, part, last, shadows: plan.shadows, lane: plan.lane },
+      ...{ level: plan.level, firstSlot: plan.firstSlot, runCount, directoryAt },
+      ...{ lastSequence: plan.lastSequence, generation: plan.generation },
+      ...{ replayFrom: plan.replayFrom, done: plan.done },
+      ...{ firstLog: this.#firstLog, lastLog: this.#lastLog },
+      replacedCount: plan.replaced.length,
+    };
+    await this.#add(encodeFences(this.#fences, plan.replaced));
+    await this.#add(encodeSegmentTrailer(facts));
+    await this.#flush();
+    this.#filled.resolve(this.position - directoryAt);
+    await this.#put;
+    const segment = new Segment(
+      this.#parts.folder,
+      plan.remote,
+      facts,
+      this.position,
+      Float64Array.from(this.#fences),
+      Float64Array.from(plan.replaced),
+    );
+    segment.deadBytes = 0;
+    return segment;
+  }
+
+  /** Gives up: nothing is left of what was written. */
+  async abandon(error: unknown): Promise<void> {
+    this.#filled.reject(error);
+    await this.#put?.catch(() => {});
+  }
+
+  #note(run: Run): void {
+    const block = this.#directoryRows % 1024;
+    if (block === 0) this.#directory.push(Buffer.allocUnsafe(DIRECTORY_BYTES));
+    if (this.#directoryRows % PAGE_ROWS === 0) this.#fences.push(run.log);
+    encodeRun(run).copy(this.#directory.at(-1)!, block * RUN_BYTES);
+    if (this.#directoryRows++ === 0) this.#firstLog = run.log;
+    this.#lastLog = run.log;
+  }
+
+  #add(bytes: Buffer): Promise<void> | undefined {
+    this.#gather.add(bytes);
+    this.position += bytes.length;
+    this.#buffered += bytes.length;
+    return this.#buffered >= this.#parts.pacer.stepBytes ? this.#flush() : undefined;
+  }
+
+  async #flush(): Promise<void> {
+    this.#write ??= await this.#open();
+    const bytes = this.#buffered;
+    this.#buffered = 0;
+    await this.#write(this.#gather.chunks());
+    this.#gather.reset();
+    await this.#parts.pacer.pass(bytes, this.plan.lane);
+  }
+
+  /** The store asks to be given the bytes; here they are pushed. */
+  #open(): Promise<WriteChunks> {
+    const opened = Promise.withResolvers<WriteChunks>();
+    const name = segmentName(this.plan.id, this.plan.remote);
+    this.#put = this.#parts.objects.put(name, (write) => {
+      opened.resolve(write);
+      return this.#filled.promise;
+    });
+    this.#put.catch((error: unknown) => opened.reject(error));
+    return opened.promise;
+  }
+}
+
+function encodeBlocks(facts: readonly number[]): Buffer {
+  const count = facts.length / 3;
+  const blocks = Buffer.alloc(count * BLOCK_BYTES);
+  for (let block = 0; block < count; block++) {
+    const [base, maxTimeMs, before] = facts.slice(block * 3, block * 3 + 3);
+    writeBlock(blocks, block * BLOCK_BYTES, base!, maxTimeMs!, before!);
+  }
+  return blocks;
+}
