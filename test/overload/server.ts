@@ -16,7 +16,7 @@ export interface Order {
   readonly capacityBytes?: number | null;
 }
 
-interface Asked {
+export interface Asked {
   readonly id: number;
   readonly order: Order;
   readonly stream: string;
