@@ -45,6 +45,7 @@ class SqliteStore implements MetaStore {
     this.#has = this.#database.prepare('SELECT 1 FROM row WHERE space = ? AND key = ?');
     const part = 'FROM row WHERE space = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?';
     this.#range = this.#database.prepare(`SELECT key, value ${part}`);
+    this.#range.setReturnArrays(true);
     this.#keys = this.#database.prepare(`SELECT key ${part}`);
   }
 
@@ -63,11 +64,14 @@ class SqliteStore implements MetaStore {
 
   range(table: string, span: MetaSpan): MetaRow[] {
     const { from, before, rowsMax, bytesMax = NO_LIMIT } = span;
+    const given = [table, from, before ?? AFTER_ALL, rowsMax] as const;
+    // All at once is faster than one by one, where no large value can make it too much.
+    const found = bytesMax === NO_LIMIT ? this.#range.all(...given) : this.#range.iterate(...given);
     const rows: MetaRow[] = [];
     let bytes = 0;
-    for (const row of this.#range.iterate(table, from, before ?? AFTER_ALL, rowsMax)) {
-      const value = bufferOf(row['value']);
-      rows.push({ key: String(row['key']), value });
+    for (const [key, blob] of found as Iterable<unknown> as Iterable<[string, Uint8Array]>) {
+      const value = bufferOf(blob);
+      rows.push({ key, value });
       bytes += value.length;
       if (bytes >= bytesMax) break;
     }
