@@ -68,6 +68,8 @@ export class Rig {
   readonly files: VirtualFiles;
   readonly meta: MetaStore = openMemoryStore();
   nowMs = 1_800_000_000_000;
+  /** The wall clock was set, by this much. */
+  wallAheadMs = 0;
   broker!: Broker;
   engine!: LogEngine;
 
@@ -77,8 +79,8 @@ export class Rig {
 
   async open(options: Partial<BrokerOptions> = {}): Promise<Broker> {
     const clock: Clock = {
-      nowMs: () => this.nowMs,
-      nowNs: () => BigInt(this.nowMs) * 1_000_000n,
+      nowMs: () => this.nowMs + this.wallAheadMs,
+      nowNs: () => BigInt(this.nowMs + this.wallAheadMs) * 1_000_000n,
       monotonicMs: () => (this.timers === null ? performance.now() : this.nowMs),
     };
     const given = {

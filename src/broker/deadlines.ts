@@ -2,7 +2,8 @@
  * Deadlines that need not survive a restart: leases, the end of a queue's first message, short
  * waits. One heap and one timer for all of them, armed for the next one; nothing polls.
  */
-import type { Timer, Timers } from '#kit';
+import type { Clock, Timer, Timers } from '#kit';
+import { CLOCK_CHECK_MS, ClockWatch } from './clock-watch.ts';
 
 /**
  * Something with a deadline; the heap keeps its place in it, so that it can be moved or removed.
@@ -21,16 +22,22 @@ const WAIT_MS_MAX = 1 << 30;
 export class Deadlines {
   readonly #heap: Deadline[] = [];
   readonly #timers: Timers;
-  readonly #now: () => number;
+  readonly #clock: Clock;
+  /** Null: deadlines are monotonic times. */
+  readonly #watch: ClockWatch | null;
   #timer: Timer | null = null;
   #armedMs = Number.POSITIVE_INFINITY;
   #closed = false;
   readonly #ring = (): void => this.#run();
 
-  /** @param now the clock that deadlines are compared with, in ms */
-  constructor(timers: Timers, now: () => number) {
+  /**
+   * @param times which of its times the deadlines are. When the clock is set, those of the wall
+   *   clock stay: what is due by the new clock ends within 10 s, what is not any more waits again.
+   */
+  constructor(timers: Timers, clock: Clock, times: 'wall' | 'monotonic') {
     this.#timers = timers;
-    this.#now = now;
+    this.#clock = clock;
+    this.#watch = times === 'wall' ? new ClockWatch(clock) : null;
   }
 
   get count(): number {
@@ -38,7 +45,7 @@ export class Deadlines {
   }
 
   nowMs(): number {
-    return this.#now();
+    return this.#watch === null ? this.#clock.monotonicMs() : this.#clock.nowMs();
   }
 
   /** Sets the deadline, or moves it. */
@@ -78,17 +85,21 @@ export class Deadlines {
   /** A timer that rings early, because its deadline was cleared, finds nothing and is set again. */
   #arm(): void {
     const first = this.#heap[0];
-    if (first === undefined || this.#closed || first.dueMs >= this.#armedMs) return;
+    if (first === undefined || this.#closed) return;
+    const watch = this.#watch;
+    if (first.dueMs >= this.#armedMs && watch?.wasSet !== true) return;
     this.#timer?.cancel();
     this.#armedMs = first.dueMs;
-    const wait = Math.min(Math.max(0, first.dueMs - this.#now()), WAIT_MS_MAX);
+    watch?.armed();
+    const longest = watch === null ? WAIT_MS_MAX : CLOCK_CHECK_MS;
+    const wait = Math.min(Math.max(0, first.dueMs - this.nowMs()), longest);
     this.#timer = this.#timers.after(wait, this.#ring);
   }
 
   #run(): void {
     this.#timer = null;
     this.#armedMs = Number.POSITIVE_INFINITY;
-    const now = this.#now();
+    const now = this.nowMs();
     while (true) {
       const first = this.#heap[0];
       if (first === undefined || first.dueMs > now) break;

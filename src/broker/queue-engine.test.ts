@@ -18,7 +18,9 @@ beforeEach(async () => {
 afterEach(() => rig.close());
 
 async function declare(settings: Partial<QueueSettings> = {}): Promise<Queue> {
-  rig.broker.streams.create('s');
+  for (const name of ['s', 't']) {
+    if (rig.broker.streams.get(name) === undefined) rig.broker.streams.create(name);
+  }
   const queue = rig.broker.queues.declare('q', { durable: true, stream: 's', ...settings });
   await rig.broker.streams.durable();
   return queue;
@@ -195,6 +197,64 @@ describe('pulls', () => {
     rig.pass(1000);
     assert.deepEqual(await never, []);
     assert.deepEqual([queue.unackedCount, queue.consumerCount], [5, 0]);
+  });
+});
+
+describe('ends of messages', () => {
+  /** A queue whose dead letters go to the stream `t`, as its owner opens it at each start. */
+  async function dying(): Promise<Queue> {
+    const queue = await declare({ ttlMs: 300 });
+    queue.deadLetter = ({ message }, sink) => {
+      const copy = rig.message('t', String(message.value));
+      rig.broker.publish(copy, rig.broker.target(copy.address, 'first-level'), sink, 0);
+      return copy;
+    };
+    queue.watchesHead = true;
+    return queue;
+  }
+
+  for (const offMs of [100, 1000]) {
+    it(`come on their own ${offMs} ms after a crash, when nothing new is sent A70`, async () => {
+      await dying();
+      await publish('1', '2', '3');
+      await rig.crash();
+      rig.nowMs += offMs;
+      const again = await dying();
+      assert.equal(again.readyCount, 3);
+      rig.pass(Math.max(1, 300 - offMs));
+      await turns();
+      await rig.engine.flushed();
+      assert.deepEqual(await rig.stored('t'), ['1', '2', '3']);
+      assert.deepEqual([again.readyCount, again.counts.deadLettered], [0, 3]);
+    });
+  }
+
+  it('follow a clock that is set', async () => {
+    const queue = await declare({ ttlMs: 3_600_000 });
+    queue.watchesHead = true;
+    await publish('1');
+    rig.wallAheadMs += 3_600_000;
+    rig.pass(10_000);
+    assert.equal(queue.readyCount, 0);
+    await turns();
+    await publish('2');
+    rig.wallAheadMs -= 7_200_000;
+    rig.pass(3_600_000);
+    assert.equal(queue.readyCount, 1);
+    rig.pass(7_200_000);
+    assert.equal(queue.readyCount, 0);
+  });
+
+  it('a clock that was set is noticed when another deadline is set', async () => {
+    const queue = await declare({ ttlMs: 5000 });
+    queue.watchesHead = true;
+    await publish('1');
+    rig.wallAheadMs += 60_000;
+    const other = rig.broker.queues.declare('other', { durable: true, ttlMs: 70_000 });
+    other.watchesHead = true;
+    await rig.publish('t', 'x', {}, { stream: 't' }, [other]);
+    rig.pass(0);
+    assert.equal(queue.readyCount, 0);
   });
 });
 

@@ -9,7 +9,7 @@
 import type { BrokerError } from '#kit';
 import type { CursorLane } from './cursor-lane.ts';
 import { type DeadLetter, type DeathReason, endWithout, Moves } from './dead-letter.ts';
-import type { Deadline } from './deadlines.ts';
+import { HeadWatch } from './head-watch.ts';
 import type { Match } from './interest.ts';
 import type { Message } from './message.ts';
 import type { Follower, Partition } from './partition.ts';
@@ -49,8 +49,6 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
    * here. Without it 0 is stored.
    */
   meta: ((message: Message, matches: readonly Match[]) => number | null) | null = null;
-  /** The first message leaves at the end of its time even while nobody consumes. */
-  watchesHead = false;
   readonly cursor: CursorLane | null;
   readonly #lanes: QueueLanes;
   readonly #host: QueueHost;
@@ -58,13 +56,12 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
   readonly #flights: QueueFlights;
   readonly #ledger: QueueLedger;
   readonly #head: QueueHead;
-  #deadLetter: DeadLetter | null = null;
+  readonly #watch: HeadWatch;
   #moves: Moves | null = null;
   #dispatching = false;
   #loading = false;
   #removed = false;
   readonly #onRemoved = new Set<() => void>();
-  readonly #headEnd: Deadline = { dueMs: 0, heapIndex: -1, due: () => this.dispatch() };
 
   constructor(
     name: string,
@@ -90,17 +87,21 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     this.cursor = makeCursor(this);
     this.#lanes = new QueueLanes(this.cursor);
     this.#head = new QueueHead(this.#lanes, limits);
+    this.#watch = new HeadWatch(host.ages, () => this.dispatch());
     this.cursor?.partition.follow(this);
   }
 
   /** Where messages go that are given up; without it they are dropped. */
-  get deadLetter(): DeadLetter | null {
-    return this.#deadLetter;
+  set deadLetter(deadLetter: DeadLetter) {
+    this.#moves = new Moves(deadLetter, this, this.#host);
   }
 
-  set deadLetter(deadLetter: DeadLetter) {
-    this.#deadLetter = deadLetter;
-    this.#moves = new Moves(deadLetter, this, this.#host);
+  /** The first message leaves at the end of its time even while nobody consumes. */
+  set watchesHead(watches: boolean) {
+    this.#watch.on = watches;
+    // What came before a restart: nothing else would look at it before something new comes. Not in
+    // this turn, in which those may still be opened who get the dead letters.
+    if (watches && this.readyCount > 0) this.#watch.soon();
   }
 
   // ---- what is in it -------------------------------------------------------------------------
@@ -315,7 +316,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     if (this.#removed) return;
     this.#removed = true;
     this.cursor?.partition.unfollow(this);
-    this.#host.ages.clear(this.#headEnd);
+    this.#watch.close();
     this.#flights.end();
     for (const listener of [...this.#onRemoved]) listener();
     this.#onRemoved.clear();
@@ -337,7 +338,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
 
   #step(): boolean {
     const consumer = this.#consumers.ready();
-    if (consumer === null && !this.#head.over && !this.watchesHead) return false;
+    if (consumer === null && !this.#head.over && !this.#watch.on) return false;
     const item = this.#nextItem();
     if (item === null) return false;
     if (item instanceof Promise) {
@@ -355,8 +356,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
       this.#die(item, 'max-length', this.#attemptsOf(item));
       return this.#moves?.stuck !== true;
     }
-    const endsAt = this.#head.endsAt(item.message);
-    if (endsAt !== 0) this.#host.ages.set(this.#headEnd, endsAt);
+    this.#watch.until(this.#head.endsAt(item.message));
     return false;
   }
 

@@ -108,8 +108,8 @@ export class Queues {
     this.#given = given;
     this.#broker = broker;
     const { clock, timers, log, meta } = given;
-    this.#leases = new Deadlines(timers, () => clock.monotonicMs());
-    this.#ages = new Deadlines(timers, () => clock.nowMs());
+    this.#leases = new Deadlines(timers, clock, 'monotonic');
+    this.#ages = new Deadlines(timers, clock, 'wall');
     this.#references = {
       openLog: (id) => engine.open(id, 'fsync'),
       hasLog: (id) => engine.has(id),

@@ -63,7 +63,7 @@ export class Retention {
     this.#clock = clock;
     this.#timers = timers;
     this.#log = log;
-    this.#deadlines = new Deadlines(timers, () => clock.nowMs());
+    this.#deadlines = new Deadlines(timers, clock, 'wall');
     streams.neededFrom = (partition) => queues.firstOffset(partition);
     streams.appended = (partition, bytes) => this.#grew(partition, bytes);
     streams.watch((event, stream) => {

@@ -10,6 +10,7 @@
  */
 import { BrokerError, type Clock, type Log, type Random, type Timer, type Timers } from '#kit';
 import type { LogEngine } from '#storage';
+import { CLOCK_CHECK_MS, ClockWatch } from './clock-watch.ts';
 import type { StateTable } from './state-table.ts';
 import { TimeLine } from './time-line.ts';
 
@@ -34,8 +35,6 @@ const SLICE_ENTRIES = 256;
 const SLICE_MS = 5;
 /** Given entries whose end is not committed yet; beyond it the next wait. */
 const UNCOMMITTED_MAX = 4096;
-/** Longest time until a clock that was set is noticed when nothing else happens. */
-const CLOCK_CHECK_MS = 10_000;
 /** Pause before a handler that had no room is asked again when nobody tells of room. */
 const RETRY_MS = 1000;
 const WINDOW_KEYS = 1024;
@@ -62,8 +61,7 @@ export class TimeEngine {
   #timer: Timer | null = null;
   /** Wall-clock time that the timer is armed for. */
   #armedMs = Number.POSITIVE_INFINITY;
-  /** Wall clock minus monotonic clock when it was armed. */
-  #armedOffset = 0;
+  readonly #watch: ClockWatch;
   #scheduled = false;
   /** Waits for room or a commit: nothing is given until then. */
   #waiting = false;
@@ -75,6 +73,7 @@ export class TimeEngine {
 
   constructor(parts: TimeParts) {
     this.#parts = parts;
+    this.#watch = new ClockWatch(parts.clock);
     this.#mark = parts.random.bytes(4).toString('hex');
     for (const kind of TimeLine.kinds(parts.state)) this.#line(kind);
     parts.engine.onHealth((health) => {
@@ -169,13 +168,7 @@ export class TimeEngine {
 
   #dueChanged(kind: string, due: number): void {
     if (!this.#handlers.has(kind)) return;
-    if (due < this.#armedMs || this.#clockWasSet()) this.#arm();
-  }
-
-  #clockWasSet(): boolean {
-    const { clock } = this.#parts;
-    // The monotonic clock has fractions, the wall clock whole milliseconds.
-    return Math.abs(clock.nowMs() - clock.monotonicMs() - this.#armedOffset) > 5;
+    if (due < this.#armedMs || this.#watch.wasSet) this.#arm();
   }
 
   /** Arms the timer for the earliest entry. One that is due already fires in a turn of its own. */
@@ -188,7 +181,7 @@ export class TimeEngine {
     this.#armedMs = next;
     if (next === Number.POSITIVE_INFINITY) return;
     const nowMs = clock.nowMs();
-    this.#armedOffset = nowMs - clock.monotonicMs();
+    this.#watch.armed();
     if (next <= nowMs) this.#soon();
     else {
       this.#timer = timers.after(Math.min(next - nowMs, CLOCK_CHECK_MS), () => {
