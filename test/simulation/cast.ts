@@ -138,8 +138,6 @@ export class Cast {
     this.#readers.push(new AmqpConsumer(world, 'ac3', bound, temps));
     const dead = this.#consumption('queue dead', false, (address) => address === 'short', {
       copies: true,
-      // Not judged yet: see docs/simulation.md, "What it does not see".
-      complete: false,
     });
     this.#readers.push(new AmqpConsumer(world, 'ac4', { queue: 'dead' }, dead));
   }
