@@ -174,14 +174,12 @@ function readBounds(): Bound[] {
   const bounds: Bound[] = [];
   for (const name of files) {
     const file = name.replaceAll('\\', '/');
-    if (/\.(test|fuzz|contract|fixture|suite)\.ts$/.test(file)) continue;
+    if (/\.(test|fuzz|contract|fixture|rig|suite)\.ts$/.test(file)) continue;
     const source = readFileSync(path.join(ROOT, file), 'utf8');
     const constant =
       /((?:^\/\*\*[^\n]*\*\/\n|^(?:\/\/[^\n]*\n)+)?)^(?:export )?const ([A-Z][A-Z0-9_]*) = ([^;\n]+);/gm;
-    const room = path
-      .dirname(file)
-      .replace(/^src\//, '')
-      .replace(/(\/(?:handlers|messages|codec|groups|commands|options).*)$/, '');
+    const [, first = '', second = ''] = file.split('/');
+    const room = first === 'protocols' && !second.endsWith('.ts') ? `${first}/${second}` : first;
     for (const [, comment = '', id = '', value = ''] of source.matchAll(constant)) {
       if (!/_(MAX|MIN|MS|LIMIT|BOUND)$|_(MS|BYTES|COUNT)_(MAX|MIN)$/.test(id)) continue;
       bounds.push({ room, name: id, value, meaning: plain(comment), file });

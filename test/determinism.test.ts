@@ -35,7 +35,7 @@ const UNSURE_NAMES: Readonly<Record<string, RegExp>> = {
 };
 
 /** A simulation replaces them. */
-const REPLACED = new Set(['src/broker/principals.ts scrypt']);
+const REPLACED = new Set(['src/broker/principals/principals.ts scrypt']);
 
 const files = readFiles('src/**/*.ts').filter(
   ({ file }) =>

@@ -12,13 +12,13 @@ import {
 } from '#kit';
 import { type MetaStore, openMemoryStore } from '#meta';
 import { joinOwners, type LogEngine, openEngine, VirtualFiles } from '#storage';
-import { type Address, flatAddress } from './address.ts';
+import { type Address, flatAddress } from './addresses/address.ts';
+import type { HomeRule } from './addresses/routes.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
-import { Message } from './message.ts';
-import { SERVER_PRINCIPAL } from './principal.ts';
-import type { Queue } from './queue.ts';
-import type { Delivery, QueueConsumer } from './queue-consumers.ts';
-import type { HomeRule } from './routes.ts';
+import { SERVER_PRINCIPAL } from './principals/principal.ts';
+import type { Queue } from './queues/queue.ts';
+import type { Delivery, QueueConsumer } from './queues/queue-consumers.ts';
+import { Message } from './records/message.ts';
 
 const WAL_FILE_BYTES = 1 << 20;
 

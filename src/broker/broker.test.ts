@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { BrokerError } from '#kit';
-import { plainDotSpelling, slashSpelling, strictDotSpelling } from './address.ts';
+import { plainDotSpelling, slashSpelling, strictDotSpelling } from './addresses/address.ts';
+import type { Match } from './addresses/interest.ts';
+import { slashPattern, strictDotPattern } from './addresses/pattern.ts';
 import { Rig } from './broker.rig.ts';
-import type { Match } from './interest.ts';
-import type { Message } from './message.ts';
-import { slashPattern, strictDotPattern } from './pattern.ts';
+import type { Message } from './records/message.ts';
 
 let rig: Rig;
 

@@ -6,27 +6,37 @@
 import { BrokerError, type Clock, type Log, type Metrics, type Random, type Timers } from '#kit';
 import type { MetaStore } from '#meta';
 import type { Appended, BatchFacts, EngineHealth, LogEngine } from '#storage';
-import { type Address, flatAddress } from './address.ts';
-import { Cursors } from './cursors.ts';
-import { Dedupe } from './dedupe.ts';
-import { Definitions } from './definitions.ts';
-import { Interest, type Plan, type Subscription, type SubscriptionRequest } from './interest.ts';
-import { LastValues } from './last-values.ts';
-import type { Message } from './message.ts';
-import { OpenPartitions } from './open-partitions.ts';
-import { type Partition, type PublishSink, Touched } from './partition.ts';
-import { partitionOf } from './partitioner.ts';
-import type { Pattern } from './pattern.ts';
-import type { Principal } from './principal.ts';
-import { type Action, type Credentials, type DeriveKey, Principals } from './principals.ts';
-import { ProducerIds } from './producer-ids.ts';
-import type { Queue } from './queue.ts';
-import { Queues } from './queues.ts';
-import { Retention } from './retention.ts';
-import { type Home, type HomeRule, Routes } from './routes.ts';
-import { StateTable } from './state-table.ts';
-import { Streams } from './streams.ts';
-import { TimeEngine } from './time-engine.ts';
+import { type Address, flatAddress } from './addresses/address.ts';
+import {
+  Interest,
+  type Plan,
+  type Subscription,
+  type SubscriptionRequest,
+} from './addresses/interest.ts';
+import type { Pattern } from './addresses/pattern.ts';
+import { type Home, type HomeRule, Routes } from './addresses/routes.ts';
+import type { Principal } from './principals/principal.ts';
+import {
+  type Action,
+  type Credentials,
+  type DeriveKey,
+  Principals,
+} from './principals/principals.ts';
+import type { Queue } from './queues/queue.ts';
+import { Queues } from './queues/queues.ts';
+import type { Message } from './records/message.ts';
+import { Cursors } from './state/cursors.ts';
+import { Dedupe } from './state/dedupe.ts';
+import { Definitions } from './state/definitions.ts';
+import { LastValues } from './state/last-values.ts';
+import { ProducerIds } from './state/producer-ids.ts';
+import { StateTable } from './state/state-table.ts';
+import { OpenPartitions } from './streams/open-partitions.ts';
+import { type Partition, type PublishSink, Touched } from './streams/partition.ts';
+import { partitionOf } from './streams/partitioner.ts';
+import { Retention } from './streams/retention.ts';
+import { Streams } from './streams/streams.ts';
+import { TimeEngine } from './time/time-engine.ts';
 
 export interface BrokerOptions {
   /** Make streams for addresses that have a default home. */

@@ -14,7 +14,16 @@ export {
   type Spelling,
   slashSpelling,
   strictDotSpelling,
-} from './address.ts';
+} from './addresses/address.ts';
+export type { Match, Subscriber, Subscription, SubscriptionRequest } from './addresses/interest.ts';
+export {
+  matches,
+  type Pattern,
+  plainDotPattern,
+  slashPattern,
+  strictDotPattern,
+} from './addresses/pattern.ts';
+export type { HomeRule, Route } from './addresses/routes.ts';
 export {
   Broker,
   type BrokerGiven,
@@ -22,14 +31,29 @@ export {
   DEFAULT_OPTIONS,
   Target,
 } from './broker.ts';
-export type { CommittedOffset, Cursors } from './cursors.ts';
-export type { Death, DeathReason } from './dead-letter.ts';
-export type { Dedupe, DedupeWindow, WindowLimits } from './dedupe.ts';
-export type { Definitions, Json } from './definitions.ts';
-export { type DelayedMessage, DelayedMessages } from './delayed-messages.ts';
-export type { Match, Subscriber, Subscription, SubscriptionRequest } from './interest.ts';
-export { keyFaults, type RecordFault } from './key-check.ts';
-export type { LastValues } from './last-values.ts';
+export { type Principal, SERVER_PRINCIPAL } from './principals/principal.ts';
+export {
+  ACTIONS,
+  type Action,
+  type Credentials,
+  type DeriveKey,
+  type Rule,
+  type User,
+} from './principals/principals.ts';
+export type { Death, DeathReason } from './queues/dead-letter.ts';
+export { type PullRequest, pull } from './queues/pull.ts';
+export type { Queue } from './queues/queue.ts';
+export type {
+  Attachment,
+  AttachOptions,
+  Delivery,
+  QueueConsumer,
+} from './queues/queue-consumers.ts';
+export type { RequeueOptions } from './queues/queue-host.ts';
+export type { QueueCounts } from './queues/queue-lanes.ts';
+export type { QueueSettings } from './queues/queue-settings.ts';
+export type { Queues } from './queues/queues.ts';
+export { keyFaults, type RecordFault } from './records/key-check.ts';
 export {
   type Header,
   headerText,
@@ -40,35 +64,15 @@ export {
   shownHeaders,
   TYPE_PREFIX,
   textHeader,
-} from './message.ts';
-export { ORIGINS, type Origin, originOf } from './origin.ts';
-export type { Partition, PublishSink, Run } from './partition.ts';
-export {
-  matches,
-  type Pattern,
-  plainDotPattern,
-  slashPattern,
-  strictDotPattern,
-} from './pattern.ts';
-export { type Principal, SERVER_PRINCIPAL } from './principal.ts';
-export {
-  ACTIONS,
-  type Action,
-  type Credentials,
-  type DeriveKey,
-  type Rule,
-  type User,
-} from './principals.ts';
-export { type PublishedOnce, publishOnce } from './publish-once.ts';
-export { type PullRequest, pull } from './pull.ts';
-export type { Queue } from './queue.ts';
-export type { Attachment, AttachOptions, Delivery, QueueConsumer } from './queue-consumers.ts';
-export type { RequeueOptions } from './queue-host.ts';
-export type { QueueCounts } from './queue-lanes.ts';
-export type { QueueSettings } from './queue-settings.ts';
-export type { Queues } from './queues.ts';
-export type { HomeRule, Route } from './routes.ts';
-export type { StateTable } from './state-table.ts';
+} from './records/message.ts';
+export { ORIGINS, type Origin, originOf } from './records/origin.ts';
+export type { CommittedOffset, Cursors } from './state/cursors.ts';
+export type { Dedupe, DedupeWindow, WindowLimits } from './state/dedupe.ts';
+export type { Definitions, Json } from './state/definitions.ts';
+export type { LastValues } from './state/last-values.ts';
+export { type PublishedOnce, publishOnce } from './state/publish-once.ts';
+export type { StateTable } from './state/state-table.ts';
+export type { Partition, PublishSink, Run } from './streams/partition.ts';
 export {
   CLEANUPS,
   type Cleanup,
@@ -79,6 +83,7 @@ export {
   type Stream,
   type StreamSettings,
   settingsFault,
-} from './stream.ts';
-export { PARTITIONS_MAX, type StreamEvent, type Streams } from './streams.ts';
-export type { Due, TimeEngine, TimeEntry } from './time-engine.ts';
+} from './streams/stream.ts';
+export { PARTITIONS_MAX, type StreamEvent, type Streams } from './streams/streams.ts';
+export { type DelayedMessage, DelayedMessages } from './time/delayed-messages.ts';
+export type { Due, TimeEngine, TimeEntry } from './time/time-engine.ts';

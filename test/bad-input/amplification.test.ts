@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BrokerError, ProtocolError } from '#kit';
-import { BatchBuilder, readRecords } from '../../src/broker/record-batch.ts';
+import { BatchBuilder, readRecords } from '../../src/broker/records/record-batch.ts';
 import { apiByKey } from '../../src/protocols/kafka/codec.ts';
 import { Reader } from '../../src/protocols/kafka/reader.ts';
 import { decodeAll } from '../../src/protocols/mqtt/codec/codec.fixture.ts';

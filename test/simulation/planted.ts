@@ -45,7 +45,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: 'cursor-saved-early',
-    file: 'src/broker/cursors.ts',
+    file: 'src/broker/state/cursors.ts',
     search: 'this.#state.committed(done);',
     replacement: 'done(null);',
   },

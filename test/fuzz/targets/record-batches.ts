@@ -8,8 +8,12 @@ import { compressFrameSync } from 'lz4-napi';
 import { compressSync } from 'snappy';
 import { addressOfText, Message, originOf } from '#broker';
 import { BrokerError, crc32c, ProtocolError } from '#kit';
-import { readEnvelope, readPlainHeaders } from '../../../src/broker/envelope.ts';
-import { BatchBuilder, readRecords, type StoredRecord } from '../../../src/broker/record-batch.ts';
+import { readEnvelope, readPlainHeaders } from '../../../src/broker/records/envelope.ts';
+import {
+  BatchBuilder,
+  readRecords,
+  type StoredRecord,
+} from '../../../src/broker/records/record-batch.ts';
 import { batchFault, batchFields } from '../../../src/protocols/kafka/batch.ts';
 import type { Dice } from '../dice.ts';
 import { refusable, type Target } from '../target.ts';

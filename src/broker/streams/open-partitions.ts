@@ -1,0 +1,83 @@
+/** The partitions with an open batch, and what all partitions share. */
+import type { Log, LogFields } from '#kit';
+import type { LogEngine } from '#storage';
+import type { BrokerGiven } from '../broker.ts';
+import type { Principal } from '../principals/principal.ts';
+import type { Principals } from '../principals/principals.ts';
+import type { Partition, PartitionHost } from './partition.ts';
+
+/** Bytes of open batches above which publishers must wait. */
+const OPEN_BYTES_MAX = 32 << 20;
+/** Partitions that may hold decoded messages; older ones let go. */
+const DECODED_MAX = 128;
+
+export class OpenPartitions implements PartitionHost {
+  readonly openedBytesMax: number;
+  readonly #engine: LogEngine;
+  readonly #given: BrokerGiven;
+  readonly #principals: Principals;
+  readonly #log: Log;
+  #open: Partition[] = [];
+  #bytes = 0;
+  #waiting: (() => void)[] = [];
+  readonly #decoded = new Set<Partition>();
+
+  constructor(given: BrokerGiven, principals: Principals, openedBytesMax: number) {
+    this.#given = given;
+    this.#engine = given.engine;
+    this.#principals = principals;
+    this.#log = given.log;
+    this.openedBytesMax = openedBytesMax;
+  }
+
+  get busy(): boolean {
+    return this.#bytes > OPEN_BYTES_MAX;
+  }
+
+  onRoom(call: () => void): void {
+    this.#waiting.push(call);
+    this.#engine.wake();
+  }
+
+  nowMs(): number {
+    return this.#given.clock.nowMs();
+  }
+
+  opened(partition: Partition, bytes: number): void {
+    if (bytes === 0) {
+      this.#open.push(partition);
+      this.#engine.wake();
+    } else this.#bytes += bytes;
+  }
+
+  principalOf(id: number): Principal {
+    return this.#principals.byId(id);
+  }
+
+  keeps(partition: Partition): void {
+    this.#decoded.add(partition);
+    if (this.#decoded.size <= DECODED_MAX) return;
+    for (const oldest of this.#decoded) {
+      this.#decoded.delete(oldest);
+      oldest.forget();
+      return;
+    }
+  }
+
+  unreadable(partition: Partition, offset: number, reason: string): void {
+    const fields: LogFields = { stream: partition.stream.name, offset, reason };
+    this.#log.warn('a batch cannot be read by other protocols', fields);
+  }
+
+  /** Hands all open batches to the engine. */
+  seal(): void {
+    const open = this.#open;
+    this.#open = [];
+    for (const partition of open) partition.seal();
+    this.#bytes = 0;
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const call of waiting) this.#given.timers.soon(call);
+  }
+}

@@ -1,0 +1,434 @@
+/**
+ * One partition of a stream: a log of record batches. Messages of one turn are packed into one
+ * batch (`BatchBuilder`), which is sealed when the engine asks for it; batches of producers pass as
+ * they are.
+ */
+import { BrokerError, ProtocolError } from '#kit';
+import type { Appended, BatchFacts, LogStat, ShardLog, StoredBatch } from '#storage';
+import { flatAddress } from '../addresses/address.ts';
+import { stampAppendTime } from '../records/append-time.ts';
+import { LOG_APPEND_TIME } from '../records/batch-layout.ts';
+import { readEnvelope, readPlainHeaders } from '../records/envelope.ts';
+import { Message } from '../records/message.ts';
+import { originOf } from '../records/origin.ts';
+import { BatchBuilder, isControlBatch, readRecords } from '../records/record-batch.ts';
+import { isCompacted, type Stream } from './stream.ts';
+
+/** Told about the fate of a published message. May be told before `publish` returns. */
+export interface PublishSink {
+  published(token: number, error: BrokerError | null): void;
+}
+
+/**
+ * Something that reads along: told when committed messages can be read, or when they never will.
+ */
+export interface Follower {
+  /** Offsets below the partition's high watermark are committed now. */
+  committed(partition: Partition): void;
+  /** The append of these offsets failed: they do not exist. */
+  failed(partition: Partition, fromOffset: number): void;
+  /**
+   * Asked only of those whose own log has another owner (`touch`), after `committed`: calls when
+   * what they store about the messages below `endOffset` is on disk, or never will be.
+   */
+  stored?(partition: Partition, endOffset: number, done: (error: BrokerError | null) => void): void;
+}
+
+/** Followers that hold references into one batch. */
+export class Touched {
+  readonly followers = new Set<Follower>();
+  /** Those of them that store their references in a commit of their own. */
+  readonly #apart = new Set<Follower>();
+
+  get anyApart(): boolean {
+    return this.#apart.size > 0;
+  }
+
+  add(follower: Follower, apart: boolean): void {
+    this.followers.add(follower);
+    if (apart) this.#apart.add(follower);
+  }
+
+  /** Calls when the references of all are on disk as well. */
+  whenStored(
+    partition: Partition,
+    endOffset: number,
+    done: (error: BrokerError | null) => void,
+  ): void {
+    let remaining = this.#apart.size;
+    let failure: BrokerError | null = null;
+    if (remaining === 0) done(null);
+    for (const follower of this.#apart) {
+      follower.stored!(partition, endOffset, (error) => {
+        failure ??= error;
+        remaining--;
+        if (remaining === 0) done(failure);
+      });
+    }
+  }
+}
+
+/** What all partitions of a broker share. */
+export interface PartitionHost {
+  nowMs(): number;
+  /** The partition has messages that wait to be sealed. */
+  opened(partition: Partition, bytes: number): void;
+  principalOf(id: number): Message['principal'];
+  /** Bound for what one compressed batch may become when it is opened. */
+  readonly openedBytesMax: number;
+  /** The partition holds decoded messages now; `forget` takes them back. */
+  keeps(partition: Partition): void;
+  /** A batch whose records cannot be read by other protocols; said once per batch and reader. */
+  unreadable(partition: Partition, offset: number, reason: string): void;
+}
+
+/** Who keeps account of what partitions hold. */
+export interface AppendLedger {
+  appended: (partition: Partition, bytes: number) => void;
+}
+
+/** Opened batches beyond this are sealed early, so that no batch grows without bound. */
+const BATCH_BYTES_MAX = 1 << 20;
+const SERVER_PACKED_ORIGIN = originOf('server');
+
+/** Messages that follow each other, and where to read on. */
+export interface Run {
+  readonly messages: readonly Message[];
+  readonly next: number;
+}
+
+class OpenBatch {
+  readonly builder: BatchBuilder;
+  readonly sinks: (PublishSink | null)[] = [];
+  readonly tokens: number[] = [];
+  readonly messages: Message[] = [];
+  hasSinks = false;
+  /** Queues that hold references into it. */
+  touched: Touched | null = null;
+
+  constructor(capacity: number) {
+    this.builder = new BatchBuilder(capacity);
+  }
+}
+
+export class Partition {
+  readonly stream: Stream;
+  readonly index: number;
+  readonly log: ShardLog;
+  readonly #host: PartitionHost;
+  readonly #ledger: AppendLedger;
+  readonly #homeText: string;
+  #open: OpenBatch | null = null;
+  #capacity = 0;
+  #followers: Set<Follower> | null = null;
+  /** The last decoded batch: sequential readers of single messages ask for the same one again. */
+  #decoded: { from: number; next: number; messages: readonly Message[] } | null = null;
+
+  /** @param ledger told of each append */
+  constructor(
+    stream: Stream,
+    index: number,
+    log: ShardLog,
+    host: PartitionHost,
+    ledger: AppendLedger,
+  ) {
+    this.#ledger = ledger;
+    this.stream = stream;
+    this.index = index;
+    this.log = log;
+    this.#host = host;
+    this.#homeText = flatAddress(stream.name).text;
+  }
+
+  get startOffset(): number {
+    return this.log.startOffset;
+  }
+
+  get highWatermark(): number {
+    return this.log.highWatermark;
+  }
+
+  /** The offset that the next message gets. */
+  get endOffset(): number {
+    return this.log.endOffset + (this.#open === null ? 0 : this.#open.builder.count);
+  }
+
+  /**
+   * Adds a message to the open batch and gives it its place.
+   * @param routeKey key of the record when the message brings none; without one, the address is the
+   *   key in a compacted stream
+   * @param sink told after the commit, or when it failed
+   */
+  add(message: Message, routeKey: Buffer | null, sink: PublishSink | null, token: number): void {
+    let open = this.#open;
+    if (open === null) {
+      open = new OpenBatch(this.#capacity);
+      this.#open = open;
+      this.#host.opened(this, 0);
+    }
+    message.partition = this;
+    message.offset = this.log.endOffset + open.builder.count;
+    const before = open.builder.size;
+    const { settings } = this.stream;
+    if (settings.appendTime) message.timestampMs = message.appendTimeMs;
+    if (routeKey === null && message.key === null && isCompacted(settings)) {
+      routeKey = Buffer.from(message.address.text);
+    }
+    open.builder.add(message, this.#homeText, routeKey);
+    open.messages.push(message);
+    open.sinks.push(sink);
+    open.tokens.push(token);
+    if (sink !== null) open.hasSinks = true;
+    this.#host.opened(this, open.builder.size - before);
+  }
+
+  /** True when the open batch should not grow any more: `seal` it once all is said about it. */
+  get full(): boolean {
+    return this.#open !== null && this.#open.builder.size >= BATCH_BYTES_MAX;
+  }
+
+  /**
+   * The queue holds a reference to a message of the open batch: tell it of the batch's fate.
+   * @param apart its references are committed apart from the batch: publishers wait for both
+   */
+  touch(follower: Follower, apart: boolean): void {
+    const open = this.#open;
+    if (open === null) return;
+    open.touched ??= new Touched();
+    open.touched.add(follower, apart);
+  }
+
+  /** Publishers of the open batch wait for commits of other owners of slots as well. */
+  get waitsForOthers(): boolean {
+    return this.#open?.touched?.anyApart === true;
+  }
+
+  /** Hands the open batch to the log. Called before an entry is sealed; does nothing when empty. */
+  seal(): void {
+    const open = this.#open;
+    if (open === null) return;
+    this.#open = null;
+    const { builder } = open;
+    // Shrinks slowly: a batch that outgrows its buffer is copied.
+    this.#capacity = Math.min(
+      Math.max(builder.size, Math.trunc(this.#capacity * 0.75)),
+      BATCH_BYTES_MAX,
+    );
+    this.#host.opened(this, -builder.size);
+    const first = open.messages[0]!;
+    const facts: BatchFacts = {
+      kind: 'data',
+      count: builder.count,
+      maxTimestampMs: builder.maxTimeMs,
+      serverPacked: true,
+      origin: first.origin,
+      principal: first.principal.id,
+      producerId: -1,
+      producerEpoch: -1,
+      baseSequence: -1,
+      attributes: this.stream.settings.appendTime ? LOG_APPEND_TIME : 0,
+    };
+    const fromOffset = first.offset;
+    const bytes = builder.finish();
+    if (this.stream.settings.appendTime) stampAppendTime(bytes, builder.maxTimeMs);
+    this.#ledger.appended(this, bytes.length);
+    try {
+      this.log.append(bytes, facts, (error) => this.#settled(open, fromOffset, error));
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      this.#settled(open, fromOffset, error);
+    }
+  }
+
+  /**
+   * Appends a producer's own batch, unopened.
+   * @param touched queues that will hold references into it; may be filled after the call
+   * @throws BrokerError see `ShardLog.append`
+   */
+  appendBatch(
+    bytes: Buffer,
+    facts: BatchFacts,
+    committed: (error: BrokerError | null) => void,
+    touched: Touched,
+  ): Appended {
+    this.seal();
+    if (this.stream.settings.appendTime) {
+      const maxTimestampMs = this.#host.nowMs();
+      stampAppendTime(bytes, maxTimestampMs);
+      facts = { ...facts, maxTimestampMs, attributes: facts.attributes | LOG_APPEND_TIME };
+    }
+    const fromOffset = this.log.endOffset;
+    this.#ledger.appended(this, bytes.length);
+    return this.log.append(bytes, facts, (error) => {
+      this.#tellFollowers(error, fromOffset, touched);
+      if (error !== null) committed(error);
+      else touched.whenStored(this, fromOffset + facts.count, committed);
+    });
+  }
+
+  /** Stored batches as they are. See `ShardLog.read`. */
+  readBatches(offset: number, bytesMax: number): StoredBatch[] | Promise<StoredBatch[]> {
+    return this.log.read(offset, bytesMax);
+  }
+
+  /** Committed messages from `offset` on; empty at the high watermark. See `readRun`. */
+  readMessages(offset: number, bytesMax: number): readonly Message[] | Promise<readonly Message[]> {
+    const run = this.readRun(offset, bytesMax);
+    return run instanceof Promise ? run.then((read) => read.messages) : run.messages;
+  }
+
+  /**
+   * Committed messages from `offset` on, as other protocols see them, and the offset to go on from.
+   * Control batches and records that cannot be read are gaps. Direct when it lies in memory.
+   * @throws (or rejects with) BrokerError as `ShardLog.read`
+   */
+  readRun(offset: number, bytesMax: number): Run | Promise<Run> {
+    const recent = this.#decoded;
+    if (recent !== null && offset >= recent.from && offset < recent.next) {
+      const messages = recent.messages;
+      const whole = messages.length > 0 && messages[0]!.offset >= offset;
+      return {
+        messages: whole ? messages : messages.filter((message) => message.offset >= offset),
+        next: recent.next,
+      };
+    }
+    const batches = this.log.read(offset, bytesMax);
+    if (Array.isArray(batches)) return this.#decodeAll(batches, offset);
+    return batches.then((read) => this.#decodeAll(read, offset));
+  }
+
+  /** Lets go of decoded messages; they are read again when they are wanted. */
+  forget(): void {
+    this.#decoded = null;
+  }
+
+  /**
+   * The messages of one batch of this partition. Empty when they cannot be read (said in the log).
+   */
+  decode(batch: StoredBatch): Message[] {
+    if (isControlBatch(batch.attributes)) return [];
+    try {
+      const records = readRecords(batch.bytes, batch.baseOffset, this.#host.openedBytesMax);
+      return records.map((record) => {
+        const message = new Message(flatAddressOf(this), record.value, batch.origin);
+        message.key = record.key;
+        message.timestampMs = record.timeMs;
+        message.partition = this;
+        message.offset = record.offset;
+        message.appendTimeMs = batch.appendTimeMs;
+        let principal = -1;
+        if (batch.serverPacked) principal = readEnvelope(message, record.headers);
+        if (principal === -1) {
+          message.qos = 1;
+          message.origin = batch.origin === SERVER_PACKED_ORIGIN ? message.origin : batch.origin;
+          readPlainHeaders(message, record.headers);
+          principal = batch.principal;
+        }
+        message.principal = this.#host.principalOf(principal);
+        return message;
+      });
+    } catch (error) {
+      if (!(error instanceof ProtocolError || error instanceof BrokerError)) throw error;
+      this.#host.unreadable(this, batch.baseOffset, error.message);
+      return [];
+    }
+  }
+
+  /** First record with a time >= `timestampMs`, or null. */
+  async findByTime(timestampMs: number): Promise<{ offset: number; timestampMs: number } | null> {
+    const batch = await this.log.findByTime(timestampMs);
+    if (batch === null) return null;
+    for (const message of readTimes(batch, this.#host.openedBytesMax)) {
+      if (message.timeMs >= timestampMs && message.offset >= this.startOffset) {
+        return { offset: message.offset, timestampMs: message.timeMs };
+      }
+    }
+    return { offset: batch.baseOffset, timestampMs: batch.maxTimestampMs };
+  }
+
+  tail(listener: (partition: Partition) => void): () => void {
+    return this.log.tail(() => listener(this));
+  }
+
+  trim(offset: number): void {
+    this.log.trim(offset);
+  }
+
+  stat(): LogStat {
+    return this.log.stat();
+  }
+
+  follow(follower: Follower): void {
+    this.#followers ??= new Set();
+    this.#followers.add(follower);
+  }
+
+  unfollow(follower: Follower): void {
+    this.#followers?.delete(follower);
+    if (this.#followers?.size === 0) this.#followers = null;
+  }
+
+  #settled(open: OpenBatch, fromOffset: number, error: BrokerError | null): void {
+    if (error === null && this.#followers !== null) {
+      this.#keep(fromOffset, fromOffset + open.messages.length, open.messages);
+    }
+    this.#tellFollowers(error, fromOffset, open.touched);
+    if (!open.hasSinks) return;
+    if (error !== null || open.touched === null) tellSinks(open, error);
+    else {
+      const endOffset = fromOffset + open.messages.length;
+      open.touched.whenStored(this, endOffset, (failure) => tellSinks(open, failure));
+    }
+  }
+
+  #tellFollowers(error: BrokerError | null, fromOffset: number, touched: Touched | null): void {
+    if (this.#followers !== null) {
+      for (const follower of [...this.#followers]) this.#tell(follower, error, fromOffset);
+    }
+    if (touched === null) return;
+    for (const follower of touched.followers) {
+      if (this.#followers?.has(follower) !== true) this.#tell(follower, error, fromOffset);
+    }
+  }
+
+  #tell(follower: Follower, error: BrokerError | null, fromOffset: number): void {
+    if (error === null) follower.committed(this);
+    else follower.failed(this, fromOffset);
+  }
+
+  #keep(from: number, next: number, messages: readonly Message[]): void {
+    if (this.#decoded === null) this.#host.keeps(this);
+    this.#decoded = { from, next, messages };
+  }
+
+  #decodeAll(batches: readonly StoredBatch[], offset: number): Run {
+    const messages: Message[] = [];
+    let next = offset;
+    for (const batch of batches) {
+      const decoded = this.decode(batch);
+      next = batch.baseOffset + batch.count;
+      this.#keep(batch.baseOffset, next, decoded);
+      for (const message of decoded) if (message.offset >= offset) messages.push(message);
+    }
+    return { messages, next };
+  }
+}
+
+function tellSinks({ sinks, tokens }: OpenBatch, error: BrokerError | null): void {
+  for (let index = 0; index < sinks.length; index++) {
+    sinks[index]?.published(tokens[index]!, error);
+  }
+}
+
+function flatAddressOf(partition: Partition): Message['address'] {
+  return flatAddress(partition.stream.name);
+}
+
+function readTimes(batch: StoredBatch, bytesMax: number): { offset: number; timeMs: number }[] {
+  try {
+    return readRecords(batch.bytes, batch.baseOffset, bytesMax);
+  } catch (error) {
+    if (error instanceof ProtocolError || error instanceof BrokerError) return [];
+    throw error;
+  }
+}
