@@ -27,7 +27,7 @@ const TABLE: Readonly<Record<string, Allowed>> = {
 /** Tests stand beside the code and may use what tests share, and real parts below them. */
 const TEST_ROOMS: Allowed = { kit: 'all', test: 'all' };
 
-/** `src/broker/addresses/routes.ts` -> `broker`; `src/protocols/nats/parser.ts` -> `protocols/nats`. */
+/** `src/broker/broker.ts` -> `broker`; `src/protocols/nats/parser.ts` -> `protocols/nats`. */
 function roomOf(file: string): string {
   const [top, first = '', second = ''] = file.split('/');
   if (top !== 'src') return top ?? '';
