@@ -11,7 +11,7 @@ const ALLOWED: readonly RegExp[] = [
   /^src\/kit\/real-time\.ts$/,
   /^src\/(net|server|admin|cli)\//,
   // Implementations for real disks, buckets and catalogues, which a simulation replaces.
-  /^src\/storage\/(real-files|lock-file|s3-[a-z]+)\.ts$/,
+  /^src\/storage\/(files\/(real-files|lock-file)|objects\/s3-[a-z]+)\.ts$/,
   /^src\/meta\/(sqlite-store|check-catalogue)\.ts$/,
 ];
 
