@@ -12,9 +12,16 @@ import { toy } from '../../test/contract/toy/index.ts';
 import type { RunningServer } from './running-server.ts';
 import { startServer } from './start-server.ts';
 
+/** Servers of a folder: they write into it until they are closed. */
+const serversOf = new Map<string, RunningServer[]>();
+
 function folderFor(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'server-test-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  serversOf.set(folder, []);
+  t.after(async () => {
+    for (const server of serversOf.get(folder)!) await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
   return folder;
 }
 
@@ -28,7 +35,9 @@ async function start(
     freePorts: true,
     set: { 'server.data-dir': folder, ...set },
   });
-  t.after(() => server.close());
+  const servers = serversOf.get(folder);
+  if (servers === undefined) t.after(() => server.close());
+  else servers.push(server);
   return server;
 }
 
