@@ -44,6 +44,30 @@ test('logs lie with the owner of their slot, and hooks reach both in one turn', 
   await alone.close();
 });
 
+test('what a hook appends for one owner finds room while that one is busy', async () => {
+  const files = new VirtualFiles({ random: seededRandom(4) });
+  const engine = await openTwo(files, { inFlightBytesMax: 20_000 });
+  const [even, odd] = [engine.open(3, 'fsync'), engine.open(LOG_IDS_PER_SLOT + 3, 'fsync')];
+  let accepted = 0;
+  engine.beforeSeal(() => {
+    if (accepted > 0 || even.endOffset === 0) return;
+    odd.append(dataBatch('late'), factsOf());
+    accepted++;
+  });
+  assert.throws(
+    () => {
+      for (;;) odd.append(dataBatch('filler', 6_000), factsOf());
+    },
+    { code: 'busy' },
+  );
+  const before = odd.endOffset;
+  // The first owner's turn ends first: its hooks find the other one as busy as it was.
+  engine.sealing(() => even.append(dataBatch('early'), factsOf()));
+  await engine.flushed();
+  assert.deepEqual([accepted, odd.endOffset], [1, before + 1]);
+  await engine.close();
+});
+
 test('one owner that fails is told as the health of all', async () => {
   const files = new VirtualFiles({ random: seededRandom(3) });
   const engine = await openTwo(files);

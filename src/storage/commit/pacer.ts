@@ -51,6 +51,8 @@ export class Pacer {
   #paidMs: number;
   /** The same for commits under pressure. */
   #commitMs: number;
+  /** Merges that let level 1 go first. */
+  #waiting: (() => void)[] = [];
   #stopped = false;
 
   constructor(parts: PacerParts) {
@@ -69,6 +71,14 @@ export class Pacer {
   /** From now on nothing rests: the engine is closing. */
   stop(): void {
     this.#stopped = true;
+    this.backlogChanged();
+  }
+
+  /** Level 1 has moved a file, or files are free again: merges that gave way look once more. */
+  backlogChanged(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const look of waiting) look();
   }
 
   /** Takes note of a commit. */
@@ -78,6 +88,7 @@ export class Pacer {
 
   /** Takes note of how long level 1 took for so many bytes. */
   drained(bytes: number, tookMs: number): void {
+    this.backlogChanged();
     if (tookMs <= 0 || this.#parts.pressure() < HURRY) return;
     const rate = (bytes * 1000) / tookMs;
     this.#drainRate = Math.max(DRAIN_MIN, this.#drainRate * 0.6 + rate * 0.4);
@@ -91,7 +102,7 @@ export class Pacer {
     const { clock, timers, pressure, mergesAreBehind } = this.#parts;
     if (lane === LANE.merge) {
       while (!this.#stopped && pressure() > LEVEL_ONE_FIRST && !mergesAreBehind()) {
-        await new Promise<void>((go) => timers.after(PAUSE_MS_MAX, go));
+        await new Promise<void>((look) => this.#waiting.push(look));
       }
       if (this.#stopped) throw new Stopped();
     }

@@ -127,10 +127,13 @@ export class Checkpointer {
   }
 
   async #letGo(retired: readonly Segment[], replaced: readonly WalFile[]): Promise<void> {
-    const { wal, store, committer } = this.#core;
+    const { wal, store, committer, pacer } = this.#core;
     this.#replaced = this.#replaced.filter((file) => !replaced.includes(file));
     for (const file of replaced) wal.recycle(file);
-    if (replaced.length > 0) committer.offerRoom();
+    if (replaced.length > 0) {
+      committer.offerRoom();
+      pacer.backlogChanged();
+    }
     this.#retired = this.#retired.filter((segment) => !retired.includes(segment));
     await store.remove(retired);
     // Space came back.

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_LIMITS } from '../limits.ts';
+import { LANE } from '../segments/segment-codec.ts';
+import { VirtualTime } from '../storage.fixture.ts';
+import { Pacer, Stopped } from './pacer.ts';
+
+function paced() {
+  const time = new VirtualTime();
+  const backlog = { pressure: 0, behind: false };
+  const pacer = new Pacer({
+    limits: DEFAULT_LIMITS,
+    ...{ clock: time, timers: time },
+    pressure: () => backlog.pressure,
+    mergesAreBehind: () => backlog.behind,
+  });
+  return { time, backlog, pacer };
+}
+
+test('a merge gives way to level 1, and goes on when the backlog is told to be smaller', async () => {
+  const { time, backlog, pacer } = paced();
+  backlog.pressure = 0.5;
+  let passed = false;
+  const passing = pacer.pass(1, LANE.merge).then(() => {
+    passed = true;
+  });
+  await time.advance(10_000);
+  pacer.backlogChanged();
+  await time.advance(10_000);
+  assert.equal(passed, false, 'no time and no news without relief lets it go on');
+  backlog.pressure = 0.1;
+  await time.advance(10_000);
+  assert.equal(passed, false, 'it looks when it is told to');
+  pacer.backlogChanged();
+  await time.until(passing);
+});
+
+test('merges that are far behind do not wait, and level 1 never does', async () => {
+  const { time, backlog, pacer } = paced();
+  backlog.pressure = 1;
+  await time.until(pacer.pass(1, LANE.levelOne));
+  backlog.behind = true;
+  await time.until(pacer.pass(1, LANE.merge));
+});
+
+test('a stop ends merges that wait', async () => {
+  const { backlog, pacer } = paced();
+  backlog.pressure = 1;
+  const passing = assert.rejects(pacer.pass(1, LANE.merge), Stopped);
+  pacer.stop();
+  await passing;
+});
+
+test('commits are slowed from half the backlog on, the more the fuller it is', () => {
+  const delays = [0.4, 0.6, 0.9].map((pressure) => {
+    const { backlog, pacer } = paced();
+    backlog.pressure = pressure;
+    return pacer.delayMs(16 << 20);
+  });
+  assert.equal(delays[0], 0);
+  assert.ok(delays[1]! > 0 && delays[2]! > delays[1]!, delays.join(', '));
+});
