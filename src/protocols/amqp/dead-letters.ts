@@ -2,13 +2,7 @@
  * Dead letters: a message that a queue gives up goes to its dead letter exchange, with the history
  * in `x-death` that RabbitMQ writes. Its end in the old queue commits together with the copy.
  */
-import {
-  type Death,
-  type DeathReason,
-  type Message,
-  type PublishSink,
-  SERVER_PRINCIPAL,
-} from '#broker';
+import type { Death, DeathReason, Message, PublishSink } from '#broker';
 import type { Log } from '#kit';
 import type { AmqpQueue } from './amqp-queue.ts';
 import { readContent } from './content.ts';
@@ -36,11 +30,7 @@ export class DeadLetters {
   constructor(host: VirtualHost, log: Log) {
     this.#host = host;
     this.#log = log;
-    this.#publisher = new Publisher(host, {
-      principal: SERVER_PRINCIPAL,
-      producer: '',
-      source: this,
-    });
+    this.#publisher = Publisher.ofServer(host, this);
   }
 
   /**

@@ -2,7 +2,7 @@
  * Exchanges of the type x-delayed-message: a message with the header x-delay waits so many
  * milliseconds in the broker's time engine, over restarts too, before the exchange routes it [A64].
  */
-import { type PublishSink, SERVER_PRINCIPAL } from '#broker';
+import type { PublishSink } from '#broker';
 import type { Log } from '#kit';
 import { type Content, DELAY_HEADER, readContent } from './content.ts';
 import { AmqpError } from './errors.ts';
@@ -20,11 +20,7 @@ export class DelayedExchanges {
   constructor(host: VirtualHost, log: Log) {
     this.#host = host;
     this.#log = log;
-    this.#publisher = new Publisher(host, {
-      principal: SERVER_PRINCIPAL,
-      producer: '',
-      source: this,
-    });
+    this.#publisher = Publisher.ofServer(host, this);
     host.broker.time.register(KIND, ({ value }) => this.#publish(value));
   }
 

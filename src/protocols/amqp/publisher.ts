@@ -12,6 +12,7 @@ import {
   type PublishSink,
   plainDotSpelling,
   type Queue,
+  SERVER_PRINCIPAL,
   type Target,
 } from '#broker';
 import type { AmqpQueue } from './amqp-queue.ts';
@@ -78,6 +79,11 @@ export class Publisher {
     this.#host = host;
     this.#broker = host.broker;
     this.#sender = sender;
+  }
+
+  /** A publisher for what the server does by itself, without a client's rights. */
+  static ofServer(host: VirtualHost, source: object): Publisher {
+    return new Publisher(host, { principal: SERVER_PRINCIPAL, producer: '', source });
   }
 
   /**

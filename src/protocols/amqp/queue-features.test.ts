@@ -1,28 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { defaults } from '#kit';
-import { ManualTimers, openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
+import { test } from 'node:test';
 import { exchangeFields, type Seen, TestClient } from './client.fixture.ts';
-import { flagEntry, type Table, type TableEntry, textEntry, textOf } from './field-table.ts';
-import { options } from './options.ts';
-import { AmqpServer } from './server.ts';
+import { flagEntry, type Table, textEntry, textOf } from './field-table.ts';
+import { integerEntry, timedRoom } from './room.fixture.ts';
 
-const time = new ManualTimers();
-let host: TestHost;
-let server: AmqpServer;
-
-before(async () => {
-  host = await openTestHost({ clock: time.clock, timers: time, brokerTimers: time });
-  server = new AmqpServer(host, defaults(options));
-});
-after(async () => {
-  await server.close();
-  await host.close();
-});
-
-function number(name: string, value: number): TableEntry {
-  return { name, type: 'I', value };
-}
+const room = timedRoom();
+const { time } = room;
 
 /** The newest entry of x-death. */
 function lastDeath({ properties }: Seen): Table {
@@ -45,8 +28,8 @@ async function bodies(client: TestClient, queue: string, count: number): Promise
 }
 
 test('priorities: higher ones first, in order inside one, more than the maximum is the maximum A71 X17', async () => {
-  const client = await TestClient.open(server);
-  await client.declare('ranks', { durable: true, arguments: [number('x-max-priority', 5)] });
+  const client = await TestClient.open(room.server);
+  await client.declare('ranks', { durable: true, arguments: [integerEntry('x-max-priority', 5)] });
   for (const priority of [1, 5, 3, 9, 1]) {
     client.publish('', 'ranks', `p${priority}`, { priority, deliveryMode: 2 });
   }
@@ -64,10 +47,10 @@ test('priorities: higher ones first, in order inside one, more than the maximum 
 });
 
 test('x-max-length-bytes drops the oldest; with a dead letter exchange they go there as maxlen A66 A69', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   await client.declare('overflow');
   const bytes: Table = [
-    number('x-max-length-bytes', 25),
+    integerEntry('x-max-length-bytes', 25),
     textEntry('x-dead-letter-exchange', ''),
     textEntry('x-dead-letter-routing-key', 'overflow'),
   ];
@@ -88,10 +71,10 @@ test('x-max-length-bytes drops the oldest; with a dead letter exchange they go t
 });
 
 test('reject-publish-dlx nacks what does not fit and hands it to the dead letter exchange A34 A66 A69', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   await client.declare('refused');
   const limits: Table = [
-    number('x-max-length', 1),
+    integerEntry('x-max-length', 1),
     textEntry('x-overflow', 'reject-publish-dlx'),
     textEntry('x-dead-letter-exchange', ''),
     textEntry('x-dead-letter-routing-key', 'refused'),
@@ -109,7 +92,7 @@ test('reject-publish-dlx nacks what does not fit and hands it to the dead letter
 });
 
 test('a single active consumer gets all, and the next takes over when it goes A37', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   await client.declare('single', { arguments: [flagEntry('x-single-active-consumer', true)] });
   await client.consume('single', { consumerTag: 'first', noAck: true });
   await client.consume('single', { consumerTag: 'second', noAck: true });
@@ -125,11 +108,11 @@ test('a single active consumer gets all, and the next takes over when it goes A3
 });
 
 test('returns over the delivery limit end as dead letters, counted per queue and reason A67 A69', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   await client.declare('poison');
   const quorum: Table = [
     textEntry('x-queue-type', 'quorum'),
-    number('x-delivery-limit', 1),
+    integerEntry('x-delivery-limit', 1),
     textEntry('x-dead-letter-exchange', ''),
     textEntry('x-dead-letter-routing-key', 'poison'),
   ];
@@ -150,10 +133,10 @@ test('returns over the delivery limit end as dead letters, counted per queue and
 });
 
 test('the smaller of both times to live ends a message at its moment, with nobody there A40 A70', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   await client.declare('late');
   const ages: Table = [
-    number('x-message-ttl', 100),
+    integerEntry('x-message-ttl', 100),
     textEntry('x-dead-letter-exchange', ''),
     textEntry('x-dead-letter-routing-key', 'late'),
   ];
@@ -178,8 +161,8 @@ test('the smaller of both times to live ends a message at its moment, with nobod
 });
 
 test('an automatic death that would lead back to the same queue ends the message A69', async () => {
-  const client = await TestClient.open(server);
-  const circle = [number('x-message-ttl', 10), textEntry('x-dead-letter-exchange', '')];
+  const client = await TestClient.open(room.server);
+  const circle = [integerEntry('x-message-ttl', 10), textEntry('x-dead-letter-exchange', '')];
   await client.declare('circle', { arguments: circle });
   client.publish('', 'circle', 'round');
   assert.equal(await countOf(client, 'circle'), 1);
@@ -189,24 +172,23 @@ test('an automatic death that would lead back to the same queue ends the message
 });
 
 test('a durable queue with x-expires goes after a restart too, but not while it is used A72', async () => {
-  const client = await TestClient.open(server);
-  await client.declare('brief', { durable: true, arguments: [number('x-expires', 1000)] });
+  const client = await TestClient.open(room.server);
+  await client.declare('brief', { durable: true, arguments: [integerEntry('x-expires', 1000)] });
   time.pass(600);
   await client.declare('brief', { passive: true });
   time.pass(600);
-  assert.ok(server.host.queues.has('brief'));
+  assert.ok(room.server.host.queues.has('brief'));
   client.wire.close();
-  await server.close();
-  server = new AmqpServer(host, defaults(options));
-  assert.ok(server.host.queues.has('brief'));
+  await room.restart();
+  assert.ok(room.server.host.queues.has('brief'));
   time.pass(1000);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(server.host.queues.has('brief'), false);
+  assert.equal(room.server.host.queues.has('brief'), false);
 });
 
 test('x-delayed-message keeps a message over a restart and routes it at its time A64', async () => {
-  const client = await TestClient.open(server);
-  const wrong = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
+  const wrong = await TestClient.open(room.server);
   const bad = [textEntry('x-delayed-type', 'odd')];
   wrong.send(1, 'exchange.declare', exchangeFields('no', 'x-delayed-message', { arguments: bad }));
   assert.equal((await wrong.next('channel.close')).fields.replyCode, 406);
@@ -218,14 +200,16 @@ test('x-delayed-message keeps a message over a restart and routes it at its time
   await client.declare('arrivals', { durable: true });
   await client.bind('arrivals', 'later', 'a.#');
   await client.call(1, 'confirm.select', { noWait: false }, 'confirm.select-ok');
-  client.publish('later', 'a.b', 'waits', { headers: [number('x-delay', 500)], deliveryMode: 2 });
+  client.publish('later', 'a.b', 'waits', {
+    headers: [integerEntry('x-delay', 500)],
+    deliveryMode: 2,
+  });
   client.publish('later', 'a.b', 'comes at once');
   await client.next('basic.ack');
   assert.deepEqual(await bodies(client, 'arrivals', 1), ['comes at once']);
   client.wire.close();
-  await server.close();
-  server = new AmqpServer(host, defaults(options));
-  const again = await TestClient.open(server);
+  await room.restart();
+  const again = await TestClient.open(room.server);
   time.pass(499);
   assert.equal(await countOf(again, 'arrivals'), 0);
   time.pass(101);

@@ -1,35 +1,18 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { defaults } from '#kit';
-import { ManualTimers, openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
+import { test } from 'node:test';
 import { consumeFields, declareFields, exchangeFields, TestClient } from './client.fixture.ts';
 import { type Table, type TableEntry, textEntry } from './field-table.ts';
-import { options } from './options.ts';
-import { AmqpServer } from './server.ts';
+import { integerEntry, timedRoom } from './room.fixture.ts';
 
-const time = new ManualTimers();
-let host: TestHost;
-let server: AmqpServer;
-
-before(async () => {
-  host = await openTestHost({ clock: time.clock, timers: time, brokerTimers: time });
-  server = new AmqpServer(host, defaults(options));
-});
-after(async () => {
-  await server.close();
-  await host.close();
-});
-
-function number(name: string, value: number): TableEntry {
-  return { name, type: 'I', value };
-}
+const room = timedRoom();
+const { time } = room;
 
 /** Sends what must fail and gives the reply code and text of the close that answers. */
 async function refused(
   send: (client: TestClient) => void,
   close: 'channel.close' | 'connection.close' = 'channel.close',
 ): Promise<[number, string]> {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   send(client);
   const { fields } = await client.next(close);
   client.wire.close();
@@ -37,7 +20,7 @@ async function refused(
 }
 
 test('queues: server names, counts, passive, purge, delete, last declared as empty name A23', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   const made = await client.declare('', { exclusive: true });
   assert.match(made.fields.queue, /^amq\.gen-[\w-]{22}$/);
   client.publish('', made.fields.queue, 'one');
@@ -57,8 +40,8 @@ test('queues: server names, counts, passive, purge, delete, last declared as emp
 });
 
 test('a second declare must say the same: 406 with the difference in words A22 A23', async () => {
-  const client = await TestClient.open(server);
-  await client.declare('same', { durable: true, arguments: [number('x-message-ttl', 1000)] });
+  const client = await TestClient.open(room.server);
+  await client.declare('same', { durable: true, arguments: [integerEntry('x-message-ttl', 1000)] });
   await client.declare('same', {
     durable: true,
     arguments: [{ name: 'x-message-ttl', type: 'l', value: 1000n }],
@@ -122,7 +105,7 @@ test('names, types and things that are not there are refused as RabbitMQ does A2
 });
 
 test('an exclusive queue is 405 for others and goes with its connection A23 A72', async () => {
-  const owner = await TestClient.open(server);
+  const owner = await TestClient.open(room.server);
   await owner.declare('mine', { exclusive: true });
   for (const fields of [declareFields('mine'), declareFields('mine', { passive: true })]) {
     const [code, text] = await refused((c) => c.send(1, 'queue.declare', fields));
@@ -131,37 +114,40 @@ test('an exclusive queue is 405 for others and goes with its connection A23 A72'
   }
   owner.wire.close();
   await owner.wire.closed;
-  const other = await TestClient.open(server);
+  const other = await TestClient.open(room.server);
   await other.declare('mine', { exclusive: true });
   other.wire.close();
 });
 
 test('an auto-delete queue goes with its last consumer, x-expires with its last use A72', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   await client.declare('auto', { autoDelete: true });
   const { fields } = await client.consume('auto');
   const cancel = { consumerTag: fields.consumerTag, noWait: false };
   await client.call(1, 'basic.cancel', cancel, 'basic.cancel-ok');
-  assert.equal(server.host.queues.has('auto'), false);
-  await client.declare('brief', { arguments: [number('x-expires', 20)] });
-  const queue = server.host.queues.get('brief')!.queue;
+  assert.equal(room.server.host.queues.has('auto'), false);
+  await client.declare('brief', { arguments: [integerEntry('x-expires', 20)] });
+  const queue = room.server.host.queues.get('brief')!.queue;
   let told = 0;
   queue.onRemoved(() => told++);
   time.pass(19);
   assert.equal(told, 0);
   time.pass(1);
   assert.equal(told, 1);
-  assert.equal(server.host.queues.has('brief'), false);
+  assert.equal(room.server.host.queues.has('brief'), false);
   client.wire.close();
 });
 
 test('arguments that are not enforced, or not valid, are refused with their name A66', async () => {
   const cases: [TableEntry, RegExp][] = [
-    [number('x-max-priority', 256), /invalid arg 'x-max-priority' .*\{value_out_of_range,256\}/],
-    [number('x-max-length-bytes', -1), /x-max-length-bytes.*\{value_negative,-1\}/],
-    [number('x-message-ttl', -1), /invalid arg 'x-message-ttl' .*\{value_negative,-1\}/],
+    [
+      integerEntry('x-max-priority', 256),
+      /invalid arg 'x-max-priority' .*\{value_out_of_range,256\}/,
+    ],
+    [integerEntry('x-max-length-bytes', -1), /x-max-length-bytes.*\{value_negative,-1\}/],
+    [integerEntry('x-message-ttl', -1), /invalid arg 'x-message-ttl' .*\{value_negative,-1\}/],
     [textEntry('x-expires', 'soon'), /x-expires.*unacceptable_type,longstr/],
-    [number('x-expires', 0), /x-expires.*value_zero/],
+    [integerEntry('x-expires', 0), /x-expires.*value_zero/],
     [textEntry('x-queue-type', 'stream'), /x-queue-type.*not supported/],
     [textEntry('x-overflow', 'explode'), /x-overflow/],
     [textEntry('x-dead-letter-routing-key', 'k'), /routing_key_but_no_dlx_defined/],
@@ -175,11 +161,14 @@ test('arguments that are not enforced, or not valid, are refused with their name
 });
 
 test('x-max-length drops the oldest, or rejects and nacks with reject-publish A34 A66', async () => {
-  const client = await TestClient.open(server);
-  await client.declare('short', { arguments: [number('x-max-length', 2)] });
+  const client = await TestClient.open(room.server);
+  await client.declare('short', { arguments: [integerEntry('x-max-length', 2)] });
   for (const body of ['1', '2', '3']) client.publish('', 'short', body);
   assert.equal((await client.get('short')).body.toString(), '2');
-  const reject: Table = [number('x-max-length', 1), textEntry('x-overflow', 'reject-publish')];
+  const reject: Table = [
+    integerEntry('x-max-length', 1),
+    textEntry('x-overflow', 'reject-publish'),
+  ];
   await client.declare('full', { arguments: reject });
   await client.call(1, 'confirm.select', { noWait: false }, 'confirm.select-ok');
   client.publish('', 'full', '1');
@@ -191,8 +180,8 @@ test('x-max-length drops the oldest, or rejects and nacks with reject-publish A3
 });
 
 test('messages past their queue or own TTL are never delivered, and leave counts A40 A70', async () => {
-  const client = await TestClient.open(server);
-  await client.declare('ages', { arguments: [number('x-message-ttl', 30)] });
+  const client = await TestClient.open(room.server);
+  await client.declare('ages', { arguments: [integerEntry('x-message-ttl', 30)] });
   client.publish('', 'ages', 'old');
   assert.equal((await client.declare('ages', { passive: true })).fields.messageCount, 1);
   time.pass(29);
@@ -212,12 +201,12 @@ test('messages past their queue or own TTL are never delivered, and leave counts
 });
 
 test('rejected and expired messages go to the dead letter exchange with x-death A69', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   await client.declareExchange('dead', 'topic');
   await client.declare('graves');
   await client.bind('graves', 'dead', '#');
   const to = [textEntry('x-dead-letter-exchange', 'dead')];
-  await client.declare('doomed', { arguments: [...to, number('x-message-ttl', 20)] });
+  await client.declare('doomed', { arguments: [...to, integerEntry('x-message-ttl', 20)] });
   const mine = { expiration: '10', headers: [textEntry('mine', 'x')] };
   for (const body of ['expires', 'with', 'it']) client.publish('', 'doomed', body, mine);
   await client.declare('doomed', { passive: true });
@@ -253,8 +242,8 @@ test('rejected and expired messages go to the dead letter exchange with x-death 
 });
 
 test('a quorum queue must be durable and gives up after its delivery limit A67', async () => {
-  const client = await TestClient.open(server);
-  const quorum: Table = [textEntry('x-queue-type', 'quorum'), number('x-delivery-limit', 1)];
+  const client = await TestClient.open(room.server);
+  const quorum: Table = [textEntry('x-queue-type', 'quorum'), integerEntry('x-delivery-limit', 1)];
   const wrong = declareFields('quorum', { arguments: quorum });
   assert.equal((await refused((c) => c.send(1, 'queue.declare', wrong)))[0], 406);
   await client.declare('quorum', { durable: true, arguments: quorum });
@@ -269,7 +258,7 @@ test('a quorum queue must be durable and gives up after its delivery limit A67',
 });
 
 test('an auto-delete exchange goes with its last binding, if-unused refuses before A22', async () => {
-  const client = await TestClient.open(server);
+  const client = await TestClient.open(room.server);
   await client.declare('bound', { exclusive: true });
   await client.declareExchange('passing', 'fanout', { autoDelete: true });
   await client.bind('bound', 'passing', '');
@@ -281,6 +270,6 @@ test('an auto-delete exchange goes with its last binding, if-unused refuses befo
   );
   const unbind = { ticket: 0, queue: 'bound', exchange: 'passing', routingKey: '', arguments: [] };
   await client.call(1, 'queue.unbind', unbind, 'queue.unbind-ok');
-  assert.equal(server.host.exchanges.has('passing'), false);
+  assert.equal(room.server.host.exchanges.has('passing'), false);
   client.wire.close();
 });
