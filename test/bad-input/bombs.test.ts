@@ -7,17 +7,17 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { zstdCompressSync } from 'node:zlib';
 import mqtt from 'mqtt';
 import { crc32c } from '#kit';
 import { PATIENCE_MS } from '../clients/program.ts';
-import { HOST, type ListenerName, type Server, startServer } from '../clients/server.ts';
+import { HOST, type ListenerName, startServer } from '../clients/server.ts';
 import { selfSigned } from '../contract/self-signed.ts';
 import { RawConnection } from './attack.ts';
+import { besieged } from './besieged.ts';
 import { OPENINGS } from './openings.ts';
-import { Witness } from './witness.ts';
 
 const CLOSE_TIMEOUT_MS = 25_000;
 const MIB = 1 << 20;
@@ -76,32 +76,17 @@ function nestedStartOk(depth: number): Buffer {
 }
 
 describe('bombs and floods', () => {
-  let server: Server;
-  let witness: Witness;
-
-  before(async () => {
-    server = await startServer();
-    witness = await Witness.connect(server);
-    await witness.roundTrips();
-  });
-  afterEach(async () => {
-    assert.ok(server.running, `the server ended:\n${server.output.slice(-20).join('\n')}`);
-    await witness.roundTrips();
-  });
-  after(async () => {
-    await witness?.close().catch(() => {});
-    await server[Symbol.asyncDispose]();
-  });
+  const side = besieged();
 
   /** Sends bytes and waits for the close, or for an answer. */
   async function attack(listener: ListenerName, bytes: Buffer, answered = false): Promise<Buffer> {
-    const grownFrom = await server.residentBytes();
-    const connection = await RawConnection.open(server.ports[listener]);
+    const grownFrom = await side.server.residentBytes();
+    const connection = await RawConnection.open(side.server.ports[listener]);
     const answer = new Promise((resolve) => connection.socket.once('data', resolve));
     connection.socket.write(bytes);
     if (answered) await Promise.race([answer, connection.closed]);
     else await connection.expectClosed(CLOSE_TIMEOUT_MS, `bomb on ${listener}`);
-    const growth = (await server.residentBytes()) - grownFrom;
+    const growth = (await side.server.residentBytes()) - grownFrom;
     assert.ok(growth < GROWTH_BYTES_MAX, `memory grew by ${growth} bytes`);
     connection.destroy();
     return connection.received;
@@ -113,8 +98,8 @@ describe('bombs and floods', () => {
   ] as const) {
     it(`a compressed batch ${what} is not opened, and its log goes on R39`, async () => {
       const topic = `bomb-${bytes.length}`;
-      const grownFrom = await server.residentBytes();
-      const client = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`);
+      const grownFrom = await side.server.residentBytes();
+      const client = await mqtt.connectAsync(`mqtt://${side.server.address('mqtt')}`);
       await client.subscribeAsync(topic, { qos: 1 });
       const next = new Promise<string>((resolve) => {
         client.on('message', (_topic, payload) => resolve(String(payload)));
@@ -123,7 +108,7 @@ describe('bombs and floods', () => {
       assert.ok((await attack('kafka', produce(topic, bytes), true)).length > 0);
       await client.publishAsync(topic, 'after the bomb', { qos: 1 });
       assert.equal(await next, 'after the bomb');
-      const growth = (await server.residentBytes()) - grownFrom;
+      const growth = (await side.server.residentBytes()) - grownFrom;
       assert.ok(growth < GROWTH_BYTES_MAX, `memory grew by ${growth} bytes`);
       await client.endAsync();
     });
@@ -156,7 +141,7 @@ describe('bombs and floods', () => {
     it(`${stranger} on the HTTP ports is closed R39`, async () => {
       const listeners = ['admin', 'mqtt-ws', 'nats-ws'] as const;
       const ends = listeners.map(async (listener) => {
-        const connection = await RawConnection.open(server.ports[listener]);
+        const connection = await RawConnection.open(side.server.ports[listener]);
         connection.socket.end(bytes);
         await connection.expectClosed(CLOSE_TIMEOUT_MS, `${stranger} on ${listener}`);
       });
@@ -167,7 +152,7 @@ describe('bombs and floods', () => {
   it('HTTP requests that come a byte at a time do not stay for ever R39', async () => {
     const request = `GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Slow: ${'a'.repeat(500)}`;
     const drips = (['admin', 'mqtt-ws', 'nats-ws'] as const).map(async (listener) => {
-      const connection = await RawConnection.open(server.ports[listener]);
+      const connection = await RawConnection.open(side.server.ports[listener]);
       let at = 0;
       // The slowness is the attack: the whole request would take minutes.
       const drip = setInterval(() => connection.socket.write(request.slice(at, ++at)), 500);
@@ -180,7 +165,7 @@ describe('bombs and floods', () => {
   for (const listener of ['kafka', 'nats', 'amqp', 'admin'] as const) {
     it(`an opening that comes byte by byte is answered on ${listener} R39`, async () => {
       const names = { kafka: 'Kafka', nats: 'NATS', amqp: 'AMQP', admin: 'HTTP' } as const;
-      const connection = await RawConnection.open(server.ports[listener]);
+      const connection = await RawConnection.open(side.server.ports[listener]);
       const answered = new Promise((resolve) => connection.socket.once('data', resolve));
       for (const byte of OPENINGS[names[listener]]!) connection.socket.write(Buffer.of(byte));
       await answered;
