@@ -1,6 +1,6 @@
 /**
- * A server that the tests of one `describe` attack, and clients of all protocols beside it that must
- * notice nothing: after each test it still runs, and they still get their messages.
+ * A server that the tests of one `describe` attack, and clients of all protocols beside it that
+ * must notice nothing: after each test it still runs, and they still get their messages.
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';

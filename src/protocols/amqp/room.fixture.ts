@@ -1,4 +1,4 @@
-/** The AMQP room for the tests of one file: a real broker, on time that passes when a test says so. */
+/** The AMQP room for the tests of one file: a real broker, on time that a test lets pass. */
 import { after, before } from 'node:test';
 import { defaults } from '#kit';
 import { ManualTimers, openTestHost, type TestHost } from '../../../test/contract/test-host.ts';
