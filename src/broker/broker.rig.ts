@@ -11,7 +11,7 @@ import {
   type Timers,
 } from '#kit';
 import { type MetaStore, openMemoryStore } from '#meta';
-import { joinOwners, type LogEngine, openEngine, VirtualFiles } from '#storage';
+import { type EngineOptions, joinOwners, type LogEngine, openEngine, VirtualFiles } from '#storage';
 import { type Address, flatAddress } from './addresses/address.ts';
 import type { HomeRule } from './addresses/routes.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
@@ -65,6 +65,8 @@ export class Rig {
   timers: RigTimers | null = null;
   /** Owners of slots, each with an engine of its own. */
   owners = 1;
+  /** More of what the engine is opened with. */
+  engineOptions: Pick<EngineOptions, 'limits' | 'objects'> = {};
   readonly files: VirtualFiles;
   readonly meta: MetaStore = openMemoryStore();
   nowMs = 1_800_000_000_000;
@@ -92,8 +94,8 @@ export class Rig {
     };
     const files = this.files.mount();
     const open = (directory: string): Promise<LogEngine> => {
-      const limits = { walFileBytes: WAL_FILE_BYTES };
-      return openEngine({ ...given, directory, files, limits });
+      const limits = { walFileBytes: WAL_FILE_BYTES, ...this.engineOptions.limits };
+      return openEngine({ ...given, directory, files, ...this.engineOptions, limits });
     };
     if (this.owners === 1) this.engine = await open('data');
     else {

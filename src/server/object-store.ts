@@ -44,6 +44,8 @@ export class ServerObjects {
   readonly #options: StorageOptions;
   readonly #parts: ObjectStoreParts;
   #store: TieredStore | null = null;
+  /** Told when the bucket answers again after an absence. */
+  onBack: (() => void) | null = null;
 
   /** @throws BrokerError `bad-configuration` */
   constructor(options: StorageOptions, parts: ObjectStoreParts) {
@@ -61,6 +63,7 @@ export class ServerObjects {
       remote,
       remotePrefix: REMOTE_PREFIX,
       ...this.#parts,
+      onBack: () => this.onBack?.(),
       limits: { cacheBytes: this.#options.remoteCacheSize, readBytes: this.#options.remoteMemory },
     });
     return this.#store;

@@ -217,6 +217,7 @@ class Start {
       ...(this.#around.deriveKey === null ? {} : { deriveKey: this.#around.deriveKey }),
     });
     broker.streams.remoteStore = this.#objects?.place != null;
+    if (this.#objects !== null) this.#objects.onBack = () => broker.queues.readAgain();
     this.#closing.add('broker', () => broker.close());
     return broker;
   }

@@ -28,8 +28,10 @@ export interface QueueHost {
   /** Calls at the end of this turn of the event loop. */
   soon(call: () => void): void;
   ended(how: Ended, count: number): void;
-  /** Its next message cannot be read from the disk now. */
+  /** Its next message cannot be read now. Calls `queue.dispatch` when that may be over. */
   unreadable(queue: Queue, error: unknown): void;
+  /** A message was read. */
+  readable(queue: Queue): void;
   /** A dead letter cannot be stored. */
   undeliverable(queue: Queue, error: BrokerError): void;
 }

@@ -365,10 +365,12 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     reading.then(
       () => {
         this.#loading = false;
+        this.#host.readable(this);
         this.dispatch();
       },
       (error: unknown) => {
-        // Tried again when something new comes or a consumer asks: a loop would not heal a disk.
+        // Tried again when something new comes, a consumer asks, or an object store is back: a loop
+        // would not heal a disk.
         this.#loading = false;
         this.#host.unreadable(this, error);
       },

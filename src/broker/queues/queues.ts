@@ -19,6 +19,7 @@ import type { Streams } from '../streams/streams.ts';
 import type { TimeEngine } from '../time/time-engine.ts';
 import { CursorLane } from './cursor-lane.ts';
 import { Deadlines } from './deadlines.ts';
+import { FarReads } from './far-reads.ts';
 import { Queue } from './queue.ts';
 import type { QueueHost } from './queue-host.ts';
 import { type LoadedQueue, QueueJournal } from './queue-journal.ts';
@@ -88,6 +89,7 @@ export class Queues {
   readonly #pins = new QueuePins();
   readonly #leases: Deadlines;
   readonly #ages: Deadlines;
+  readonly #farReads: FarReads;
   readonly #partitions = new Map<number, Partition>();
   #changed = new Set<Queue>();
   #routed = new Set<Queue>();
@@ -110,6 +112,7 @@ export class Queues {
     const { clock, timers, log, meta } = given;
     this.#leases = new Deadlines(timers, clock, 'monotonic');
     this.#ages = new Deadlines(timers, clock, 'wall');
+    this.#farReads = new FarReads(this.#leases, log);
     this.#references = {
       openLog: (id) => engine.open(id, 'fsync'),
       hasLog: (id) => engine.has(id),
@@ -209,6 +212,7 @@ export class Queues {
     this.#queues.delete(queue.name);
     this.#changed.delete(queue);
     this.#routed.delete(queue);
+    this.#farReads.forget(queue);
     const { cursor } = queue;
     if (cursor !== null) {
       const captors = this.captors.get(cursor.partition)?.filter((other) => other !== queue);
@@ -233,6 +237,11 @@ export class Queues {
     queue.holdReferences();
     this.#capture(queue);
     this.#limited(queue);
+  }
+
+  /** The object store answers again: queues that wait for it go on. */
+  readAgain(): void {
+    this.#farReads.due();
   }
 
   /** First offset of a partition that a durable queue still needs, or Infinity. */
@@ -302,7 +311,12 @@ export class Queues {
       onRoom: (call) => this.#broker.onRoom(call),
       soon: (call) => timers.soon(call),
       ended: (how, messages) => ends[how]?.add(messages),
+      readable: (queue) => this.#farReads.arrived(queue),
       unreadable: (queue, error) => {
+        if (error instanceof BrokerError && error.code === 'remote-unavailable') {
+          this.#farReads.wait(queue, error.message);
+          return;
+        }
         log.error('a message of a queue cannot be read', {
           queue: queue.name,
           reason: error instanceof Error ? error.message : String(error),

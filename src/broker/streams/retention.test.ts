@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { Collector, Rig } from '../broker.rig.ts';
+import { Collector, Rig, RigTimers } from '../broker.rig.ts';
 import type { Partition } from './partition.ts';
 import type { StreamSettings } from './stream.ts';
 
@@ -108,5 +108,70 @@ describe('retention', () => {
     await rig.publish('s', 'new');
     await rig.crash();
     assert.deepEqual(await rig.stored('s'), ['new']);
+  });
+});
+
+describe('the deadline of a stream', () => {
+  /** Time passes; resolves when retention has done what that made due. */
+  async function pass(ms: number): Promise<void> {
+    rig.pass(ms);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  beforeEach(async () => {
+    await rig.close();
+    rig = new Rig();
+    rig.timers = new RigTimers(() => rig.nowMs);
+    await rig.open();
+  });
+
+  it('lets records go when they are too old, without being asked K39', async () => {
+    const partition = make({ retentionMs: 60_000 });
+    await rig.publish('s', 'old');
+    await pass(30_000);
+    await rig.publish('s', 'young');
+    await pass(29_000);
+    assert.equal(partition.startOffset, 0, 'nothing is old enough');
+    await pass(2_000);
+    assert.deepEqual(await rig.stored('s'), ['young']);
+    await pass(30_000);
+    assert.equal(partition.startOffset, 2);
+  });
+
+  it('comes soon when a stream has grown over its size K39', async () => {
+    const partition = make({ retentionMs: -1, retentionBytes: 10_000 });
+    await rig.publish('s', 'x');
+    await pass(20_000);
+    for (let n = 0; n < 20; n++) await rig.publish('s', 'x'.repeat(1000));
+    assert.equal(partition.startOffset, 0);
+    await pass(5_000);
+    assert.ok(partition.startOffset > 0);
+    assert.ok(partition.stat().bytes <= 10_000);
+  });
+
+  it('looks again at a stream that a queue held on to K39 X16', async () => {
+    const partition = make({ retentionMs: 1_000 });
+    const queue = rig.broker.queues.declare('s', { durable: true, stream: 's' });
+    await rig.publish('s', 'old');
+    await pass(40_000);
+    assert.equal(partition.startOffset, 0, 'the queue needs it');
+    const consumer = new Collector();
+    queue.attach(consumer);
+    queue.ack(consumer.got[0]!.position);
+    rig.engine.wake();
+    await rig.engine.flushed();
+    await pass(20_000);
+    assert.equal(partition.startOffset, 1);
+  });
+
+  it('is kept after a restart, for streams to which nothing is written any more K39', async () => {
+    make({ retentionMs: 60_000 });
+    await rig.publish('s', 'old');
+    await rig.close();
+    await rig.open();
+    await pass(59_000);
+    assert.deepEqual(await rig.stored('s'), ['old']);
+    await pass(2_000);
+    assert.deepEqual(await rig.stored('s'), []);
   });
 });

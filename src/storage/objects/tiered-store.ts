@@ -47,6 +47,8 @@ export interface TieredOptions {
   readonly metrics: Metrics;
   /** Those that differ from `TIER_LIMITS`. */
   readonly limits?: Partial<TierLimits>;
+  /** Called when the bucket answers again after an absence. */
+  readonly onBack?: () => void;
 }
 
 export interface TierStatus {
@@ -112,7 +114,10 @@ class Tiered implements TieredStore {
       ...{ limits, clock, timers, random, log },
       compare: () => errands.compare(),
       next: () => errands.next(),
-      onChange: (away) => instruments.away.set(away ? 1 : 0),
+      onChange: (away) => {
+        instruments.away.set(away ? 1 : 0);
+        if (!away) options.onBack?.();
+      },
     });
     this.#far = { remote, courier, errands };
   }
