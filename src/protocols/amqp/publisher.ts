@@ -127,7 +127,7 @@ export class Publisher {
     if (route.delaying) {
       const delayMs = delayOf(content);
       if (delayMs > 0) {
-        this.#host.delay(route, content, value, delayMs, sink, token);
+        this.#host.delay(this.#sender, route, content, value, delayMs, sink, token);
         return 'routed';
       }
     }

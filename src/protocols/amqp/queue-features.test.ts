@@ -223,3 +223,38 @@ test('x-delayed-message keeps a message over a restart and routes it at its time
   assert.equal(Number(delay!.value), -500);
   again.wire.close();
 });
+
+test('the rights count when a delayed message is sent, and again when it is routed A64 X31', async () => {
+  const { principals } = room.host.broker;
+  await principals.setUser('ann', 'secret', { superuser: false });
+  const rule = { effect: 'allow', principal: 'ann', actions: ['publish'] } as const;
+  principals.putRule({ ...rule, id: 'ann', pattern: '#' });
+  const owner = await TestClient.open(room.server);
+  await owner.declareExchange('held', 'x-delayed-message', {
+    durable: true,
+    arguments: [textEntry('x-delayed-type', 'fanout')],
+  });
+  await owner.declare('ends', { durable: true });
+  await owner.bind('ends', 'held', '');
+  const ann = await TestClient.open(room.server, { user: 'ann', password: 'secret' });
+  await ann.call(1, 'confirm.select', { noWait: false }, 'confirm.select-ok');
+  const send = async (delayMs: number, body: string): Promise<void> => {
+    ann.publish('held', 'k', body, { headers: [integerEntry('x-delay', delayMs)] });
+    await ann.next('basic.ack');
+  };
+  await send(500, 'still allowed');
+  await send(2000, 'not allowed any more');
+  await send(4000, 'its user is gone');
+  time.pass(1000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(await bodies(owner, 'ends', 1), ['still allowed']);
+  principals.putRule({ ...rule, id: 'no', effect: 'deny', pattern: 'held/#' });
+  time.pass(2000);
+  await new Promise((resolve) => setImmediate(resolve));
+  principals.removeRule('no');
+  principals.removeUser('ann');
+  time.pass(2000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(await countOf(owner, 'ends'), 0);
+  for (const client of [owner, ann]) client.wire.close();
+});
