@@ -7,7 +7,7 @@ import type { Clock, Log, Metrics } from '#kit';
 export interface AdminProtocol {
   readonly name: string;
   readonly resources: readonly ResourceRow[];
-  readonly instance: Pick<Instance, 'list'>;
+  readonly instance: Pick<Instance, 'list' | 'actions'>;
 }
 
 export interface AdminListener {

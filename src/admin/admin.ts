@@ -9,6 +9,7 @@ import { Login } from './login.ts';
 import { METRICS_CONTENT_TYPE } from './metrics-text.ts';
 import { watchEventLoop } from './process-metrics.ts';
 import { type Found, Router } from './router.ts';
+import { actionRoutes } from './routes/actions.ts';
 import { QUEUE_ROUTES } from './routes/queues.ts';
 import { SERVER_ROUTES } from './routes/server.ts';
 import { STORAGE_ROUTES } from './routes/storage.ts';
@@ -28,9 +29,13 @@ export const ADMIN_ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/api/v1/openapi.json',
     summary: 'This document.',
-    run: ({ context }) => ok(apiDocument(ADMIN_ROUTES, context.version)),
+    run: ({ context }) => ok(apiDocument(routesOf(context), context.version)),
   },
 ];
+
+function routesOf({ protocols }: AdminContext): readonly Route[] {
+  return [...ADMIN_ROUTES, ...actionRoutes(protocols)];
+}
 
 /** Largest body of an admin request. */
 const BODY_BYTES_MAX = 1 << 20;
@@ -48,13 +53,14 @@ const SECURITY_HEADERS = {
 
 export class Admin {
   readonly #context: AdminContext;
-  readonly #router = new Router(ADMIN_ROUTES);
+  readonly #router: Router;
   readonly #login: Login;
   readonly #server: Server;
   readonly #isLoopback: (address: string) => boolean;
 
   constructor(context: AdminContext, isLoopback: (address: string) => boolean) {
     this.#context = context;
+    this.#router = new Router(routesOf(context));
     this.#isLoopback = isLoopback;
     this.#login = new Login(context.broker, context.clock);
     const limits = {

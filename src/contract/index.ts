@@ -4,4 +4,12 @@
  */
 export type { Connection, ConnectionHandler, Peer } from './connection.ts';
 export type { ListenerPlan, Transport } from './listener.ts';
-export type { Host, Instance, Protocol, ResourceRow } from './protocol.ts';
+export type {
+  Action,
+  ActionCall,
+  ActionReply,
+  Host,
+  Instance,
+  Protocol,
+  ResourceRow,
+} from './protocol.ts';

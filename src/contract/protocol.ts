@@ -1,7 +1,7 @@
 /**
  * A protocol, as the server sees it. `src/protocols/index.ts` lists them; nothing else registers.
  */
-import type { Broker } from '#broker';
+import type { Broker, Json } from '#broker';
 import type { Clock, Log, Metrics, OptionRows, Random, Timers, Values } from '#kit';
 import type { Connection } from './connection.ts';
 import type { ListenerPlan } from './listener.ts';
@@ -24,11 +24,42 @@ export interface Host {
   tlsAvailable(): boolean;
 }
 
+/** What admin was asked, for an action. */
+export interface ActionCall {
+  /** Values of the `:name` parts of the path. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The body, an object; empty when there is none. */
+  readonly body: Readonly<Record<string, Json>>;
+  /** Who asks: an administrator. */
+  readonly user: string;
+}
+
+/** Rows come in pages, a value as it is, text as plain text; null when there is nothing to say. */
+export type ActionReply =
+  | { readonly rows: Iterable<Json> }
+  | { readonly value: Json }
+  | { readonly text: string }
+  | null;
+
+/** Something that admin can ask of a protocol: a route under `/api/v1/<protocol>/`. */
+export interface Action {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** `clients/:client/queue` */
+  readonly path: string;
+  /** One sentence; the API document shows it. */
+  readonly summary: string;
+  /** @throws BrokerError as its status of HTTP */
+  run(call: ActionCall): ActionReply | Promise<ActionReply>;
+}
+
 export interface Instance {
   /** A new connection. The protocol calls `connection.handle` before it returns. */
   accept(connection: Connection): void;
   /** Rows for admin, by noun of `resources`. */
   list?(noun: string): Iterable<Readonly<Record<string, string | number | boolean | null>>>;
+  /** What admin can ask beyond lists. */
+  readonly actions?: readonly Action[];
   /** Takes leave of all clients in the protocol's own way and resolves when they are gone. */
   close(): Promise<void>;
 }
