@@ -310,3 +310,24 @@ test('a second engine on the same directory is refused', async () => {
     code: 'precondition-failed',
   });
 });
+
+test('power that fails at any moment of the very first start is not told as damage R31', async () => {
+  for (let calls = 1; ; calls++) {
+    const { time, disk, open } = rig();
+    let left = calls;
+    disk.watch = () => {
+      if (--left === 0) disk.crash();
+    };
+    // What the cut overtakes never ends, so nobody waits for it.
+    void openTestEngine({ files: disk, time });
+    await time.advance(20);
+    disk.watch = null;
+    if (left > 0) {
+      assert.ok(calls > 5, 'a start changes the disk');
+      return;
+    }
+    const engine = await open();
+    assert.deepEqual(engine.report.damaged, [], `after change ${calls}`);
+    await time.until(engine.close());
+  }
+});

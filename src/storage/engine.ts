@@ -115,6 +115,7 @@ class Engine implements LogEngine, ShardHome {
       timers,
       rows,
       log,
+      instruments,
       nowMs: () => clock.nowMs(),
       onFinished: () => this.#housekeeping.kick(),
       onSpace: (full) => this.#spaceChanged(full),
@@ -158,8 +159,9 @@ class Engine implements LogEngine, ShardHome {
     committer.start(found.nextSequence);
     this.#housekeeping.start(found);
     wal.writer = found.writer;
-    await wal.start(found.nextGeneration, found.finished, found.reusable);
+    // Before the first write-ahead file: files without a checkpoint mean that one was lost.
     if (found.needsCheckpoint) await this.#firstCheckpoint();
+    await wal.start(found.nextGeneration, found.finished, found.reusable);
     this.report = {
       milliseconds: clock.monotonicMs() - startedMs,
       entriesReplayed: found.entriesReplayed,
