@@ -8,7 +8,7 @@ import type { Scheduler } from './scheduler.ts';
 import type { Seeded } from './seeded.ts';
 import type { Trace } from './trace.ts';
 
-const NEVER = new Promise<never>(() => {});
+const never = (): Promise<never> => new Promise(() => {});
 
 export class VirtualCatalogue {
   /** Largest time that a write takes; 0 = done when the call returns, as with SQLite. */
@@ -65,7 +65,7 @@ export class VirtualCatalogue {
   }
 
   async #write(store: MetaStore, epoch: number, given: readonly MetaChange[]): Promise<void> {
-    if (epoch !== this.#epoch) return NEVER;
+    if (epoch !== this.#epoch) return never();
     if (this.refusal !== null) throw new BrokerError(this.refusal, 'catalogue');
     const changes = given.map((change) => {
       return { ...change, value: change.value === null ? null : Buffer.from(change.value) };
@@ -84,7 +84,7 @@ export class VirtualCatalogue {
     const atMs = this.#scheduler.nowMs + this.#random.between(0, this.latencyMs);
     this.#lastMs = Math.max(this.#lastMs, atMs);
     await this.#scheduler.sleep(this.#lastMs - this.#scheduler.nowMs);
-    if (epoch !== this.#epoch) return NEVER;
+    if (epoch !== this.#epoch) return never();
     this.#pending.splice(this.#pending.indexOf(changes), 1);
     this.#keep(changes);
   }

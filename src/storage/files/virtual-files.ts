@@ -9,8 +9,11 @@ import type { Files, OpenFile } from './files.ts';
 /** A crash persists or loses whole sectors: what real disks promise. */
 export const SECTOR_BYTES = 512;
 
-/** The answer that a dead process gets. */
-const NEVER = new Promise<never>(() => {});
+/**
+ * The answer that a dead process gets: one of its own for each call, for a promise holds on to all
+ * who wait for it, and one that all share would hold every dead engine.
+ */
+const never = (): Promise<never> => new Promise(() => {});
 
 interface PendingWrite {
   readonly position: number;
@@ -195,7 +198,7 @@ export class VirtualFiles implements Files {
   async #lived(): Promise<void> {
     const { epoch } = this;
     await this.turn();
-    if (epoch !== this.epoch) await NEVER;
+    if (epoch !== this.epoch) await never();
   }
 
   /** Throws when a write of `bytes` more does not fit. */
@@ -249,9 +252,9 @@ class Mount implements Files {
   space = () => this.#call(() => this.#disk.space());
 
   async #call<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#epoch !== this.#disk.epoch) await NEVER;
+    if (this.#epoch !== this.#disk.epoch) await never();
     const result = await work();
-    if (this.#epoch !== this.#disk.epoch) await NEVER;
+    if (this.#epoch !== this.#disk.epoch) await never();
     return result;
   }
 }
@@ -365,7 +368,7 @@ class VirtualFile implements OpenFile {
   }
 
   #alive(): Promise<void> | undefined {
-    return this.#epoch === this.#disk.epoch ? undefined : NEVER;
+    return this.#epoch === this.#disk.epoch ? undefined : never();
   }
 }
 
