@@ -13,15 +13,12 @@ import {
   type Subscription,
   type SubscriptionRequest,
 } from './addresses/interest.ts';
-import type { Pattern } from './addresses/pattern.ts';
 import { type Home, type HomeRule, Routes } from './addresses/routes.ts';
+import type { DeriveKey } from './principals/derive-key.ts';
+import type { Place } from './principals/place.ts';
 import type { Principal } from './principals/principal.ts';
-import {
-  type Action,
-  type Credentials,
-  type DeriveKey,
-  Principals,
-} from './principals/principals.ts';
+import { type Credentials, type Origination, Principals } from './principals/principals.ts';
+import type { Action } from './principals/rule.ts';
 import type { Queue } from './queues/queue.ts';
 import { Queues } from './queues/queues.ts';
 import type { Message } from './records/message.ts';
@@ -73,6 +70,8 @@ export class Target {
   plan: Plan | null = null;
   home: Home | null = null;
   homeVersion = -1;
+  /** The broker knows that plan or home name somebody. */
+  held = false;
 
   constructor(address: Address, rule: HomeRule) {
     this.address = address;
@@ -103,6 +102,8 @@ export class Broker {
   readonly #open: OpenPartitions;
   readonly #interest: Interest;
   readonly #targets = new Map<string, Target>();
+  /** Those whose plan or home names somebody: these must not outlive their own end here. */
+  #holding: Target[] = [];
   readonly #healthListeners = new Set<(health: EngineHealth, reason: string) => void>();
   #closing = false;
   readonly #timers: Timers;
@@ -126,11 +127,15 @@ export class Broker {
       onRoom: (call) => this.onRoom(call),
     });
     this.dedupe = new Dedupe(this.time, () => clock.nowMs());
-    this.principals = new Principals(definitions, random, given.deriveKey);
+    const { metrics, deriveKey } = given;
+    this.principals = new Principals({ definitions, random, clock, metrics, deriveKey });
     this.#open = new OpenPartitions(given, this.principals, this.options.openedBytesMax);
     this.streams = new Streams(definitions, engine, this.#open, clock, random);
     this.routes = new Routes(definitions, this.streams);
-    this.#interest = new Interest(random);
+    this.#interest = new Interest(random, () => this.#letGo());
+    this.streams.watch((event) => {
+      if (event === 'removed') this.#letGo();
+    });
     this.queues = new Queues(engine, state, this.streams, given, {
       time: this.time,
       onRoom: (call) => this.onRoom(call),
@@ -153,7 +158,7 @@ export class Broker {
     const state = await StateTable.open(given.engine, given.meta, given.timers);
     const broker = new Broker(given, definitions, state);
     await broker.queues.recover();
-    await broker.principals.ensureFirstUser();
+    await broker.principals.store.ensureFirst();
     await definitions.durable();
     return broker;
   }
@@ -190,11 +195,11 @@ export class Broker {
     return this.principals.authenticate(credentials);
   }
 
-  anonymous(peer: { readonly loopback: boolean }): Principal {
+  anonymous(peer: Origination): Principal {
     return this.principals.anonymous(peer);
   }
 
-  authorize(principal: Principal, action: Action, what: Address | Pattern | string): boolean {
+  authorize(principal: Principal, action: Action, what: Place | string): boolean {
     return this.principals.authorize(principal, action, what);
   }
 
@@ -324,8 +329,27 @@ export class Broker {
   #planOf(target: Target): Plan {
     if (target.plan === null || target.plan.version !== this.#interest.version) {
       target.plan = this.#interest.plan(target.address);
+      if (target.plan.interest > 0) this.#hold(target);
     }
     return target.plan;
+  }
+
+  #hold(target: Target): void {
+    if (target.held) return;
+    if (this.#holding.length >= TARGETS_MAX) this.#letGo();
+    target.held = true;
+    this.#holding.push(target);
+  }
+
+  /** Somebody ended: every plan or home is stale now, and made again when it is asked for. */
+  #letGo(): void {
+    const holding = this.#holding;
+    this.#holding = [];
+    for (const target of holding) {
+      target.held = false;
+      target.plan = null;
+      target.home = null;
+    }
   }
 
   #homeOf(target: Target, principal: Principal): Home | null {
@@ -341,6 +365,7 @@ export class Broker {
         this.streams.create(create);
         return this.#homeOf(target, principal);
       }
+      if (target.home.stream !== null) this.#hold(target);
     }
     return target.home.stream === null ? null : target.home;
   }

@@ -92,9 +92,12 @@ export class Interest {
   readonly #index = new MatchIndex<Subscription | Group>();
   readonly #groups = new Map<string, Group>();
   readonly #random: Random;
+  readonly #ended: () => void;
 
-  constructor(random: Random) {
+  /** @param ended told after a subscription has ended: plans may still name its subscriber */
+  constructor(random: Random, ended: () => void) {
     this.#random = random;
+    this.#ended = ended;
   }
 
   /** Plans with another version are stale. */
@@ -125,6 +128,11 @@ export class Interest {
   }
 
   remove(subscription: Subscription): void {
+    this.#take(subscription);
+    this.#ended();
+  }
+
+  #take(subscription: Subscription): void {
     if (subscription.group === undefined) {
       this.#index.remove(subscription.pattern, subscription);
       return;

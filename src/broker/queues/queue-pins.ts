@@ -11,19 +11,34 @@ interface Pin {
   offset: number;
 }
 
+/** Pins of queues that are gone: not more than of those that are there, and these. */
+const GONE_MAX = 16;
+
+class Heap {
+  pins: Pin[] = [];
+  /** With so many, those of queues that are gone are taken out. */
+  sweepAt = GONE_MAX;
+}
+
 export class QueuePins {
-  readonly #heaps = new Map<Partition, Pin[]>();
+  readonly #heaps = new Map<Partition, Heap>();
 
   /** The queue needs something of the partition from now on. */
   add(partition: Partition, queue: Queue): void {
     let heap = this.#heaps.get(partition);
     if (heap === undefined) {
-      heap = [];
+      heap = new Heap();
       this.#heaps.set(partition, heap);
     }
+    if (heap.pins.length >= heap.sweepAt) sweep(heap);
     // Whatever it needs is not below 0: the first look puts it right.
-    heap.push({ queue, offset: 0 });
-    up(heap, heap.length - 1);
+    heap.pins.push({ queue, offset: 0 });
+    up(heap.pins, heap.pins.length - 1);
+  }
+
+  /** Pins of a partition that are remembered. */
+  count(partition: Partition): number {
+    return this.#heaps.get(partition)?.pins.length ?? 0;
   }
 
   forget(partition: Partition): void {
@@ -32,7 +47,7 @@ export class QueuePins {
 
   /** First offset of a partition that a queue still needs, or Infinity. */
   first(partition: Partition): number {
-    const heap = this.#heaps.get(partition);
+    const heap = this.#heaps.get(partition)?.pins;
     while (heap !== undefined && heap.length > 0) {
       const top = heap[0]!;
       const { queue } = top;
@@ -49,6 +64,14 @@ export class QueuePins {
     this.#heaps.delete(partition);
     return Number.POSITIVE_INFINITY;
   }
+}
+
+/** Takes out the pins of queues that are gone. */
+function sweep(heap: Heap): void {
+  const kept = heap.pins.filter(({ queue }) => !queue.removed);
+  kept.sort((a, b) => a.offset - b.offset);
+  heap.pins = kept;
+  heap.sweepAt = 2 * kept.length + GONE_MAX;
 }
 
 function pop(heap: Pin[]): void {

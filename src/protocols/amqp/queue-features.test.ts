@@ -226,7 +226,7 @@ test('x-delayed-message keeps a message over a restart and routes it at its time
 
 test('the rights count when a delayed message is sent, and again when it is routed A64 X31', async () => {
   const { principals } = room.host.broker;
-  await principals.setUser('ann', 'secret', { superuser: false });
+  await principals.setUser('ann', 'secret', { superuser: false, loopbackOnly: false });
   const rule = { effect: 'allow', principal: 'ann', actions: ['publish'] } as const;
   principals.putRule({ ...rule, id: 'ann', pattern: '#' });
   const owner = await TestClient.open(room.server);
