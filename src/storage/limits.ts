@@ -32,6 +32,11 @@ export interface EngineLimits {
   readonly segmentLiveShare: number;
   /** A segment with more is closed, and the next one begun. */
   readonly segmentBytesMax: number;
+  /**
+   * A log of which so many bytes lie together in a write-ahead file, on average, is not copied out
+   * of it when the file can stay as a segment.
+   */
+  readonly adoptedStretchBytes: number;
   /** Segments that are kept open. */
   readonly openSegmentsMax: number;
   /** Cached blocks of segment index rows, 256 rows (20 KiB) each. */
@@ -74,6 +79,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   fullRetryMsMax: 5_000,
   segmentLiveShare: 0.5,
   segmentBytesMax: 128 * MIB,
+  adoptedStretchBytes: 12_288,
   openSegmentsMax: 64,
   rowBlocksMax: 64,
   directoryPagesMax: 4_096,

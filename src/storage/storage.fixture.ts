@@ -165,6 +165,7 @@ export const SMALL_LIMITS: Partial<EngineLimits> = {
   fullRetryMsMax: 20,
   sweepDelayMs: 5,
   segmentBytesMax: 65_536,
+  adoptedStretchBytes: 512,
   backgroundBytesPerSecond: 64 * 2 ** 20,
   reorganiseDelayMs: 0,
   walKeptMs: 20,

@@ -56,6 +56,7 @@ class FilesChecker {
     const clean = await this.#clean(names);
     const wals = await this.#wals(names, checkpoint, clean);
     for (const name of names) {
+      if (isLiveWal(name, checkpoint)) continue;
       if (parseSegmentName(name) !== null) await this.#segment(name);
       else if (name.startsWith(TAIL_PREFIX)) await this.#tail(name);
       else if (name.startsWith(GONE_PREFIX)) await this.#gone(name);
@@ -96,15 +97,14 @@ class FilesChecker {
     checkpoint: Checkpoint | null,
     clean: number,
   ): Promise<WalCheck> {
-    const done = checkpoint?.generation ?? 0;
     const wals: WalFile[] = [];
     const opened: OpenFile[] = [];
     try {
       for (const name of names) {
-        const generation = generationOf(name);
-        if (generation < 0) continue;
-        this.#count++;
-        if (generation <= done) continue;
+        const isLive = isLiveWal(name, checkpoint);
+        if (isLive || generationOf(name) >= 0) this.#count++;
+        if (!isLive) continue;
+        const generation = Math.max(generationOf(name), parseSegmentName(name)?.generation ?? 0);
         const path = `${this.#directory}/${name}`;
         const file = await this.#files.open(path, false);
         opened.push(file);
@@ -198,6 +198,16 @@ class FilesChecker {
       await file.close();
     }
   }
+}
+
+/**
+ * True for a write-ahead file that a start would replay. One that became a segment, and that the
+ * checkpoint does not know as such, is one of them.
+ */
+function isLiveWal(name: string, checkpoint: Checkpoint | null): boolean {
+  const generation = generationOf(name);
+  if (generation >= 0) return generation > (checkpoint?.generation ?? 0);
+  return checkpoint !== null && (parseSegmentName(name)?.generation ?? 0) > checkpoint.generation;
 }
 
 async function read(file: OpenFile, from: number, length: number): Promise<Buffer> {

@@ -29,6 +29,8 @@ import { type CheckWatch, type Finding, judge, NO_RANGE, type ReadBytes } from '
 
 const PAGE_RUNS = 256;
 const READ_BYTES_MAX = 2 ** 20;
+/** Bodies further apart are read one by one: what lies between is of other logs. */
+const GAP_BYTES_MAX = 16_384;
 
 /** @param size bytes of the segment itself, without what a store adds to it */
 export async function checkSegment(
@@ -132,8 +134,9 @@ class SegmentCheck {
       let end = first;
       let length = 0;
       while (end < bodies.length) {
-        const to = bodyAtOf(bodies[end]!.row, 0) + bodyBytesOf(bodies[end]!.row, 0) - start;
-        if (end > first && to > READ_BYTES_MAX) break;
+        const from = bodyAtOf(bodies[end]!.row, 0) - start;
+        const to = from + bodyBytesOf(bodies[end]!.row, 0);
+        if (end > first && (to > READ_BYTES_MAX || from - length > GAP_BYTES_MAX)) break;
         length = to;
         end++;
       }

@@ -16,6 +16,9 @@ export interface Instruments {
   readonly inFlightBytes: Gauge;
   readonly checkpoints: Counter;
   readonly reorganised: Counter;
+  readonly adopted: Counter;
+  readonly walWritten: Counter;
+  readonly walPrepared: Counter;
 }
 
 const ENTRY_BYTES = [512, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216];
@@ -50,7 +53,19 @@ export function makeInstruments(metrics: Metrics): Instruments {
     checkpoints: metrics.counter(name('checkpoints_total'), 'Checkpoints that were written.'),
     reorganised: metrics.counter(
       name('reorganised_bytes_total'),
-      'Bytes that were copied into segments.',
+      'Bytes that were written into segments.',
+    ),
+    adopted: metrics.counter(
+      name('adopted_bytes_total'),
+      'Bytes of write-ahead files that became segments as they were.',
+    ),
+    walWritten: metrics.counter(
+      name('wal_written_bytes_total'),
+      'Bytes of the entries that were written into write-ahead files.',
+    ),
+    walPrepared: metrics.counter(
+      name('wal_prepared_bytes_total'),
+      'Bytes of zeros that reserved space for write-ahead files.',
     ),
   };
 }

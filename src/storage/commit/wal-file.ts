@@ -1,4 +1,5 @@
 /** One write-ahead file: preallocated, written front to back, recycled under a new generation. */
+import type { Counter } from '#kit';
 import type { OpenFile } from '../files/files.ts';
 
 const NAME = /^wal-(\d{10})\.log$/;
@@ -62,7 +63,7 @@ export function generationOf(name: string): number {
  * Writes zeros up to the file's size, so that later writes change no metadata and find their space
  * reserved. When the disk fills up on the way the file ends where it is filled, and this rejects.
  */
-export async function preallocate(wal: WalFile): Promise<void> {
+export async function preallocate(wal: WalFile, written: Counter): Promise<void> {
   const zeros = Buffer.alloc(Math.min(FILL_BYTES, wal.size));
   while (wal.filled < wal.size && !wal.abandoned) {
     const piece = zeros.subarray(0, Math.min(zeros.length, wal.size - wal.filled));
@@ -76,6 +77,7 @@ export async function preallocate(wal: WalFile): Promise<void> {
       throw error;
     }
     wal.filled += piece.length;
+    written.value += piece.length;
   }
   wal.filling = null;
   await wal.file.sync();

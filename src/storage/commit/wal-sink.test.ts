@@ -1,4 +1,4 @@
-import { realTimers, silentLog } from '#kit';
+import { Metrics, realTimers, silentLog } from '#kit';
 import type { Files, OpenFile } from '../files/files.ts';
 import { realFiles } from '../files/real-files.ts';
 import { VirtualFiles } from '../files/virtual-files.ts';
@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS } from '../limits.ts';
 import { factsOf, SMALL_LIMITS, seededRandom, temporaryDirectory } from '../storage.fixture.ts';
 import { Entry } from './entry.ts';
 import { bodiesAt } from './entry-codec.ts';
+import { makeInstruments } from './instruments.ts';
 import { RecentRows } from './recent-rows.ts';
 import { bodyAtOf, bodyBytesOf, ROW_BYTES, writeRow } from './row-codec.ts';
 import { Wal } from './wal.ts';
@@ -81,6 +82,7 @@ async function localSink(
     timers: realTimers,
     rows: sealer.rows,
     log: silentLog,
+    instruments: makeInstruments(new Metrics()),
     nowMs: () => 0,
     onFinished: () => {},
     onSpace: (full) => {

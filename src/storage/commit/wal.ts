@@ -15,6 +15,7 @@ import {
   HEADER_BYTES,
   TRAILER_BYTES,
 } from './entry-codec.ts';
+import type { Instruments } from './instruments.ts';
 import type { RecentRows } from './recent-rows.ts';
 import { preallocate, WalFile, walName } from './wal-file.ts';
 import type { WalSink } from './wal-sink.ts';
@@ -29,6 +30,7 @@ export interface WalParts {
   readonly timers: Timers;
   readonly rows: RecentRows;
   readonly log: Log;
+  readonly instruments: Instruments;
   readonly nowMs: () => number;
   /** A file is full, and all of its entries are committed or about to be. */
   readonly onFinished: () => void;
@@ -130,6 +132,17 @@ export class Wal implements WalSink {
     else file.retired = give;
   }
 
+  /** Lets go of a file that is a segment from now on, once nobody reads it here any more. */
+  handOver(file: WalFile): void {
+    this.finished = this.finished.filter((other) => other !== file);
+    const close = (): void => {
+      file.retired = null;
+      void file.file.close().catch((error: unknown) => this.#parts.onFailed(error));
+    };
+    if (file.readers === 0) close();
+    else file.retired = close;
+  }
+
   /** Ends the file that is being filled with the next entry; all that is full is reorganised. */
   endEarly(): void {
     if (this.current !== null && this.current.written > 0) this.current.early = true;
@@ -170,6 +183,7 @@ export class Wal implements WalSink {
     } finally {
       this.#gather.reset();
     }
+    this.#parts.instruments.walWritten.value += bytes;
     file.written = position + bytes;
     file.endRow = entry.endRow;
     file.lastSequence = entry.sequence;
@@ -290,7 +304,7 @@ export class Wal implements WalSink {
     }
     const file = await files.open(path, true);
     const spare = new WalFile(generation, path, file, limits.walFileBytes, 0);
-    const filled = preallocate(spare);
+    const filled = preallocate(spare, this.#parts.instruments.walPrepared);
     if (this.current === null) {
       // Nothing can be written yet: begin at once, the zeros run ahead of the entries.
       this.#firstFill = filled.catch((error: unknown) => {

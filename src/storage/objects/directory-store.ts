@@ -59,6 +59,11 @@ class DirectoryStore implements ObjectStore {
     this.#retire(name);
   }
 
+  async take(path: string, name: string): Promise<void> {
+    await this.#files.rename(path, this.#path(name));
+    this.#retire(name);
+  }
+
   get(name: string, from: number, length: number): Promise<Buffer> {
     return this.#use(name, async (file) => {
       const bytes = Buffer.allocUnsafeSlow(length);

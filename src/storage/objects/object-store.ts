@@ -28,6 +28,11 @@ export interface ObjectStore {
    * older object of that name is replaced at once.
    */
   put(name: string, fill: FillObject): Promise<void>;
+  /**
+   * Makes an object of a file that lies beside the store's own, whole and durable; the file has no
+   * other name afterwards. Only stores that keep their objects as files have this.
+   */
+  readonly take?: ((path: string, name: string) => Promise<void>) | undefined;
   /** Bytes [from, from + length), fewer where the object ends; a buffer of the caller's own. */
   get(name: string, from: number, length: number): Promise<Buffer>;
   /** The objects whose names begin with `prefix`, sorted by name. */

@@ -147,6 +147,12 @@ class Tiered implements TieredStore {
     await this.shelf.evict();
   }
 
+  /** Segments that were write-ahead files never go far away. */
+  get take(): ObjectStore['take'] {
+    const { local } = this.#options;
+    return local.take?.bind(local);
+  }
+
   async get(name: string, from: number, length: number): Promise<Buffer> {
     const { local } = this.#options;
     if (!this.#isRemote(name)) return local.get(name, from, length);

@@ -5,6 +5,7 @@
 import { ProducerTable } from '../commit/producers.ts';
 import { generationOf, WalFile } from '../commit/wal-file.ts';
 import type { EngineCore } from '../engine.ts';
+import type { Files } from '../files/files.ts';
 import type { DamagedRange } from '../log-engine.ts';
 import type { Standing } from '../segments/job-writer.ts';
 import type { Segment } from '../segments/segment.ts';
@@ -39,14 +40,15 @@ export async function recover(core: EngineCore): Promise<Recovered> {
   const { files, directory, log } = core.options;
   const cleanAfter = await takeCleanMark(files, directory);
   const { checkpoint, damaged: badCopies } = await loadCheckpoint(files, directory);
-  const generations = (await files.list(directory)).map(generationOf).filter((found) => found >= 0);
+  const generations = await generationsIn(files, directory);
   const fresh = checkpoint === null && generations.length === 0 && badCopies.length === 0;
   const damaged: DamagedRange[] = badCopies.map((name) => damagedCheckpoint(directory, name));
   if (checkpoint === null && !fresh && badCopies.length === 0) {
     damaged.push(damagedCheckpoint(directory, CHECKPOINT_NAMES[0]));
   }
   for (const range of damaged) core.damage.report(range);
-  const loaded = await loadSegments(core, checkpoint?.segments ?? null);
+  const loaded = await loadSegments(core, checkpoint);
+  if (loaded.returned > 0) generations.push(...(await generationsIn(files, directory)));
   damaged.push(...loaded.damaged);
   const { segments } = loaded;
   core.runs.change([], segments);
@@ -146,6 +148,11 @@ function closeTrimmed(core: EngineCore): void {
     log.endOffset = Math.max(log.endOffset, log.startOffset);
     log.highWatermark = log.endOffset;
   }
+}
+
+async function generationsIn(files: Files, directory: string): Promise<number[]> {
+  const names = await files.list(directory);
+  return names.map(generationOf).filter((found) => found >= 0);
 }
 
 async function openWals(core: EngineCore, generations: number[]): Promise<WalFile[]> {

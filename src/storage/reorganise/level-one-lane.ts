@@ -1,6 +1,7 @@
 /**
  * Level 1, one file after the other: full write-ahead files become segments, a checkpoint makes
- * that durable, and the files are free for new entries. It never waits for merges.
+ * that durable, and the files are free for new entries; or they are those segments themselves. It
+ * never waits for merges.
  */
 
 import type { WalFile } from '../commit/wal-file.ts';
@@ -11,7 +12,7 @@ import { LANE } from '../segments/segment-codec.ts';
 import type { Shard } from '../shard.ts';
 import { Turns } from '../turns.ts';
 import type { Ledger } from './ledger.ts';
-import { reorganise } from './reorganise.ts';
+import { type Reorganised, reorganise } from './reorganise.ts';
 
 /** Full write-ahead files that stay as they are: their index and batches serve recent reads. */
 const FINISHED_KEPT = 1;
@@ -96,16 +97,16 @@ export class LevelOneLane {
       { generation: file.generation, replayFrom: file.lastSequence + 1 },
     );
     let segments: Segment[];
-    let logs: Float64Array;
+    let done: Reorganised;
     try {
-      logs = await reorganise(this.#core, file, job);
+      done = await reorganise(this.#core, file, job);
       segments = await job.finish();
     } catch (error) {
       await job.abandon(error);
       throw error;
     }
     this.#ledger.done(job.plan);
-    await this.#publish(file, logs, segments);
+    await this.#publish(file, done, segments);
     pacer.drained(file.written, options.clock.monotonicMs() - startedMs);
   }
 
@@ -113,18 +114,23 @@ export class LevelOneLane {
    * From here on readers find the batches of a write-ahead file in its segments. Until a log has
    * let go of its places in the file they find them there as well, which does no harm.
    */
-  async #publish(file: WalFile, ids: Float64Array, segments: readonly Segment[]): Promise<void> {
-    const { logs, rows, runs, instruments, options } = this.#core;
+  async #publish(file: WalFile, done: Reorganised, segments: readonly Segment[]): Promise<void> {
+    const { logs, rows, runs, instruments, options, wal, committer } = this.#core;
     const turns = new Turns(options.timers, TURN_LOGS);
     runs.change([], segments);
-    for (const id of ids) {
+    for (const id of done.logs) {
       const log = logs.get(id);
       log?.dropPlaces(file.endRow, rows);
       if (log !== undefined) this.#moved(log);
       if (turns.over()) await turns.next();
     }
     rows.forget(file.endRow);
-    this.#checkpointer.replace(file);
-    for (const { fileBytes } of segments) instruments.reorganised.add(fileBytes);
+    for (const { fileBytes, facts } of segments) {
+      if (facts.adopted) instruments.adopted.add(file.written);
+      instruments.reorganised.add(fileBytes - (facts.adopted ? file.written : 0));
+    }
+    if (!done.adopted) return this.#checkpointer.replace(file);
+    wal.handOver(file);
+    committer.offerRoom();
   }
 }

@@ -6,14 +6,12 @@
 
 import { ROW_BYTES } from '../commit/row-codec.ts';
 import type { EngineCore } from '../engine.ts';
-import { isOwn, type JobWriter, type RunPlace } from '../segments/job-writer.ts';
+import { isLong, isOwn, type JobWriter, type RunPlace } from '../segments/job-writer.ts';
 import { pieces } from '../segments/pieces.ts';
 import { ReadAhead } from '../segments/read-ahead.ts';
 import { bytesOf, deadBytesOf, type LogRun, type Segment } from '../segments/segment.ts';
 import { Turns } from '../turns.ts';
 
-/** A run of this part of a full segment is long enough to be read in one go. */
-const LONG_SHARE = 1 / 128;
 /** Logs that are looked at without letting others in. */
 const TURN_LOGS = 128;
 /** Bytes of bodies and rows that are copied at a time. */
@@ -64,7 +62,7 @@ class Merge {
   }
 
   #isLong(bytes: number): boolean {
-    return bytes >= this.#core.limits.segmentBytesMax * LONG_SHARE;
+    return isLong(this.#core.limits, bytes);
   }
 
   #liveBytes(id: number, runs: readonly LogRun[]): number {

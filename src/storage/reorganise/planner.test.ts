@@ -14,6 +14,7 @@ function segment(order: number, bytes: number, over: { level?: number; slot?: nu
     ...{ level: over.level ?? 1, firstSlot: over.slot ?? 0, runCount: 1, directoryAt: bytes },
     ...{ lastSequence: order, generation: order, replayFrom: order + 1 },
     ...{ done: [0, 0] as const, firstLog: 0, lastLog: 1, replacedCount: 0 },
+    ...{ adopted: false, overheadBytes: 0 },
   };
   const made = new Segment('data', false, facts, bytes, NONE, NONE);
   made.deadBytes = 0;

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Files, OpenFile } from '../files/files.ts';
 import { VirtualFiles } from '../files/virtual-files.ts';
+import type { EngineLimits } from '../limits.ts';
 import type { LogEngine } from '../log-engine.ts';
 import {
   dataBatch,
@@ -21,12 +22,26 @@ import {
 const LOGS = [2 ** 40 * 3 + 1, 2 ** 40 * 300 + 1, 2 ** 40 * 301 + 1, 2 ** 40 * 900 + 7];
 const REMOVED = 2 ** 40 * 500 + 1;
 const ROUNDS = 90;
-const LIMITS = {
-  walFileBytes: 8_192,
-  entryBytesMax: 4_096,
-  segmentBytesMax: 16_384,
-  sweepDelayMs: 3,
-};
+
+/** Small batches are copied out of write-ahead files; with large ones the files become segments. */
+interface Shape {
+  readonly name: string;
+  readonly bytes: number;
+  readonly limits: Partial<EngineLimits>;
+}
+
+const SHAPES: readonly Shape[] = [
+  {
+    name: 'copied',
+    bytes: 900,
+    limits: { walFileBytes: 8_192, entryBytesMax: 4_096, segmentBytesMax: 16_384, sweepDelayMs: 3 },
+  },
+  {
+    name: 'adopted',
+    bytes: 9_000,
+    limits: { walFileBytes: 32_768, entryBytesMax: 16_384, sweepDelayMs: 3 },
+  },
+];
 
 /** What the writer knows: the end of what was acknowledged, and where each log was trimmed. */
 interface Known {
@@ -57,12 +72,12 @@ function watched(files: Files, alive: () => boolean): Files {
 }
 
 /** Writes, trims and removes until everything is merged several times, or the disk has died. */
-async function work(time: VirtualTime, engine: LogEngine, died: () => boolean): Promise<Known> {
+async function work(time: VirtualTime, engine: LogEngine, large: number, died: () => boolean) {
   const known: Known = { acked: new Map(), trimmed: new Map() };
   for (let n = 0; n < ROUNDS && !died(); n++) {
     for (const [index, id] of LOGS.entries()) {
       const log = engine.open(id, 'fsync');
-      const bytes = index === 0 ? 900 : 150;
+      const bytes = index === 0 ? large : 150;
       const end = n + 1;
       log.append(dataBatch(`${id}/${n}`, bytes), factsOf(), (error) => {
         if (error === null) known.acked.set(id, end);
@@ -105,47 +120,51 @@ async function leftOver(time: VirtualTime, disk: VirtualFiles, engine: LogEngine
   return bytes - engine.usage().dataBytes;
 }
 
-for (const lost of [false, true]) {
-  const how = lost ? 'both checkpoints lost' : 'the checkpoints intact';
-  test(`a crash at any call to the disk loses nothing, ${how} R31`, async () => {
-    const every = Number(process.env['STORAGE_CRASH_EVERY'] ?? 31);
-    let merged = 0;
-    for (let last = lost ? 5 : 1; ; last += every) {
-      const time = new VirtualTime();
-      const disk = new VirtualFiles({ random: seededRandom(last), timers: time });
-      let [calls, dead] = [0, false];
-      const files = watched(disk.mount(), () => {
-        dead ||= ++calls === last;
-        return !dead;
-      });
-      let known: Known = { acked: new Map(), trimmed: new Map() };
-      const opening = openTestEngine({ files, time, limits: LIMITS });
-      opening.catch(() => {});
-      let first: LogEngine | null = null;
-      void opening.then((engine) => {
-        first = engine;
-      });
-      await time.advance(50);
-      if (first !== null) known = await work(time, first, () => dead);
-      if (!dead) {
-        merged = disk.paths.filter((path) => path.endsWith('.seg')).length;
-        break;
+for (const { name, bytes, limits } of SHAPES) {
+  for (const lost of [false, true]) {
+    const how = lost ? 'both checkpoints lost' : 'the checkpoints intact';
+    test(`${name}: a crash at any call to the disk loses nothing, ${how} R31`, async () => {
+      const every = Number(process.env['STORAGE_CRASH_EVERY'] ?? 31);
+      let names: string[] = [];
+      for (let last = lost ? 5 : 1; ; last += every) {
+        const time = new VirtualTime();
+        const disk = new VirtualFiles({ random: seededRandom(last), timers: time });
+        let [calls, dead] = [0, false];
+        const files = watched(disk.mount(), () => {
+          dead ||= ++calls === last;
+          return !dead;
+        });
+        let known: Known = { acked: new Map(), trimmed: new Map() };
+        const opening = openTestEngine({ files, time, limits });
+        opening.catch(() => {});
+        let first: LogEngine | null = null;
+        void opening.then((engine) => {
+          first = engine;
+        });
+        await time.advance(50);
+        if (first !== null) known = await work(time, first, bytes, () => dead);
+        if (!dead) {
+          names = disk.paths.filter((path) => path.endsWith('.seg'));
+          break;
+        }
+        disk.crash();
+        time.kill();
+        await time.settle();
+        time.kill();
+        if (lost) for (const name of ['a', 'b']) await disk.remove(`data/checkpoint-${name}`);
+        const at = `call ${last}`;
+        const again = await time.until(openTestEngine({ files: disk, time, limits }));
+        const others = again.report.damaged.filter(({ file }) => !file.includes('checkpoint'));
+        assert.deepEqual(others, [], at);
+        await check(time, again, known, at);
+        assert.equal(await leftOver(time, disk, again), 0, `${at}: nothing is left behind`);
+        await check(time, again, known, `${at}, later`);
+        await time.until(again.close());
+        time.kill();
       }
-      disk.crash();
-      time.kill();
-      await time.settle();
-      time.kill();
-      if (lost) for (const name of ['a', 'b']) await disk.remove(`data/checkpoint-${name}`);
-      const at = `call ${last}`;
-      const again = await time.until(openTestEngine({ files: disk, time, limits: LIMITS }));
-      const others = again.report.damaged.filter(({ file }) => !file.includes('checkpoint'));
-      assert.deepEqual(others, [], at);
-      await check(time, again, known, at);
-      assert.equal(await leftOver(time, disk, again), 0, `${at}: nothing is left behind`);
-      await check(time, again, known, `${at}, later`);
-      await time.until(again.close());
-      time.kill();
-    }
-    assert.ok(merged > 3, `${merged} segments at the end`);
-  });
+      assert.ok(names.length > 3, `${names.length} segments at the end`);
+      const adopted = names.some((path) => path.includes('raw-'));
+      assert.equal(adopted, name === 'adopted');
+    });
+  }
 }

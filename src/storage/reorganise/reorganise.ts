@@ -1,6 +1,7 @@
 /**
  * Level one of reorganisation: a full write-ahead file, in which the logs are mixed, becomes
- * segments, in which each log lies in one piece. What was trimmed meanwhile is left out.
+ * segments, in which each log lies in one piece. What was trimmed meanwhile is left out. Logs that
+ * lie in long stretches already may stay where they are (`adopt.ts`).
  *
  * The file is read front to back, in as many passes as it takes to hold only a part of the bodies
  * in memory; fetching the batches of each log one by one would cost a system call for each.
@@ -23,6 +24,7 @@ import { isSystemError } from '../files/files.ts';
 import { isOwn, type JobWriter } from '../segments/job-writer.ts';
 import type { SegmentWriter } from '../segments/segment-writer.ts';
 import { sortInPieces, Turns } from '../turns.ts';
+import { adoptionOf, chooseAdopted, type LogRows } from './adopt.ts';
 
 /** Bodies that are held at a time. */
 const PASS_BYTES = 16 * 2 ** 20;
@@ -32,14 +34,14 @@ const GAP_BYTES_MAX = 16_384;
 /** Rows that are looked at without letting others in. */
 const TURN_ROWS = 512;
 
-/** The live rows of a log in the file, in offset order. */
-interface LogRows {
-  readonly rows: number[];
-  bytes: number;
+export interface Reorganised {
+  /** The logs that the file mentions. */
+  readonly logs: Float64Array;
+  /** True when the file itself becomes a segment, as the last part of the job. */
+  readonly adopted: boolean;
 }
 
-/** @returns the logs that the file mentions */
-export function reorganise(core: EngineCore, wal: WalFile, job: JobWriter): Promise<Float64Array> {
+export function reorganise(core: EngineCore, wal: WalFile, job: JobWriter): Promise<Reorganised> {
   return new LevelOne(core, wal, job).run();
 }
 
@@ -64,11 +66,13 @@ class LevelOne {
     this.#places = new Int32Array(wal.endRow - wal.firstRow).fill(-1);
   }
 
-  async run(): Promise<Float64Array> {
+  async run(): Promise<Reorganised> {
     await this.#plan();
-    const ids = await sortInPieces(Float64Array.from(this.#logs.keys()), this.#turns);
+    const logs = await sortInPieces(Float64Array.from(this.#logs.keys()), this.#turns);
+    const stay = await chooseAdopted(this.#core, this.#wal, this.#logs, this.#turns);
+    const copied = logs.filter((id) => !stay.has(id));
     const order: number[] = [];
-    for (const id of ids) {
+    for (const id of copied) {
       for (const row of this.#logs.get(id)!.rows) {
         this.#places[row - this.#wal.firstRow] = order.length;
         order.push(row);
@@ -76,8 +80,24 @@ class LevelOne {
       }
     }
     let place = 0;
-    for (const id of ids) place = await this.#copy(id, order, place);
-    return ids;
+    for (const id of copied) place = await this.#copy(id, order, place);
+    if (stay.size === 0) return { logs, adopted: false };
+    await this.#adopt(logs.filter((id) => stay.has(id)));
+    return { logs, adopted: true };
+  }
+
+  /** Writes the index of the logs that stay where they are. */
+  async #adopt(ids: Float64Array): Promise<void> {
+    const { rows, logs } = this.#core;
+    const writer = this.#job.adopt((id) => adoptionOf(this.#core, this.#wal, id));
+    for (const id of ids) {
+      for (const row of this.#logs.get(id)!.rows) {
+        writer.refer(rows.rowsOf(row), rows.at(row), rows.position(row));
+        if (this.#turns.over()) await this.#turns.next();
+      }
+      const log = logs.get(id);
+      await writer.endRun(id, log?.startOffset ?? 0, log === undefined);
+    }
   }
 
   /** For each log that the file mentions, its live rows. */

@@ -10,7 +10,7 @@
 import type { EngineLimits } from '../limits.ts';
 import { SLOT_COUNT, slotOf } from '../log-engine.ts';
 import type { Segment } from './segment.ts';
-import { SegmentWriter, type WriterParts } from './segment-writer.ts';
+import { type Adoption, SegmentWriter, type WriterParts } from './segment-writer.ts';
 
 /** A merge of a range of slots goes into so many narrower ranges. */
 const FAN_OUT = 4;
@@ -20,6 +20,8 @@ export const LEVEL_MAX = 6;
 export const LONG = 0;
 /** A log with so large a part of a full segment has segments of its own. */
 const OWN_SHARE = 1 / 8;
+/** A run of this part of a full segment is long enough to be read in one go. */
+const LONG_SHARE = 1 / 128;
 /** A run with more rows goes on in the next segment. */
 const RUN_ROWS_MAX = 131_072;
 
@@ -31,6 +33,11 @@ function slotsOf(level: number): number {
 /** True when a run of so many bytes gets segments of its own. */
 export function isOwn(limits: EngineLimits, bytes: number): boolean {
   return bytes >= limits.segmentBytesMax * OWN_SHARE;
+}
+
+/** True when a run of so many bytes need not get longer. */
+export function isLong(limits: EngineLimits, bytes: number): boolean {
+  return bytes >= limits.segmentBytesMax * LONG_SHARE;
 }
 
 /** Where the engine stood when a job began: what a segment says beside its data. */
@@ -81,6 +88,7 @@ export class JobWriter {
   readonly #parts: JobParts;
   readonly #open = new Map<string, OpenPart>();
   readonly #done: Segment[] = [];
+  #adopting: SegmentWriter | null = null;
 
   constructor(parts: JobParts, plan: JobPlan) {
     this.#parts = parts;
@@ -115,9 +123,21 @@ export class JobWriter {
     return writer.runBytes >= this.#parts.limits.segmentBytesMax || writer.runRows >= RUN_ROWS_MAX;
   }
 
+  /**
+   * A part that adopts a file. It becomes the last one: where it is in use, all others are whole.
+   * @param adopt given the number of the segment
+   */
+  adopt(adopt: (id: number) => Adoption): SegmentWriter {
+    const id = this.#parts.nextId();
+    const plan = { ...this.plan, id, level: LONG, firstSlot: 0, remote: false, adopted: true };
+    this.#adopting = new SegmentWriter(this.#parts, plan, adopt(id));
+    return this.#adopting;
+  }
+
   /** Closes all segments; every one is durable when it has resolved. */
   async finish(): Promise<Segment[]> {
     const open = [...this.#open.values()].map(({ writer }) => writer);
+    if (this.#adopting !== null) open.push(this.#adopting);
     if (open.length === 0) open.push(this.#begin(this.plan.level, 0, false));
     for (const writer of open) {
       const last = writer === open.at(-1);
@@ -130,12 +150,16 @@ export class JobWriter {
   /** Takes everything back. */
   async abandon(error: unknown): Promise<void> {
     for (const { writer } of this.#open.values()) await writer.abandon(error);
+    await this.#adopting?.abandon(error);
     await this.#parts.objects.deleteMany(this.#done.map(({ objectName }) => objectName));
   }
 
   #begin(level: number, firstSlot: number, remote: boolean): SegmentWriter {
     const { plan } = this;
     const id = this.#parts.nextId();
-    return new SegmentWriter(this.#parts, { ...plan, id, level, firstSlot, remote });
+    return new SegmentWriter(this.#parts, {
+      ...plan,
+      ...{ id, level, firstSlot, remote, adopted: false },
+    });
   }
 }

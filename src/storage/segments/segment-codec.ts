@@ -20,8 +20,13 @@
  *  32 level u32  36 first slot u32  40 directory rows u32  44 replaced segments u32
  *  48 directory position i64   56 last sequence i64   64 lane u32   68 generation u32
  *  72 replay from i64   80 last job of lane 0 i64   88 of lane 1 i64
- *  96 first log i64   104 last log i64   112 …   124 CRC-32C u32
+ *  96 first log i64   104 last log i64   112 bytes before the directory that are in no run i64
+ * 120 …   124 CRC-32C u32
  * ```
+ * An adopted segment is a write-ahead file, as it was, to which index rows and everything after them
+ * were added: its bodies lie between other bytes, and positions in its rows count from the start of
+ * the file.
+ *
  * A directory row without index rows only says where a log starts, or that it was removed: recovery
  * without a checkpoint needs to know.
  */
@@ -42,7 +47,8 @@ const VERSION = 2;
 const FLAG_REMOVED = 1;
 const FLAG_LAST = 1;
 const FLAG_SHADOWS = 2;
-const NAME = /^(seg|tier)-(\d{12})\.seg$/;
+const FLAG_ADOPTED = 4;
+const NAME = /^(seg|tier|raw)-(\d{12})(?:-(\d{10}))?\.seg$/;
 
 /** One log's part of a segment. */
 export interface Run {
@@ -148,6 +154,8 @@ export interface SegmentTrailer {
   readonly last: boolean;
   /** True when a run in here may stand in for runs of older segments that are still there. */
   readonly shadows: boolean;
+  /** True for what was the write-ahead file of `generation`. */
+  readonly adopted: boolean;
   readonly lane: number;
   /** How often its data was merged; 0 for long runs, which are not merged any more. */
   readonly level: number;
@@ -164,6 +172,8 @@ export interface SegmentTrailer {
   readonly firstLog: number;
   readonly lastLog: number;
   readonly replacedCount: number;
+  /** Bytes before the directory that belong to no run. */
+  readonly overheadBytes: number;
 }
 
 export function encodeSegmentTrailer(trailer: SegmentTrailer): Buffer {
@@ -174,7 +184,7 @@ export function encodeSegmentTrailer(trailer: SegmentTrailer): Buffer {
   writeInt64(bytes, 16, trailer.job);
   bytes.writeUInt32BE(trailer.part, 24);
   const flags = (trailer.last ? FLAG_LAST : 0) | (trailer.shadows ? FLAG_SHADOWS : 0);
-  bytes.writeUInt32BE(flags, 28);
+  bytes.writeUInt32BE(flags | (trailer.adopted ? FLAG_ADOPTED : 0), 28);
   bytes.writeUInt32BE(trailer.level, 32);
   bytes.writeUInt32BE(trailer.firstSlot, 36);
   bytes.writeUInt32BE(trailer.runCount, 40);
@@ -188,6 +198,7 @@ export function encodeSegmentTrailer(trailer: SegmentTrailer): Buffer {
   writeInt64(bytes, 88, trailer.done[1]);
   writeInt64(bytes, 96, trailer.firstLog);
   writeInt64(bytes, 104, trailer.lastLog);
+  writeInt64(bytes, 112, trailer.overheadBytes);
   sealRecord(bytes);
   return bytes;
 }
@@ -203,6 +214,7 @@ export function decodeSegmentTrailer(bytes: Buffer): SegmentTrailer | null {
     part: bytes.readUInt32BE(24),
     last: (flags & FLAG_LAST) !== 0,
     shadows: (flags & FLAG_SHADOWS) !== 0,
+    adopted: (flags & FLAG_ADOPTED) !== 0,
     level: bytes.readUInt32BE(32),
     firstSlot: bytes.readUInt32BE(36),
     runCount: bytes.readUInt32BE(40),
@@ -215,6 +227,7 @@ export function decodeSegmentTrailer(bytes: Buffer): SegmentTrailer | null {
     done: [readInt64(bytes, 80), readInt64(bytes, 88)],
     firstLog: readInt64(bytes, 96),
     lastLog: readInt64(bytes, 104),
+    overheadBytes: readInt64(bytes, 112),
   };
 }
 
@@ -250,15 +263,29 @@ export function decodeFences(bytes: Buffer): Float64Array | null {
   return values;
 }
 
-/** How the names of segments begin: those that stay here, and those that may go far away. */
-export const SEGMENT_PREFIXES = ['seg-', 'tier-'] as const;
+/**
+ * How the names of segments begin: those that stay here, those that may go far away, and those that
+ * were write-ahead files.
+ */
+export const SEGMENT_PREFIXES = ['seg-', 'tier-', 'raw-'] as const;
 
-export function segmentName(id: number, remote: boolean): string {
-  return `${SEGMENT_PREFIXES[remote ? 1 : 0]}${String(id).padStart(12, '0')}.seg`;
+/** What a segment's name says. */
+export interface SegmentName {
+  readonly id: number;
+  readonly remote: boolean;
+  /** Of the write-ahead file that became this segment; 0 when none did. */
+  readonly generation: number;
 }
 
-/** What an object's name says; null when it is no segment. */
-export function parseSegmentName(name: string): { id: number; remote: boolean } | null {
+export function segmentName({ id, remote, generation }: SegmentName): string {
+  const digits = String(id).padStart(12, '0');
+  if (generation === 0) return `${SEGMENT_PREFIXES[remote ? 1 : 0]}${digits}.seg`;
+  return `${SEGMENT_PREFIXES[2]}${digits}-${String(generation).padStart(10, '0')}.seg`;
+}
+
+/** Null when an object is no segment. */
+export function parseSegmentName(name: string): SegmentName | null {
   const match = NAME.exec(name);
-  return match === null ? null : { id: Number(match[2]), remote: match[1] === 'tier' };
+  if (match === null || (match[1] === 'raw') !== (match[3] !== undefined)) return null;
+  return { id: Number(match[2]), remote: match[1] === 'tier', generation: Number(match[3] ?? 0) };
 }

@@ -19,6 +19,7 @@ function told({ id, job, part = 0, last = true, lane = 0, done = [0, 0], replace
     ...{ id, job, part, last, shadows: false, lane, level: 1, firstSlot: 0, runCount: 0 },
     ...{ directoryAt: 0, lastSequence: id, generation: id, replayFrom: id + 1, done },
     ...{ firstLog: 0, lastLog: -1, replacedCount: replaced.length },
+    ...{ adopted: false, overheadBytes: 0 },
   };
   return new Segment('data', false, facts, 1, new Float64Array(0), Float64Array.from(replaced));
 }

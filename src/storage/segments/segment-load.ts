@@ -7,8 +7,12 @@
  * are missing were replaced since). What a whole job replaced does not count any more. The newest
  * job of a lane may be cut off; what it would have replaced is still there, because that is removed
  * after a checkpoint only.
+ *
+ * A segment that was a write-ahead file (`adopt.ts`) and does not count becomes that file again, for
+ * replay to go through, unless what counts stands for it.
  */
 
+import { walName } from '../commit/wal-file.ts';
 import type { EngineCore } from '../engine.ts';
 import type { DamagedRange } from '../log-engine.ts';
 import type { SegmentListing } from '../recovery/checkpoint-codec.ts';
@@ -36,38 +40,66 @@ export interface LoadedSegments {
   /** Ascending by id. */
   readonly segments: Segment[];
   readonly damaged: DamagedRange[];
+  /** Segments that became write-ahead files again. */
+  readonly returned: number;
   /** The highest id and job that any object here has, in use or not. */
   readonly lastSegment: number;
   readonly lastJob: number;
 }
 
-/** @param wanted what the checkpoint lists; null when there is no checkpoint */
+/** What a checkpoint says of segments. */
+export interface WantedSegments {
+  readonly segments: readonly SegmentListing[];
+  /** Write-ahead files up to this one are in them. */
+  readonly generation: number;
+}
+
+/** @param wanted null when there is no checkpoint */
 export async function loadSegments(
   core: EngineCore,
-  wanted: readonly SegmentListing[] | null,
+  wanted: WantedSegments | null,
 ): Promise<LoadedSegments> {
   const sizes = new Map<string, number>();
+  const nameOf = new Map<number, string>();
   let lastSegment = 0;
   for (const prefix of SEGMENT_PREFIXES) {
     for (const { name, bytes } of await core.objects.list(prefix)) {
       const parsed = parseSegmentName(name);
       if (parsed === null) continue;
       sizes.set(name, bytes);
+      nameOf.set(parsed.id, name);
       lastSegment = Math.max(lastSegment, parsed.id);
     }
   }
-  const names = wanted?.map(({ id, remote }) => segmentName(id, remote)) ?? [...sizes.keys()];
+  const names = wanted?.segments.map((listed) => {
+    return nameOf.get(listed.id) ?? segmentName({ ...listed, generation: 0 });
+  }) ?? [...sizes.keys()];
   const loader = new Loader(core);
   const found = await loader.loadAll(names, sizes);
   const segments = wanted === null ? standing(found) : found;
   const inUse = new Set(segments.map(({ objectName }) => objectName));
-  const damagedNames = new Set(loader.unreadable);
+  const standsFor = wanted?.generation ?? lastGeneration(segments);
+  const others = [...sizes.keys()].filter((name) => !inUse.has(name));
+  const files = others.filter((name) => parseSegmentName(name)!.generation > standsFor);
+  for (const name of files) await returnToWal(core, name);
   // Damaged ones stay where they are: someone may still get something out of them.
-  const orphans = [...sizes.keys()].filter((name) => !inUse.has(name) && !damagedNames.has(name));
-  await core.objects.deleteMany(orphans);
+  const kept = new Set([...loader.unreadable, ...files]);
+  await core.objects.deleteMany(others.filter((name) => !kept.has(name)));
   segments.sort((a, b) => a.id - b.id);
   const lastJob = Math.max(0, ...found.map(({ facts }) => facts.job));
-  return { segments, damaged: loader.damaged, lastSegment, lastJob };
+  const { damaged } = loader;
+  return { segments, damaged, lastSegment, lastJob, returned: files.length };
+}
+
+/** The newest write-ahead file that these segments stand for. */
+function lastGeneration(segments: readonly Segment[]): number {
+  return segments.reduce((last, { facts }) => Math.max(last, facts.generation), 0);
+}
+
+async function returnToWal({ options }: EngineCore, name: string): Promise<void> {
+  const { files, directory } = options;
+  const { generation } = parseSegmentName(name)!;
+  await files.rename(`${directory}/${name}`, `${directory}/${walName(generation)}`);
 }
 
 /** Those segments that count, told by themselves. */

@@ -254,6 +254,7 @@ export class SegmentStore {
 
 /** True when rows and bodies are best read with one call. */
 function isShort(run: LogRun, bytesMax: number): boolean {
+  if (run.segment.facts.adopted) return false;
   return run.rowCount <= BLOCK_ROWS && run.bodyBytes <= Math.min(bytesMax, SHORT_BYTES);
 }
 

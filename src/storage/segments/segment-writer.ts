@@ -1,4 +1,7 @@
-/** Writes one segment front to back: runs in ascending order of their logs, then the directory. */
+/**
+ * Writes one segment front to back: runs in ascending order of their logs, then the directory. Of a
+ * segment that adopts a file everything but the bodies, which are there already.
+ */
 
 import type { Pacer } from '../commit/pacer.ts';
 import {
@@ -15,8 +18,8 @@ import {
   ROW_BYTES,
 } from '../commit/row-codec.ts';
 import { Gather } from '../files/gather.ts';
-import type { ObjectStore, WriteChunks } from '../objects/object-store.ts';
-import { Segment } from './segment.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import { bytesOf, Segment } from './segment.ts';
 import {
   BLOCK_BYTES,
   BLOCK_ROWS,
@@ -30,6 +33,7 @@ import {
   segmentName,
   writeBlock,
 } from './segment-codec.ts';
+import { objectSink, type SegmentSink } from './segment-sink.ts';
 
 /** Directory rows are kept in blocks of this size until the end. */
 const DIRECTORY_BYTES = 1024 * RUN_BYTES;
@@ -37,7 +41,14 @@ const DIRECTORY_BYTES = 1024 * RUN_BYTES;
 /** What of a trailer is known before the segment is written. */
 export type SegmentPlan = Omit<
   SegmentTrailer,
-  'part' | 'last' | 'runCount' | 'directoryAt' | 'firstLog' | 'lastLog' | 'replacedCount'
+  | 'part'
+  | 'last'
+  | 'runCount'
+  | 'directoryAt'
+  | 'firstLog'
+  | 'lastLog'
+  | 'replacedCount'
+  | 'overheadBytes'
 > & { readonly remote: boolean; readonly replaced: readonly number[] };
 
 export interface WriterParts {
@@ -47,9 +58,17 @@ export interface WriterParts {
   readonly folder: string;
 }
 
+/** A file that a segment adopts. */
+export interface Adoption {
+  readonly sink: SegmentSink;
+  /** Bytes that are there already. */
+  readonly bytes: number;
+}
+
 /** What the rows of the open run say together. */
 class RunFacts {
   rows = 0;
+  bodyBytes = 0;
   firstOffset = -1;
   endOffset = -1;
   minTimeMs = Number.MAX_SAFE_INTEGER;
@@ -61,9 +80,10 @@ class RunFacts {
   /** Of each block of rows: its first offset, its latest time, the bytes before it. */
   readonly blocks: number[] = [];
 
-  add(rows: Buffer, at: number, bytesBefore: number): void {
+  add(rows: Buffer, at: number): void {
     const timeMs = maxTimeOf(rows, at);
-    if (this.rows % BLOCK_ROWS === 0) this.blocks.push(baseOf(rows, at), timeMs, bytesBefore);
+    if (this.rows % BLOCK_ROWS === 0) this.blocks.push(baseOf(rows, at), timeMs, this.bodyBytes);
+    this.bodyBytes += bodyBytesOf(rows, at);
     const block = this.blocks.length - 2;
     if (timeMs > this.blocks[block]!) this.blocks[block] = timeMs;
     if (this.rows++ === 0) this.firstOffset = baseOf(rows, at);
@@ -82,8 +102,8 @@ class RunFacts {
 }
 
 export class SegmentWriter {
-  /** Bytes written so far. */
-  position = 0;
+  /** Bytes written so far, or adopted. */
+  position: number;
   readonly plan: SegmentPlan;
 
   readonly #parts: WriterParts;
@@ -98,19 +118,23 @@ export class SegmentWriter {
   #rows: Buffer[] = [];
   #run = new RunFacts();
   #bodiesAt = 0;
-  #write: WriteChunks | null = null;
-  readonly #filled = Promise.withResolvers<number>();
-  #put: Promise<void> | null = null;
+  /** Bytes of the runs so far. */
+  #contentBytes = 0;
+  readonly #sink: SegmentSink;
 
-  constructor(parts: WriterParts, plan: SegmentPlan) {
+  /** @param adopted for a plan that says so: the file */
+  constructor(parts: WriterParts, plan: SegmentPlan, adopted?: Adoption) {
+    const { id, remote } = plan;
     this.#parts = parts;
     this.plan = plan;
-    this.#filled.promise.catch(() => {});
+    this.position = adopted?.bytes ?? 0;
+    this.#sink =
+      adopted?.sink ?? objectSink(parts.objects, segmentName({ id, remote, generation: 0 }));
   }
 
   /** Bytes of bodies in the run that is open. */
   get runBytes(): number {
-    return this.position - this.#bodiesAt;
+    return this.#run.bodyBytes;
   }
 
   get runRows(): number {
@@ -132,15 +156,18 @@ export class SegmentWriter {
    * only when the bytes so far have to be written first.
    */
   add(rows: Buffer, at: number, body: Buffer | null): Promise<void> | undefined {
-    const row = this.#run.rows % BLOCK_ROWS;
-    if (row === 0 && this.#run.rows === this.#rows.length * BLOCK_ROWS) {
-      this.#rows.push(Buffer.allocUnsafeSlow(BLOCK_ROWS * ROW_BYTES));
-    }
-    const [target, to] = [this.#rows.at(-1)!, row * ROW_BYTES];
+    const [target, to] = this.#nextRow();
     moveRow(rows, at, target, to, this.runBytes);
     if (body === null) markDamaged(target, to);
-    this.#run.add(target, to, this.runBytes);
+    this.#run.add(target, to);
     return body === null ? undefined : this.#add(body);
+  }
+
+  /** Adds a batch whose body lies in the adopted file. */
+  refer(rows: Buffer, at: number, position: number): void {
+    const [target, to] = this.#nextRow();
+    moveRow(rows, at, target, to, position);
+    this.#run.add(target, to);
   }
 
   /** Ends the run of a log. Without batches it only records where the log starts. */
@@ -153,7 +180,7 @@ export class SegmentWriter {
       minTimeMs: run.minTimeMs,
       maxTimeMs: run.maxTimeMs,
       bodiesAt: this.#bodiesAt,
-      bodyBytes: this.runBytes,
+      bodyBytes: run.bodyBytes,
       rowsAt: this.position,
       rowCount: run.rows,
       ...{ removed, logStart },
@@ -165,12 +192,13 @@ export class SegmentWriter {
       },
     };
     this.#note(facts);
+    this.#contentBytes += bytesOf(facts);
     const rowsEnd = this.position + run.rows * ROW_BYTES;
     for (const block of this.#rows) {
       await this.#add(block.subarray(0, Math.max(0, rowsEnd - this.position)));
     }
     if (run.rows > BLOCK_ROWS) await this.#add(encodeBlocks(run.blocks));
-    this.#bodiesAt = this.position;
+    if (!this.plan.adopted) this.#bodiesAt = this.position;
     this.#run = new RunFacts();
     // A short block was copied on its way; a long one is still to be written.
     this.#rows.length = run.rows > BLOCK_ROWS / 2 ? 0 : this.#rows.length;
@@ -190,14 +218,14 @@ export class SegmentWriter {
       ...{ level: plan.level, firstSlot: plan.firstSlot, runCount, directoryAt },
       ...{ lastSequence: plan.lastSequence, generation: plan.generation },
       ...{ replayFrom: plan.replayFrom, done: plan.done },
-      ...{ firstLog: this.#firstLog, lastLog: this.#lastLog },
+      ...{ firstLog: this.#firstLog, lastLog: this.#lastLog, adopted: plan.adopted },
       replacedCount: plan.replaced.length,
+      overheadBytes: directoryAt - this.#contentBytes,
     };
     await this.#add(encodeFences(this.#fences, plan.replaced));
     await this.#add(encodeSegmentTrailer(facts));
     await this.#flush();
-    this.#filled.resolve(this.position - directoryAt);
-    await this.#put;
+    await this.#sink.finish(this.position - directoryAt);
     const segment = new Segment(
       this.#parts.folder,
       plan.remote,
@@ -211,9 +239,17 @@ export class SegmentWriter {
   }
 
   /** Gives up: nothing is left of what was written. */
-  async abandon(error: unknown): Promise<void> {
-    this.#filled.reject(error);
-    await this.#put?.catch(() => {});
+  abandon(error: unknown): Promise<void> {
+    return this.#sink.abandon(error);
+  }
+
+  /** Room for one more row of the open run. */
+  #nextRow(): [Buffer, number] {
+    const row = this.#run.rows % BLOCK_ROWS;
+    if (row === 0 && this.#run.rows === this.#rows.length * BLOCK_ROWS) {
+      this.#rows.push(Buffer.allocUnsafeSlow(BLOCK_ROWS * ROW_BYTES));
+    }
+    return [this.#rows.at(-1)!, row * ROW_BYTES];
   }
 
   #note(run: Run): void {
@@ -233,24 +269,11 @@ export class SegmentWriter {
   }
 
   async #flush(): Promise<void> {
-    this.#write ??= await this.#open();
     const bytes = this.#buffered;
     this.#buffered = 0;
-    await this.#write(this.#gather.chunks());
+    await this.#sink.write(this.#gather.chunks());
     this.#gather.reset();
     await this.#parts.pacer.pass(bytes, this.plan.lane);
-  }
-
-  /** The store asks to be given the bytes; here they are pushed. */
-  #open(): Promise<WriteChunks> {
-    const opened = Promise.withResolvers<WriteChunks>();
-    const name = segmentName(this.plan.id, this.plan.remote);
-    this.#put = this.#parts.objects.put(name, (write) => {
-      opened.resolve(write);
-      return this.#filled.promise;
-    });
-    this.#put.catch((error: unknown) => opened.reject(error));
-    return opened.promise;
   }
 }
 

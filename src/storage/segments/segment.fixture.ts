@@ -27,6 +27,7 @@ export async function writeTestSegment(
   const plan = {
     ...{ id, job: id, lane: 0, level: 1, firstSlot: 0, lastSequence: id, generation: id },
     ...{ replayFrom: id + 1, done: [0, 0] as const, shadows: false, remote: false, replaced: [] },
+    adopted: false,
     ...over,
   };
   const writer = new SegmentWriter({ objects, pacer, folder: 'data' }, plan);

@@ -1,7 +1,8 @@
 /**
- * A segment: batches of many logs, sorted by log and offset, in one object that never changes. In
- * memory there is only what its trailer says, and the log of every 32nd directory row; the rows
- * themselves are read when somebody asks for a log (`segment-directory.ts`).
+ * A segment: batches of many logs, sorted by log and offset, in one object that never changes; or a
+ * write-ahead file as it was, with an index that is sorted so. In memory there is only what its
+ * trailer says, and the log of every 32nd directory row; the rows themselves are read when somebody
+ * asks for a log (`segment-directory.ts`).
  */
 import { ROW_BYTES } from '../commit/row-codec.ts';
 import {
@@ -48,7 +49,8 @@ export class Segment {
     this.id = facts.id;
     this.remote = remote;
     this.facts = facts;
-    this.objectName = segmentName(facts.id, remote);
+    const { id, adopted, generation } = facts;
+    this.objectName = segmentName({ id, remote, generation: adopted ? generation : 0 });
     this.path = `${folder}/${this.objectName}`;
     this.fileBytes = fileBytes;
     this.fences = fences;
@@ -62,7 +64,7 @@ export class Segment {
 
   /** Bytes of all runs, dead or alive. */
   get contentBytes(): number {
-    return this.facts.directoryAt;
+    return this.facts.directoryAt - this.facts.overheadBytes;
   }
 
   get liveBytes(): number {
