@@ -12,7 +12,7 @@ import { plot } from './plot.ts';
 import { type Sample, Sampler } from './sampler.ts';
 import { csv, soakReport } from './soak-report.ts';
 import { SteadyFleet } from './steady-fleet.ts';
-import { judge } from './verdict.ts';
+import { isUndisturbed, judge } from './verdict.ts';
 
 const SAMPLE_EVERY_MS = 10_000;
 /** Small files and a small cache: what fills up does so within minutes. */
@@ -66,5 +66,6 @@ if (values.report !== undefined) {
   writeReport(`${base}.csv`, csv(samples));
 }
 console.log(report);
-const good = verdicts.every(({ flat }) => flat) && findings.total === 0 && exitCode === 0;
+const late = isUndisturbed(verdicts) && verdicts.some(({ within }) => within === false);
+const good = !late && verdicts.every(({ flat }) => flat) && findings.total === 0 && exitCode === 0;
 process.exit(good && churn.failures.length === 0 ? 0 : 1);

@@ -3,7 +3,7 @@ import type { Findings } from '../load/findings.ts';
 import { provenance } from '../load/report.ts';
 import type { Churn } from './churn.ts';
 import { COLUMNS, type Sample } from './sampler.ts';
-import type { Verdict } from './verdict.ts';
+import { isUndisturbed, type Verdict } from './verdict.ts';
 
 export interface SoakParts {
   readonly samples: readonly Sample[];
@@ -34,11 +34,12 @@ export function soakReport(parts: SoakParts, file: string | undefined): string {
     ...provenance(),
     `- ${minutes} minutes, ${parts.samples.length} samples; the server then stopped with code ${exitCode}`,
     `- ${grown.length === 0 ? 'Everything is flat' : `Grew: ${grown.join(', ')}`}`,
+    ...verdicts.flatMap((verdict) => delayLine(verdict, isUndisturbed(verdicts))),
     `- Promises broken: ${findings.total}; steps that failed: ${churn.failures.length}`,
     ...(base === undefined ? [] : ['', `![samples over time](${base}.svg)`]),
     '',
-    '| after the warm-up | least | mean | most | floor grows per hour | flat |',
-    '|---|---|---|---|---|---|',
+    '| after the warm-up | least | median | mean | most | floor grows per hour | flat |',
+    '|---|---|---|---|---|---|---|',
     ...verdicts.map(verdictRow),
     '',
     '## What came and went',
@@ -60,8 +61,21 @@ export function csv(samples: readonly Sample[]): string {
   return `${[names.join(','), ...rows].join('\n')}\n`;
 }
 
-function verdictRow({ column, least, mean, most, growthPerHour, flat }: Verdict): string {
+/** R11. */
+function delayLine({ column, median, within }: Verdict, undisturbed: boolean): string[] {
+  if (within === null) return [];
+  const measured = `${column.title}: ${median.toFixed(1)} ${column.unit} in the median sample`;
+  const wanted = `less than ${column.below} ${column.unit} is wanted`;
+  if (within) return [`- ${measured}; ${wanted}`];
+  if (undisturbed) return [`- ${measured}: TOO MUCH, ${wanted}`];
+  return [`- ${measured}: not judged, because the machine did other work at the same time`];
+}
+
+function verdictRow(verdict: Verdict): string {
+  const { column, least, median, mean, most, growthPerHour, flat } = verdict;
   const title = column.unit === '' ? column.title : `${column.title}, ${column.unit}`;
-  const figures = [least, mean, most, growthPerHour].map((value) => value.toFixed(1)).join(' | ');
+  const figures = [least, median, mean, most, growthPerHour]
+    .map((value) => value.toFixed(1))
+    .join(' | ');
   return `| ${title} | ${figures} | ${column.flat ? (flat ? 'yes' : 'NO') : ''} |`;
 }

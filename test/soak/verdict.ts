@@ -10,16 +10,27 @@ const WARM_UP_SHARE = 0.3;
 /** Growth up to this share of the mean is as good as flat. */
 const GROWTH_SHARE = 0.1;
 const WINDOWS = 8;
+/** A server that had to wait longer for a processor is late because the machine does other work. */
+const WAITS_PERCENT_MAX = 2;
 
 export interface Verdict {
   readonly column: Column;
   readonly least: number;
   readonly mean: number;
+  readonly median: number;
   readonly most: number;
   /** What the floor gains from the first to the last sample. */
   readonly growth: number;
   readonly growthPerHour: number;
   readonly flat: boolean;
+  /** Its median is less than it must be; null: the column has no such bound. */
+  readonly within: boolean | null;
+}
+
+/** True when the machine left the server the processor: only then its delay is its own. */
+export function isUndisturbed(verdicts: readonly Verdict[]): boolean {
+  const waits = verdicts.find(({ column }) => column.name === 'waits');
+  return waits === undefined || waits.median <= WAITS_PERCENT_MAX;
 }
 
 export function judge(samples: readonly Sample[]): Verdict[] {
@@ -34,16 +45,20 @@ function judgeColumn(column: (typeof COLUMNS)[number], points: readonly Sample[]
   const name: ColumnName = column.name;
   const values = points.map((sample) => sample[name]);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const median = values.toSorted((a, b) => a - b)[values.length >> 1]!;
+  const { below }: Column = column;
   const slope = slopeOf(floors(points, name), name);
   const growth = slope * (points.at(-1)!.atSec - points[0]!.atSec);
   return {
     column,
     least: Math.min(...values),
     mean,
+    median,
     most: Math.max(...values),
     growth,
     growthPerHour: slope * 3600,
     flat: !column.flat || growth <= Math.max(column.noise, GROWTH_SHARE * mean),
+    within: below === undefined ? null : median < below,
   };
 }
 
