@@ -3,7 +3,7 @@
  * so the number of verifications at a time is bounded, and an address that keeps guessing has to
  * wait.
  */
-import type { Broker } from '#broker';
+import { type Broker, CLUSTER_ADDRESS } from '#broker';
 import { BrokerError, type Clock } from '#kit';
 
 /** Passwords that are verified at the same time. */
@@ -44,7 +44,7 @@ export class Login {
     try {
       const { loopback } = peer;
       const principal = await this.#broker.authenticate({ ...credentials, loopback });
-      if (!this.#broker.authorize(principal, 'administer', 'server')) {
+      if (!this.#broker.authorize(principal, 'administer', CLUSTER_ADDRESS)) {
         throw new BrokerError('not-authorized', 'An administrator is needed.');
       }
       this.#failures.delete(peer.address);

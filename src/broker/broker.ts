@@ -13,15 +13,12 @@ import {
   type Subscription,
   type SubscriptionRequest,
 } from './addresses/interest.ts';
-import type { Pattern } from './addresses/pattern.ts';
 import { type Home, type HomeRule, Routes } from './addresses/routes.ts';
+import type { DeriveKey } from './principals/derive-key.ts';
+import type { Place } from './principals/place.ts';
 import type { Principal } from './principals/principal.ts';
-import {
-  type Action,
-  type Credentials,
-  type DeriveKey,
-  Principals,
-} from './principals/principals.ts';
+import { type Credentials, type Origination, Principals } from './principals/principals.ts';
+import type { Action } from './principals/rule.ts';
 import type { Queue } from './queues/queue.ts';
 import { Queues } from './queues/queues.ts';
 import type { Message } from './records/message.ts';
@@ -130,7 +127,8 @@ export class Broker {
       onRoom: (call) => this.onRoom(call),
     });
     this.dedupe = new Dedupe(this.time, () => clock.nowMs());
-    this.principals = new Principals(definitions, random, given.deriveKey);
+    const { metrics, deriveKey } = given;
+    this.principals = new Principals({ definitions, random, clock, metrics, deriveKey });
     this.#open = new OpenPartitions(given, this.principals, this.options.openedBytesMax);
     this.streams = new Streams(definitions, engine, this.#open, clock, random);
     this.routes = new Routes(definitions, this.streams);
@@ -160,7 +158,7 @@ export class Broker {
     const state = await StateTable.open(given.engine, given.meta, given.timers);
     const broker = new Broker(given, definitions, state);
     await broker.queues.recover();
-    await broker.principals.ensureFirstUser();
+    await broker.principals.store.ensureFirst();
     await definitions.durable();
     return broker;
   }
@@ -197,11 +195,11 @@ export class Broker {
     return this.principals.authenticate(credentials);
   }
 
-  anonymous(peer: { readonly loopback: boolean }): Principal {
+  anonymous(peer: Origination): Principal {
     return this.principals.anonymous(peer);
   }
 
-  authorize(principal: Principal, action: Action, what: Address | Pattern | string): boolean {
+  authorize(principal: Principal, action: Action, what: Place | string): boolean {
     return this.principals.authorize(principal, action, what);
   }
 

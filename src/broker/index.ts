@@ -31,15 +31,33 @@ export {
   DEFAULT_OPTIONS,
   Target,
 } from './broker.ts';
-export { type Principal, SERVER_PRINCIPAL } from './principals/principal.ts';
+export type { DeriveKey } from './principals/derive-key.ts';
+export { CLUSTER_ADDRESS, type Place, type StreamPlace, wholeOf } from './principals/place.ts';
+export { type PeerFacts, type Principal, SERVER_PRINCIPAL } from './principals/principal.ts';
+export type {
+  AuthSettings,
+  Credentials,
+  Origination,
+  ScramLogin,
+  SourcedRule,
+} from './principals/principals.ts';
 export {
   ACTIONS,
   type Action,
-  type Credentials,
-  type DeriveKey,
+  type ActionName,
+  RULE_KINDS,
   type Rule,
-  type User,
-} from './principals/principals.ts';
+  type RuleKind,
+} from './principals/rule.ts';
+export { GROUP_ROOT, type NoMatch, TRANSACTION_ROOT } from './principals/rule-book.ts';
+export {
+  isScram,
+  SCRAM_ITERATIONS_MAX,
+  SCRAM_ITERATIONS_MIN,
+  SCRAM_MECHANISMS,
+  type ScramMechanism,
+} from './principals/scram.ts';
+export type { ForeignPassword, User, UserSettings } from './principals/user-store.ts';
 export type { Death, DeathReason } from './queues/dead-letter.ts';
 export { type PullRequest, pull } from './queues/pull.ts';
 export type { Queue } from './queues/queue.ts';

@@ -1,4 +1,5 @@
 /** Who acts: the one identity that every protocol hands to the broker. */
+
 export interface Principal {
   readonly name: string;
   /** Small number that stored records carry; 0 is the server itself. */
@@ -14,3 +15,16 @@ export const SERVER_PRINCIPAL: Principal = {
   anonymous: false,
   superuser: true,
 };
+
+/** What a connection adds to who acts on it: rules can ask for it. All of it is the client's word
+ * but the address and the certificate. */
+export interface PeerFacts {
+  /** Label of metrics. */
+  readonly protocol?: string;
+  readonly clientId?: string;
+  readonly peerHost?: string;
+  /** Common name of the certificate that the client proved. */
+  readonly commonName?: string;
+}
+
+export const NO_FACTS: PeerFacts = {};

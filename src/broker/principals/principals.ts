@@ -1,305 +1,392 @@
 /**
- * Users and what they may do: the one answer for all protocols. Passwords are kept as scrypt
- * hashes. Rules allow or deny actions on addresses; a deny always wins, on whichever spelling it
- * was written.
+ * Users and what they may do: the one answer for all protocols. Users live in `user-store`, rules
+ * in `rule-book`; this is what protocols and the admin API ask.
  */
-import { createHash, scrypt, timingSafeEqual } from 'node:crypto';
-import { promisify } from 'node:util';
-import { BrokerError, type Random } from '#kit';
-import { type Address, flatAddress } from '../addresses/address.ts';
-import { matches, overlaps, Pattern, slashPattern } from '../addresses/pattern.ts';
+import { createHmac } from 'node:crypto';
+import { BrokerError, type Clock, type Counter, type Metrics, type Random } from '#kit';
+import { Address, flatAddress } from '../addresses/address.ts';
+import type { Pattern } from '../addresses/pattern.ts';
 import type { Definitions, Json } from '../state/definitions.ts';
-import { type Principal, SERVER_PRINCIPAL } from './principal.ts';
+import { Account } from './account.ts';
+import { Actor } from './actor.ts';
+import type { DeriveKey } from './derive-key.ts';
+import { LoginFailures } from './login-failures.ts';
+import { StreamPlace } from './place.ts';
+import { NO_FACTS, type PeerFacts, type Principal, SERVER_PRINCIPAL } from './principal.ts';
+import { type Action, actionBit, checkedRule, type Rule } from './rule.ts';
+import { blankAllows, type NoMatch, RuleBook } from './rule-book.ts';
+import { type ScramCredential, ScramDialogue, type ScramMechanism } from './scram.ts';
+import { type User, type UserSettings, UserStore } from './user-store.ts';
 
-export const ACTIONS = [
-  'publish',
-  'subscribe',
-  'create',
-  'remove',
-  'describe',
-  'administer',
-] as const;
-export type Action = (typeof ACTIONS)[number];
-
-const USER_KIND = 'user';
 const RULE_KIND = 'rule';
-const SCRYPT_BYTES = 32;
-const SALT_BYTES = 16;
-/** scrypt cost 2^14, block 8: about 30 ms, in the thread pool. */
-const SCRYPT_OPTIONS = { N: 16_384, r: 8, p: 1 } as const;
-const FIRST_USER = 'admin';
-const FIRST_PASSWORD = 'robustmq';
+const RULES_MAX = 100_000;
 const ANONYMOUS_NAME = 'anonymous';
-
-export interface User {
-  readonly name: string;
-  readonly id: number;
-  readonly superuser: boolean;
-  /** May come from this machine only. */
-  readonly loopbackOnly: boolean;
-}
-
-interface StoredUser extends Omit<User, 'name'> {
-  readonly salt: string;
-  readonly hash: string;
-}
-
-export interface Rule {
-  readonly id: string;
-  readonly effect: 'allow' | 'deny';
-  /** A user's name, `anonymous`, or `*` for everybody. */
-  readonly principal: string;
-  readonly actions: readonly Action[];
-  /** Canonical pattern, slash form. */
-  readonly pattern: string;
-}
-
-interface ActiveRule extends Rule {
-  readonly compiled: Pattern;
-}
-
-/** Makes the key that is kept of a password. A simulation gives a quick one of its own. */
-export type DeriveKey = (password: string, salt: Buffer) => Promise<Buffer>;
-
-const deriveByScrypt: DeriveKey = promisify(
-  (password: string, salt: Buffer, done: (error: Error | null, key: Buffer) => void) =>
-    scrypt(password.normalize('NFC'), salt, SCRYPT_BYTES, SCRYPT_OPTIONS, done),
-);
+const NONCE_BYTES = 18;
 
 export interface Credentials {
   readonly user: string;
   readonly password: string;
   readonly loopback: boolean;
+  readonly facts?: PeerFacts;
+}
+
+/** Where a client comes from. */
+export interface Origination {
+  readonly loopback: boolean;
+  readonly facts?: PeerFacts;
+}
+
+export interface AuthSettings {
+  readonly noMatch: NoMatch;
+  /** From where clients without credentials are let in. */
+  readonly anonymous: 'loopback' | 'never' | 'always';
+  /** Failed log-ins of one address in one window, after which it is not heard; 0 = no limit. */
+  readonly failuresMax: number;
+  readonly failuresWindowMs: number;
+}
+
+export interface PrincipalsGiven {
+  readonly definitions: Definitions;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly deriveKey: DeriveKey | undefined;
+}
+
+/** A rule with where it is kept: in the catalogue, or in a file by its name. */
+export interface SourcedRule extends Rule {
+  readonly source: string;
+}
+
+/** One log-in by SCRAM; `final` makes it a principal. */
+export interface ScramLogin {
+  readonly begun: boolean;
+  first(message: Buffer): Buffer;
+  final(message: Buffer): { readonly answer: Buffer; readonly principal: Principal };
 }
 
 export class Principals {
-  readonly #definitions: Definitions;
-  readonly #users = new Map<string, Principal & { stored: StoredUser }>();
-  readonly #byId = new Map<number, Principal>([[0, SERVER_PRINCIPAL]]);
-  readonly #anonymous: Principal = {
-    name: ANONYMOUS_NAME,
-    id: 1,
-    anonymous: true,
-    superuser: false,
+  readonly store: UserStore;
+  /** Grows whenever an answer of `authorize` may have changed. */
+  version = 0;
+  readonly #given: PrincipalsGiven;
+  readonly #anonymous: Actor;
+  readonly #failures: LoginFailures;
+  readonly #fileRules = new Map<string, readonly Rule[]>();
+  readonly #listeners = new Set<() => void>();
+  /** Secret of this life: what a SCRAM client is told of a user that is not there. */
+  readonly #secret: Buffer;
+  #settings: AuthSettings = {
+    noMatch: 'auto',
+    anonymous: 'loopback',
+    failuresMax: 0,
+    failuresWindowMs: 60_000,
   };
-  #rules: ActiveRule[] = [];
-  /** Digests of passwords that were right once, so that a reconnect does not cost a scrypt. */
-  readonly #verified = new Map<string, Buffer>();
-  readonly #verifiedKey: Buffer;
-  readonly #random: Random;
-  readonly #deriveKey: DeriveKey;
+  #book: RuleBook | null = null;
+  /** By protocol. */
+  readonly #denials = new Map<string, Counter>();
 
-  constructor(definitions: Definitions, random: Random, deriveKey: DeriveKey = deriveByScrypt) {
-    this.#definitions = definitions;
-    this.#random = random;
-    this.#deriveKey = deriveKey;
-    this.#verifiedKey = random.bytes(32);
-    this.#byId.set(1, this.#anonymous);
-    for (const [name, value] of definitions.list(USER_KIND)) this.#enter(name, value);
-    definitions.watch(USER_KIND, (name, value) => {
-      this.#verified.delete(name);
-      if (value === undefined) this.#users.delete(name);
-      else this.#enter(name, value);
+  constructor(given: PrincipalsGiven) {
+    const { definitions, random, clock } = given;
+    this.#given = given;
+    this.#secret = random.bytes(32);
+    this.#anonymous = new Actor(new Account(ANONYMOUS_NAME, 1, true));
+    this.#failures = new LoginFailures(clock);
+    this.store = new UserStore(definitions, random, given.deriveKey, () => this.#changed());
+    definitions.watch(RULE_KIND, () => {
+      this.#book = null;
+      this.#changed();
     });
-    this.#compileRules();
-    definitions.watch(RULE_KIND, () => this.#compileRules());
   }
 
-  /** Makes the first user when there is none. */
-  async ensureFirstUser(): Promise<void> {
-    if (this.#users.size > 0) return;
-    await this.setUser(FIRST_USER, FIRST_PASSWORD, { superuser: true, loopbackOnly: true });
+  /** What the operator chose; before the first client, and again when a file of it was read. */
+  configure(settings: Partial<AuthSettings>): void {
+    this.#settings = { ...this.#settings, ...settings };
+    this.#failures.max = this.#settings.failuresMax;
+    this.#failures.windowMs = this.#settings.failuresWindowMs;
+    this.#anonymous.account.enabled = this.#settings.anonymous !== 'never';
+    this.#book = null;
+    this.#changed();
   }
+
+  /**
+   * Calls whenever users or rules have changed: connections of users that are gone are closed then,
+   * and subscriptions without a right end. @returns a function that ends it
+   */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  // ---- who ----------------------------------------------------------------------------------
 
   users(): User[] {
-    return [...this.#users.values()].map(({ name, id, superuser, stored }) => ({
-      name,
-      id,
-      superuser,
-      loopbackOnly: stored.loopbackOnly,
-    }));
+    return this.store.list();
+  }
+
+  /** Makes a user or changes one. @throws BrokerError `invalid-name`, `invalid-argument` */
+  setUser(name: string, password: string, settings: UserSettings): Promise<void> {
+    return this.store.set(name, password, settings);
+  }
+
+  removeUser(name: string): void {
+    this.store.remove(name);
   }
 
   /** True when somebody other than the first, loopback-only user can log in. */
   get configured(): boolean {
-    return this.users().some((user) => !user.loopbackOnly);
-  }
-
-  /** Makes a user or changes one. @throws BrokerError `invalid-name`, `invalid-argument` */
-  async setUser(
-    name: string,
-    password: string,
-    settings: { superuser: boolean; loopbackOnly: boolean },
-  ): Promise<void> {
-    if (name === '' || name === ANONYMOUS_NAME || name === '*' || name.length > 255) {
-      throw new BrokerError('invalid-name', `'${name}' cannot be a user.`);
-    }
-    if (password === '') throw new BrokerError('invalid-argument', 'the password is empty.');
-    const salt = this.#random.bytes(SALT_BYTES);
-    const hash = await this.#deriveKey(password, salt);
-    const id = this.#users.get(name)?.id ?? Math.max(1, ...this.#byId.keys()) + 1;
-    const stored = {
-      id,
-      ...settings,
-      salt: salt.toString('base64'),
-      hash: hash.toString('base64'),
-    };
-    this.#definitions.put(USER_KIND, name, stored);
-  }
-
-  removeUser(name: string): void {
-    this.#definitions.remove(USER_KIND, name);
+    return this.users().some((user) => !user.loopbackOnly && user.enabled);
   }
 
   /** @throws BrokerError `bad-credentials`, or `not-authorized` when not allowed from there */
-  async authenticate({ user, password, loopback }: Credentials): Promise<Principal> {
-    const known = this.#users.get(user);
-    if (known === undefined) {
-      // As slow as a known user, so that names cannot be probed.
-      await this.#deriveKey(password, this.#verifiedKey);
-      throw new BrokerError('bad-credentials');
+  async authenticate(credentials: Credentials): Promise<Principal> {
+    const { user, password, loopback, facts = NO_FACTS } = credentials;
+    const address = facts.peerHost ?? '';
+    const { passwords } = this.store;
+    const account = this.store.account(user);
+    try {
+      // A password that is known to be right is no guess: others behind the address stay heard.
+      if (this.#failures.blocked(address) && !passwords.known(user, password)) {
+        throw new BrokerError('bad-credentials', 'too many failed log-ins from this address.');
+      }
+      const fits = await passwords.fits(user, password, account);
+      if (!fits || account === undefined || !account.enabled) {
+        this.#failures.failed(address);
+        throw new BrokerError('bad-credentials');
+      }
+      return this.#loggedIn(account, loopback, facts);
+    } catch (error) {
+      this.#outcome(facts, 'failure').add();
+      throw error;
     }
-    if (!(await this.#passwordFits(user, password, known.stored))) {
-      throw new BrokerError('bad-credentials');
-    }
-    if (known.stored.loopbackOnly && !loopback) {
-      throw new BrokerError('not-authorized', `'${user}' may come from this machine only.`);
-    }
-    return known;
   }
 
-  /** Whoever comes without credentials. @throws BrokerError `not-authorized` off loopback */
-  anonymous({ loopback }: { readonly loopback: boolean }): Principal {
-    if (loopback) return this.#anonymous;
+  /** The server's side of a SCRAM log-in. */
+  scram(mechanism: ScramMechanism, { loopback, facts = NO_FACTS }: Origination): ScramLogin {
+    const nonce = this.#given.random.bytes(NONCE_BYTES).toString('base64');
+    const dialogue = new ScramDialogue({
+      ...{ mechanism, nonce },
+      credentialOf: (user) => this.#credentialOf(user, mechanism),
+    });
+    const guarded = <T>(step: () => T): T => {
+      try {
+        return step();
+      } catch (error) {
+        this.#failures.failed(facts.peerHost ?? '');
+        this.#outcome(facts, 'failure').add();
+        throw error;
+      }
+    };
+    return {
+      get begun() {
+        return dialogue.begun;
+      },
+      first: (message) => {
+        if (!this.#failures.blocked(facts.peerHost ?? '')) {
+          return guarded(() => dialogue.first(message));
+        }
+        this.#outcome(facts, 'failure').add();
+        throw new BrokerError('bad-credentials', 'too many failed log-ins from this address.');
+      },
+      final: (message) =>
+        guarded(() => {
+          const answer = dialogue.final(message);
+          const account = this.store.account(dialogue.user);
+          if (account === undefined || !account.enabled) throw new BrokerError('bad-credentials');
+          return { answer, principal: this.#loggedIn(account, loopback, facts) };
+        }),
+    };
+  }
+
+  /** Whoever comes without credentials. @throws BrokerError `not-authorized` where not allowed */
+  anonymous({ loopback, facts }: Origination): Principal {
+    const { anonymous } = this.#settings;
+    if (anonymous === 'always' || (anonymous === 'loopback' && loopback)) {
+      return facts === undefined ? this.#anonymous : new Actor(this.#anonymous.account, facts);
+    }
     throw new BrokerError('not-authorized', 'credentials are needed on this listener.');
   }
 
+  /** A user that was proved in another way, such as by its certificate. @throws BrokerError */
+  proved(user: string, { loopback, facts = NO_FACTS }: Origination): Principal {
+    const account = this.store.account(user);
+    if (account === undefined || !account.enabled) throw new BrokerError('bad-credentials');
+    return this.#loggedIn(account, loopback, facts);
+  }
+
+  /** False when the user was removed or disabled since: its connections are to be closed. */
+  stands(principal: Principal): boolean {
+    if (principal instanceof Actor) return principal.account.enabled;
+    return principal.id === SERVER_PRINCIPAL.id || this.today(principal) !== null;
+  }
+
   byId(id: number): Principal {
-    return this.#byId.get(id) ?? this.#anonymous;
+    if (id === SERVER_PRINCIPAL.id) return SERVER_PRINCIPAL;
+    return this.store.byId(id) ?? this.#anonymous;
   }
 
   /** Who the principal of then is today; null when that user is gone, or another has the name. */
-  today({ id, name }: Principal): Principal | null {
-    if (id === SERVER_PRINCIPAL.id || id === this.#anonymous.id) return this.byId(id);
-    const known = this.#users.get(name);
-    return known?.id === id ? known : null;
+  today({ id, name }: Principal, facts?: PeerFacts): Principal | null {
+    if (id === SERVER_PRINCIPAL.id) return SERVER_PRINCIPAL;
+    if (id === this.#anonymous.id) {
+      return facts === undefined ? this.#anonymous : new Actor(this.#anonymous.account, facts);
+    }
+    const account = this.store.account(name);
+    if (account?.id !== id || !account.enabled) return null;
+    return facts === undefined ? this.store.byId(id)! : new Actor(account, facts);
   }
 
-  rules(): Rule[] {
-    return this.#rules.map(({ compiled: _, ...rule }) => rule);
+  // ---- what ---------------------------------------------------------------------------------
+
+  /** All rules, those of files included. */
+  rules(): SourcedRule[] {
+    const stored = this.#stored().map((rule) => ({ ...rule, source: 'catalogue' }));
+    const files = [...this.#fileRules].flatMap(([source, rules]) =>
+      rules.map((rule) => ({ ...rule, source })),
+    );
+    return [...stored, ...files];
   }
 
-  /** @throws BrokerError `invalid-argument` */
+  /** Adds or replaces a rule. @throws BrokerError `invalid-argument`, `limit-reached` */
   putRule(rule: Rule): void {
-    if (slashPattern(rule.pattern) === null) {
-      throw new BrokerError('invalid-argument', `'${rule.pattern}' is not a pattern.`);
+    const checked = checkedRule(rule);
+    if (this.#given.definitions.get(RULE_KIND, rule.id) === undefined) {
+      if (this.#ready().size >= RULES_MAX) {
+        throw new BrokerError('limit-reached', `at most ${RULES_MAX} rules.`);
+      }
     }
-    const unknown = rule.actions.find((action) => !ACTIONS.includes(action));
-    if (unknown !== undefined || rule.actions.length === 0) {
-      throw new BrokerError('invalid-argument', `actions: ${ACTIONS.join(', ')}.`);
-    }
-    this.#definitions.put(RULE_KIND, rule.id, rule as unknown as Json);
+    this.#given.definitions.put(RULE_KIND, rule.id, checked as unknown as Json);
   }
 
   removeRule(id: string): void {
-    this.#definitions.remove(RULE_KIND, id);
+    this.#given.definitions.remove(RULE_KIND, id);
+  }
+
+  /** The rules of a file, instead of those that it had. @throws BrokerError `invalid-argument` */
+  setFileRules(source: string, rules: readonly Rule[]): void {
+    this.#fileRules.set(source, rules.map(checkedRule));
+    this.#book = null;
+    this.#changed();
   }
 
   /**
-   * May the principal do this here? `what` is an address, a pattern to subscribe to, or a flat
-   * name. Without rules everybody who got in may use data, and only superusers administer. As soon
-   * as an allow rule names a principal, it may do only what is allowed. A deny wins.
+   * May the principal do this here? `what` is an address, a pattern to subscribe to, a stream with
+   * all that it holds, or a flat name. A deny wins over every allow, whichever spelling they were
+   * written in. What no rule speaks of follows the setting `noMatch`; rights on the cluster are
+   * superusers' unless a rule gives them.
    */
-  authorize(principal: Principal, action: Action, what: Address | Pattern | string): boolean {
-    if (principal.superuser) return true;
-    if (action === 'administer') return false;
-    if (this.#rules.length === 0) return true;
-    let restricted = false;
-    let allowed = false;
-    for (const rule of this.#rules) {
-      if (rule.principal !== '*' && rule.principal !== principal.name) continue;
-      if (rule.effect === 'allow') {
-        restricted = true;
-        if (!allowed && rule.actions.includes(action)) allowed = covers(rule.compiled, what);
-      } else if (rule.actions.includes(action) && touches(rule.compiled, what)) return false;
+  authorize(
+    principal: Principal,
+    action: Action,
+    what: Address | Pattern | StreamPlace | string,
+  ): boolean {
+    const actor = principal instanceof Actor ? principal : this.#actorOf(principal);
+    if (actor === null) return principal === SERVER_PRINCIPAL;
+    const { account } = actor;
+    const allowed = account.enabled && (account.superuser || this.#allowed(actor, action, what));
+    if (!allowed) this.#denied(actor.facts);
+    return allowed;
+  }
+
+  #allowed(actor: Actor, action: Action, what: Address | Pattern | StreamPlace | string): boolean {
+    if (actor.version !== this.version) actor.forget(this.version);
+    const bit = actionBit(action);
+    if (this.#ready().blank) return blankAllows(bit, what);
+    if (actor.last === what && actor.lastGrant !== null && (actor.lastGrant.known & bit) !== 0) {
+      return (actor.lastGrant.allowed & bit) !== 0;
     }
-    return !restricted || allowed;
-  }
-
-  async #passwordFits(user: string, password: string, stored: StoredUser): Promise<boolean> {
-    const digest = createHash('sha256').update(this.#verifiedKey).update(password).digest();
-    const verified = this.#verified.get(user);
-    if (verified !== undefined && timingSafeEqual(verified, digest)) return true;
-    const hash = await this.#deriveKey(password, Buffer.from(stored.salt, 'base64'));
-    if (!timingSafeEqual(hash, Buffer.from(stored.hash, 'base64'))) return false;
-    this.#verified.set(user, digest);
-    return true;
-  }
-
-  #enter(name: string, value: Json): void {
-    const stored = value as unknown as StoredUser;
-    const principal = {
-      name,
-      id: stored.id,
-      anonymous: false,
-      superuser: stored.superuser,
-      stored,
-    };
-    this.#users.set(name, principal);
-    this.#byId.set(stored.id, principal);
-  }
-
-  #compileRules(): void {
-    this.#rules = [...this.#definitions.list(RULE_KIND)].map(([, value]) => {
-      const rule = value as unknown as Rule;
-      const compiled = slashPattern(rule.pattern)!;
-      // Unlike a subscription, a rule about everything is also about `$…`.
-      return { ...rule, compiled: new Pattern('slash', rule.pattern, compiled.parts, false) };
-    });
-  }
-}
-
-/** The forms under which an address is one place: by its levels, and by the dots of a flat name. */
-function formsOf(what: Address | string): readonly (readonly string[])[] {
-  const address = typeof what === 'string' ? flatAddress(what) : what;
-  const levels = address.text.split('/');
-  if (address.flat) {
-    const words = address.text.split('.');
-    return words.length > 1 ? [levels, words] : [levels];
-  }
-  return address.dotted ? [levels, [levels.join('.')]] : [levels];
-}
-
-/** Does a deny rule reach any of it? */
-function touches(rule: Pattern, what: Address | Pattern | string): boolean {
-  if (what instanceof Pattern) return overlaps(rule, what);
-  return formsOf(what).some((words) => matches(rule, words));
-}
-
-/** Does an allow rule hold for all of it? */
-function covers(rule: Pattern, what: Address | Pattern | string): boolean {
-  if (what instanceof Pattern) return coversPattern(rule, what);
-  return formsOf(what).some((words) => matches(rule, words));
-}
-
-/**
- * A pattern is covered when the rule matches it with its wildcards taken as words it cannot name.
- */
-function coversPattern(rule: Pattern, pattern: Pattern): boolean {
-  const words: string[] = [];
-  for (const part of pattern.parts) {
-    if (typeof part === 'string') words.push(part);
-    else if (part.description === 'one') words.push('\0one');
-    else {
-      // "Any number of" is covered only by a rule that is open at the same place or before.
-      return matchesOpenEnd(rule, words);
+    const place = typeof what === 'string' ? flatAddress(what) : what;
+    const grant = actor.grantOf(keyOf(place));
+    actor.last = what;
+    actor.lastGrant = grant;
+    if ((grant.known & bit) === 0) {
+      const book = this.#ready();
+      actor.rules ??= book.rulesFor(actor);
+      grant.known |= bit;
+      if (book.allows(actor.rules, bit, place)) grant.allowed |= bit;
     }
+    return (grant.allowed & bit) !== 0;
   }
-  return matches(rule, words);
+
+  /** Who is stored with a message or a session, as it is today. */
+  #actorOf(principal: Principal): Actor | null {
+    if (principal.id === SERVER_PRINCIPAL.id) return null;
+    const today = this.today(principal);
+    return today instanceof Actor ? today : NOBODY;
+  }
+
+  #loggedIn(account: Account, loopback: boolean, facts: PeerFacts): Principal {
+    if (account.stored?.loopbackOnly === true && !loopback) {
+      throw new BrokerError('not-authorized', `'${account.name}' may come from this machine only.`);
+    }
+    this.#outcome(facts, 'success').add();
+    return new Actor(account, facts);
+  }
+
+  #credentialOf(user: string, mechanism: ScramMechanism): ScramCredential {
+    const known = this.store.account(user)?.stored?.scram?.[mechanism];
+    if (known !== undefined) return known;
+    const text = (what: string): string =>
+      createHmac('sha512', this.#secret).update(`${what}\0${mechanism}\0${user}`).digest('base64');
+    const salt = Buffer.from(text('salt'), 'base64').subarray(0, this.store.scramSaltBytes);
+    const { iterations } = this.store;
+    // No client can make a key whose hash is this one.
+    const bytes = mechanism === 'SCRAM-SHA-256' ? 32 : 64;
+    const storedKey = Buffer.from(text('stored'), 'base64').subarray(0, bytes).toString('base64');
+    return { salt: salt.toString('base64'), iterations, storedKey, serverKey: storedKey };
+  }
+
+  #stored(): Rule[] {
+    return [...this.#given.definitions.list(RULE_KIND)].map(
+      ([, value]) => value as unknown as Rule,
+    );
+  }
+
+  #ready(): RuleBook {
+    this.#book ??= new RuleBook(
+      [...this.#stored(), ...[...this.#fileRules.values()].flat()],
+      this.#settings.noMatch,
+    );
+    return this.#book;
+  }
+
+  #changed(): void {
+    this.version++;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #outcome({ protocol = 'other' }: PeerFacts, outcome: 'success' | 'failure'): Counter {
+    return this.#given.metrics.counter(
+      'robustmq_authentications_total',
+      'Log-ins with credentials, by protocol and outcome.',
+      { protocol, outcome },
+    );
+  }
+
+  #denied({ protocol = 'other' }: PeerFacts): void {
+    let counter = this.#denials.get(protocol);
+    if (counter === undefined) {
+      counter = this.#given.metrics.counter(
+        'robustmq_authorization_denials_total',
+        'Actions that were refused for want of a right, by protocol.',
+        { protocol },
+      );
+      this.#denials.set(protocol, counter);
+    }
+    counter.add();
+  }
 }
 
-function matchesOpenEnd(rule: Pattern, words: readonly string[]): boolean {
-  const last = rule.parts[rule.parts.length - 1];
-  if (typeof last !== 'symbol' || last.description !== 'any') return false;
-  return matches(rule, words) || matches(rule, [...words, '\0any']);
+/** Stands for a user that is gone: it may do nothing. */
+const NOBODY = ((): Actor => {
+  const account = new Account('', -1, false);
+  account.end();
+  return new Actor(account);
+})();
+
+/** One text per place; kinds of places do not mix. */
+function keyOf(place: Address | Pattern | StreamPlace): string {
+  if (place instanceof Address) return place.dotted ? `.${place.text}` : `/${place.text}`;
+  if (place instanceof StreamPlace) return `s${place.key}`;
+  return `${place.form === 'dot' ? 'd' : 'l'}${place.hidesReserved ? '1' : '0'}${place.text}`;
 }

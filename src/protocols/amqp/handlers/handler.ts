@@ -21,6 +21,9 @@ const RIGHTS: Readonly<Record<Action, 'configure' | 'write' | 'read'>> = {
   create: 'configure',
   remove: 'configure',
   describe: 'configure',
+  alter: 'configure',
+  'describe-settings': 'configure',
+  'alter-settings': 'configure',
   administer: 'configure',
 };
 
