@@ -70,6 +70,8 @@ export class VirtualNetwork {
   processDied(silentShare: number): void {
     this.#listeners = null;
     for (const wire of this.wires) {
+      // One that is not accepted yet meets the next process, or none.
+      if (!wire.isOpen) continue;
       wire.server = null;
       const isSilent = this.random.chance(silentShare);
       const noticedMs = isSilent ? this.random.between(500, KEEP_ALIVE_MS) : 0;

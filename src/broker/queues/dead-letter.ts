@@ -129,7 +129,8 @@ export class Moves {
     move.state = 'stuck';
     this.#stuck.push(move);
     // Other failures are tried again when something new comes: a loop would not heal them.
-    if (error.code === 'busy') this.#host.onRoom(() => this.retry());
+    const { code } = error;
+    if (code === 'busy' || code === 'storage-full') this.#host.onRoom(() => this.retry());
   }
 
   #try(move: Move): void {

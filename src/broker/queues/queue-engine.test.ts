@@ -229,6 +229,26 @@ describe('ends of messages', () => {
     });
   }
 
+  it('that find the disk full wait for space, and need nothing new to be sent A70', async () => {
+    await dying();
+    await publish('1', '2', '3');
+    rig.files.capacityBytes = rig.files.usedBytes;
+    await rig.crash();
+    const again = await dying();
+    rig.pass(300);
+    await turns();
+    assert.equal(rig.engine.health, 'full');
+    assert.equal(again.counts.deadLettered, 0);
+    rig.files.capacityBytes = Number.POSITIVE_INFINITY;
+    for (let tries = 0; rig.engine.health === 'full' && tries < 100; tries++) {
+      rig.pass(1000);
+      await turns();
+    }
+    await rig.engine.flushed();
+    assert.deepEqual(await rig.stored('t'), ['1', '2', '3']);
+    assert.deepEqual([again.readyCount, again.counts.deadLettered], [0, 3]);
+  });
+
   it('follow a clock that is set', async () => {
     const queue = await declare({ ttlMs: 3_600_000 });
     queue.watchesHead = true;

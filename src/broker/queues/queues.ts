@@ -96,6 +96,8 @@ export class Queues {
   /** Queues whose own stream must be routed to them by reference, by partition. */
   readonly captors = new Map<Partition, Queue[]>();
   #saveTimer: Timer | null = null;
+  /** Called when the disk is not full any more. */
+  #spaceWaiters: (() => void)[] = [];
 
   constructor(
     engine: LogEngine,
@@ -127,6 +129,9 @@ export class Queues {
       () => this.#changed.size > 0,
     );
     this.#host = this.#makeHost();
+    engine.onHealth((health) => {
+      if (health === 'ok') for (const wake of this.#spaceWaiters.splice(0)) wake();
+    });
     for (const stream of streams.list()) {
       for (const partition of stream.partitions) this.#partitions.set(partition.log.id, partition);
     }
@@ -308,7 +313,10 @@ export class Queues {
       makeLane: (queue, priority) => this.#makeLane(queue, priority),
       delay: (queue, position, dueMs, bytes) => this.#delay(queue, position, dueMs, bytes),
       together: (queue, published) => this.#together(queue, published),
-      onRoom: (call) => this.#broker.onRoom(call),
+      onRoom: (call) => {
+        if (this.#engine.health === 'full') this.#spaceWaiters.push(call);
+        else this.#broker.onRoom(call);
+      },
       soon: (call) => timers.soon(call),
       ended: (how, messages) => ends[how]?.add(messages),
       readable: (queue) => this.#farReads.arrived(queue),

@@ -76,7 +76,9 @@ export class AmqpPublisher extends Actor {
       if (message === null) continue;
       published[each - 1] = null;
       if (!isAck) {
+        // Those behind it on this connection may be refused as well: nobody waits for the answers.
         this.world.ledger.refused(message);
+        for (const other of published) if (other != null) this.world.ledger.refused(other);
         link.wire.reset();
         return;
       }

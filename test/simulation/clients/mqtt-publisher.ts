@@ -125,7 +125,8 @@ export class MqttPublisher extends Actor {
       this.#end(flight);
       return;
     }
-    this.world.ledger.refused(flight.message);
+    // Those behind it on this connection may be refused as well: nobody waits for the answers.
+    for (const { qos, message } of this.#flights) if (qos === 1) this.world.ledger.refused(message);
     link.wire.reset();
   }
 
