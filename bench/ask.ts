@@ -1,89 +1,72 @@
 /**
- * Asks one question: the ceiling of the load against the sink, then rounds in which ours and each
- * peer take turns on empty folders, so that a slow minute of the machine hits both.
+ * Asks one question: the ceiling of the load against the sink, a check of every side, then rounds
+ * in which ours and each peer take turns, so that a slow minute of the machine hits both.
  */
 
 import { median } from './facts.ts';
+import {
+  CHECK_FAILED,
+  type Comparison,
+  figureOf,
+  type RowFigures,
+  ratioOf,
+  type SideFigures,
+} from './figures.ts';
 import { runLoad, startSink } from './load/child.ts';
-import { type LoadResult, type LoadSpec, wireOf } from './load/spec.ts';
 import { ours, oursWith } from './peers/ours.ts';
-import { freshFolder, type Running, type Side } from './peers/peer.ts';
+import { freshFolder, type Side } from './peers/peer.ts';
 import { type HotSpot, profileIn } from './profile.ts';
 import type { Question, Row } from './question.ts';
-
-export interface Effort {
-  readonly rounds: number;
-  readonly warmMs: number;
-  readonly runMs: number;
-  /** Share of the records of a question that reads a stored backlog. */
-  readonly recordShare: number;
-  readonly report: (line: string) => void;
-}
-
-export interface Sample extends LoadResult {
-  /**
-   * CPU time of the server's processes during the measured part, in microseconds for each message.
-   */
-  readonly serverCpuUs: number;
-  /** Resident memory of the server after the run, in bytes. */
-  readonly resident: number;
-}
-
-export interface SideFigures {
-  readonly name: string;
-  readonly version: string;
-  readonly setting: string;
-  readonly durability: string;
-  /** What the check before the rounds compared, or why it failed. */
-  readonly check: string;
-  readonly samples: readonly Sample[];
-  readonly median: number;
-}
-
-export interface Comparison {
-  readonly peer: SideFigures;
-  /** Ours over the peer's (latency: the peer's over ours), so that more is better for us. */
-  readonly ratio: number;
-  readonly lowest: number;
-  readonly highest: number;
-}
-
-export interface RowFigures {
-  readonly question: string;
-  readonly title: string;
-  readonly measures: Question['measures'];
-  readonly label: string;
-  readonly ceiling: number;
-  readonly ours: SideFigures;
-  readonly comparisons: readonly Comparison[];
-  /** Sides that could not run here, with the reason. */
-  readonly skipped: readonly string[];
-}
+import { type Effort, type Sample, specOf, type Turn, Turns } from './turns.ts';
 
 export async function ask(question: Question, effort: Effort): Promise<RowFigures[]> {
   const rows: RowFigures[] = [];
   const skipped: string[] = [];
   const peers = question.peers.filter((peer) => installs(peer, skipped));
-  for (const row of question.rows) {
-    const ceiling = await ceilingOf(question, row, effort);
-    const sides = [ours, ...peers];
-    const samples = new Map<Side, Sample[]>(sides.map((side) => [side, []]));
-    const checks = new Map<Side, string>();
-    for (const side of sides) {
-      const verified = await check(question, row, side, effort);
-      checks.set(side, verified);
-      effort.report(`  ${side.name} (${side.setting}): ${verified}`);
+  for (const [index, row] of question.rows.entries()) {
+    const turns = new Turns(question);
+    try {
+      const measured = await measureRow(question, row, { index, peers, turns, effort });
+      rows.push(figuresOf(question, row, { ...measured, peers, skipped }));
+    } finally {
+      await turns.close();
     }
-    for (let round = 0; round < effort.rounds; round++) {
-      for (const side of sides) {
-        const sample = await sampleOf(question, row, side, effort);
-        samples.get(side)?.push(sample);
-        effort.report(`  ${side.name} (${side.setting}): ${describe(question, sample)}`);
-      }
-    }
-    rows.push(figuresOf(question, row, { ceiling, peers, samples, checks, skipped }));
   }
   return rows;
+}
+
+interface Asked {
+  readonly index: number;
+  readonly peers: readonly Side[];
+  readonly turns: Turns;
+  readonly effort: Effort;
+}
+
+type Found = Pick<Measured, 'ceiling' | 'samples' | 'checks'>;
+
+async function measureRow(question: Question, row: Row, asked: Asked): Promise<Found> {
+  const { index, peers, turns, effort } = asked;
+  const ceiling = await ceilingOf(question, row, effort);
+  const sides = [ours, ...peers];
+  const samples = new Map<Side, Sample[]>(sides.map((side) => [side, []]));
+  const checks = new Map<Side, string>();
+  const base = `${question.name}-${index}`;
+  for (const [at, side] of sides.entries()) {
+    const verified = await check(row, side, `${base}-${at}`, turns, effort);
+    checks.set(side, verified);
+    effort.report(`  ${side.name} (${side.setting}): ${verified}`);
+  }
+  for (let round = 0; round < effort.rounds; round++) {
+    for (const [at, side] of sides.entries()) {
+      const kept = question.backlog !== undefined;
+      const name = kept ? `${base}-${at}` : `${base}-${at}-${round}`;
+      const turn = { name, fill: !kept || round === 0, check: false };
+      const sample = await turns.take(row, side, turn, effort);
+      samples.get(side)?.push(sample);
+      effort.report(`  ${side.name} (${side.setting}): ${describe(question, sample)}`);
+    }
+  }
+  return { ceiling, samples, checks };
 }
 
 const SPOTS_SHOWN = 15;
@@ -92,11 +75,14 @@ const SPOTS_SHOWN = 15;
  * Runs ours alone with V8's profiler and reports the functions that took the most time themselves.
  */
 export async function profile(question: Question, effort: Effort): Promise<void> {
-  for (const row of question.rows) {
-    const folder = freshFolder(`profile-${question.name}-${row.load.payloadBytes}`);
+  for (const [index, row] of question.rows.entries()) {
+    const folder = freshFolder(`profile-${question.name}-${index}`);
     const nodeFlags = ['--cpu-prof', `--cpu-prof-dir=${folder}`];
     const side = oursWith('profiled', ours.durability, { nodeFlags });
-    const sample = await sampleOf(question, row, side, effort);
+    const turns = new Turns(question);
+    const turn: Turn = { name: question.name, fill: true, check: false };
+    const sample = await turns.take(row, side, turn, effort);
+    await turns.close();
     const { busy, spots, paths } = profileIn(folder);
     const load = describe(question, sample);
     effort.report(`${question.name} ${row.label}: ${load}; busy ${percent(busy)}`);
@@ -125,88 +111,52 @@ function installs(peer: Side, skipped: string[]): boolean {
   }
 }
 
-function specOf(row: Row, effort: Effort, port: number, name: string): LoadSpec {
-  const records = Math.round((row.load.records ?? 0) * effort.recordShare);
-  const { warmMs, runMs } = effort;
-  const plain = {
-    verify: false,
-    audit: false,
-    batch: 1,
-    publishers: 1,
-    subscribers: 1,
-    perSecond: 0,
-  };
-  return { ...plain, ...row.load, port, warmMs, runMs, records, name };
-}
-
+/** 0 where the load is somebody else's program, or goes through two protocols. */
 async function ceilingOf(question: Question, row: Row, effort: Effort): Promise<number> {
+  if (row.tool !== undefined || question.out !== undefined) return 0;
   const sink = await startSink(row.load.load);
   try {
-    return figureOf(question, await runLoad(specOf(row, effort, sink.port, 'ceiling')));
+    const turn: Turn = { name: 'ceiling', fill: true, check: false };
+    const spec = specOf(question, row, undefined, turn, effort);
+    return figureOf(question, await runLoad({ ...spec, port: sink.port }));
   } finally {
     await sink.stop();
   }
 }
 
-/** How a check begins that found something wrong; the figure is taken all the same, and marked. */
-export const CHECK_FAILED = 'CHECK FAILED';
-
 /** A short run that compares payloads and counts what the broker kept; its rate means nothing. */
-async function check(question: Question, row: Row, side: Side, effort: Effort): Promise<string> {
+async function check(
+  row: Row,
+  side: Side,
+  name: string,
+  turns: Turns,
+  effort: Effort,
+): Promise<string> {
+  if (row.tool !== undefined) return 'the tool checks for itself';
+  if (side.measureUs !== undefined) return 'nothing to compare';
   const shorter = { ...effort, warmMs: 0, runMs: 500, recordShare: effort.recordShare / 10 };
   try {
-    const result = await loadOn(question, row, side, async (running, name) => {
-      const spec = specOf(row, shorter, running.port, name);
-      return runLoad({ ...spec, verify: true, audit: true });
-    });
+    const turn = { name: `${name}-check`, fill: true, check: true };
+    const result = await turns.take(row, side, turn, shorter);
     return result.verified ?? 'nothing to compare';
   } catch (error) {
     return `${CHECK_FAILED}: ${(error as Error).message}`;
   }
 }
 
-async function sampleOf(question: Question, row: Row, side: Side, effort: Effort): Promise<Sample> {
-  return loadOn(question, row, side, async (running, name) => {
-    const spec = specOf(row, effort, running.port, name);
-    const at = { begin: 0, end: 0 };
-    const result = await runLoad(spec, (moment) => {
-      at[moment] = running.process.cpuSeconds();
-    });
-    const serverCpuUs = ((at.end - at.begin) * 1e6) / result.messages;
-    const resident = running.process.residentBytes();
-    return { ...result, serverCpuUs, resident };
-  });
-}
-
-/** Starts a side on an empty folder, loads it, stops it; an error names who and what. */
-async function loadOn<T>(
-  question: Question,
-  row: Row,
-  side: Side,
-  load: (running: Running, name: string) => Promise<T>,
-): Promise<T> {
-  const running = await side.start(wireOf(row.load.load));
-  try {
-    const quorum = question.quorumByPeer === true && side.setting.startsWith('quorum');
-    return await load(running, `${question.name}${quorum ? '-quorum' : ''}`);
-  } catch (error) {
-    const reason = (error as Error).message;
-    throw new Error(`${question.name}, ${side.name} (${side.setting}): ${reason}`);
-  } finally {
-    await running.stop();
-  }
-}
-
-export function figureOf(question: Pick<Question, 'measures'>, result: LoadResult): number {
-  return question.measures === 'latency' ? (result.latency?.p50 ?? 0) : result.perSecond;
-}
-
 function describe(question: Question, sample: Sample): string {
   const value = Math.round(figureOf(question, sample)).toLocaleString('en');
-  const unit = question.measures === 'latency' ? 'us' : '/s';
+  const { latency } = sample;
+  const tail =
+    latency === undefined
+      ? ''
+      : `, p99 ${Math.round(latency.p99)} us, p99.9 ${Math.round(latency.p999)} us`;
+  const unit = question.measures === 'latency' ? `us${tail}` : '/s';
   const lost = sample.lost > 0 ? `; ${sample.lost} lost` : '';
   const cpu = `server ${sample.serverCpuUs.toFixed(2)} us CPU each`;
-  return `${value} ${unit}, ${cpu}, ${Math.round(sample.resident / 1e6)} MB${lost}`;
+  const delay = sample.loopDelayMs;
+  const loop = delay === undefined ? '' : `, loop delay p99 ${delay.toFixed(1)} ms`;
+  return `${value} ${unit}, ${cpu}, ${Math.round(sample.resident / 1e6)} MB${loop}${lost}`;
 }
 
 interface Measured {
@@ -228,19 +178,21 @@ function figuresOf(question: Question, row: Row, measured: Measured): RowFigures
     return { name, setting, durability, version, check, samples: own, median: middle };
   };
   const mine = sideOf(ours);
-  const { name, title, measures } = question;
-  return {
-    ...{ question: name, title, measures, label: row.label, ceiling, ours: mine, skipped },
-    comparisons: measured.peers.map((peer) => compare(question, mine, sideOf(peer))),
+  const compare = (side: Side): Comparison => {
+    const peer = sideOf(side);
+    const targets = (row.targets ?? []).filter((target) => target.peer === side);
+    return {
+      ...{ peer, ...ratioOf(question, mine.samples, peer.samples) },
+      targets: targets.map(({ of, atLeast }) => {
+        const ratio = ratioOf(question, mine.samples, peer.samples, of);
+        const name = of ?? (question.measures === 'latency' ? 'p50' : 'rate');
+        return { ...ratio, atLeast, of: name, met: ratio.ratio >= atLeast };
+      }),
+    };
   };
-}
-
-/** The ratio of each round by itself: only neighbours in time are compared. */
-function compare(question: Question, mine: SideFigures, peer: SideFigures): Comparison {
-  const ratios = mine.samples.map((sample, round) => {
-    const [a, b] = [figureOf(question, sample), figureOf(question, peer.samples[round]!)];
-    return question.measures === 'latency' ? b / a : a / b;
-  });
-  const [lowest, highest] = [Math.min(...ratios), Math.max(...ratios)];
-  return { peer, ratio: median(ratios), lowest, highest };
+  const { title, measures } = question;
+  return {
+    ...{ title, measures, label: row.label, ceiling, ours: mine, skipped },
+    comparisons: measured.peers.map(compare),
+  };
 }

@@ -5,7 +5,9 @@ import type { Running } from './peers/peer.ts';
 export interface CostFigure {
   readonly what: string;
   readonly value: number;
-  readonly unit: 'MB' | 'bytes' | 'ms' | 'us';
+  readonly unit: 'MB' | 'bytes' | 'ms' | 'us' | 'x' | 'messages';
+  /** The target of this figure; without one it is there to be read beside the others. */
+  readonly atMost?: number;
 }
 
 export interface Cost {
@@ -15,7 +17,7 @@ export interface Cost {
   measure(share: number): Promise<readonly CostFigure[]>;
 }
 
-const SETTLE_MS = 12_000;
+const SETTLE_MS = 8_000;
 const LOOK_MS = 500;
 
 /** The least resident memory over a quiet while: what stays when garbage was collected. */

@@ -1,28 +1,44 @@
-/** `npm run bench -- [question…] [--quick] [--rounds N] [--save]`: asks, prints, writes. */
+/** `npm run bench -- [question…] [--quick] [--rounds N] [--profile]`: asks, prints, writes. */
 
-import { ask, type Effort, profile, type RowFigures } from './ask.ts';
+import { parseArgs } from 'node:util';
+import { ask, profile } from './ask.ts';
 import { costs } from './costs/index.ts';
+import { curves } from './curves/index.ts';
 import { factsOfMachine } from './facts.ts';
+import { costLineOf, curveLineOf, lineOf } from './lines.ts';
 import { questions } from './questions/index.ts';
-import { type CostFigures, costLineOf, lineOf, mergeResults, writeResults } from './report.ts';
+import { draw } from './report.ts';
+import { type Result, writeResult } from './results.ts';
+import type { Effort } from './turns.ts';
 
+const GROUPS = ['questions', 'tools', 'costs', 'curves'];
 const USAGE = `usage: node bench/run.mjs [question…] [--quick] [--rounds N] [--dry] [--profile]
   --quick     one short round: shows that the harness works, writes nothing
-  --rounds N  rounds in which ours and the peers take turns (default 3)
+  --rounds N  rounds in which ours and the peers take turns (default 5)
   --profile   run ours alone under V8's profiler and print where its time goes
-  --dry       measure, but do not write results.json and README.md
+  --dry       measure, but write nothing
+  --draw      measure nothing, draw docs/benchmarks.md again from what was measured
+groups: ${GROUPS.join(', ')}
 questions: ${questions.map((question) => question.name).join(', ')}
 costs: ${costs.map((cost) => cost.name).join(', ')}
+curves: ${curves.map((curve) => curve.name).join(', ')}
 `;
 
-const args = process.argv.slice(2);
-const quick = args.includes('--quick');
-const roundsAt = args.indexOf('--rounds');
-const rounds = quick ? 1 : roundsAt < 0 ? 3 : Number(args[roundsAt + 1]);
-const names = args.filter((arg, i) => !arg.startsWith('--') && (i === 0 || i - 1 !== roundsAt));
-const known = [...questions, ...costs].map((one) => one.name);
+const { values: flags, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '5' },
+    profile: { type: 'boolean', default: false },
+    dry: { type: 'boolean', default: false },
+    draw: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const known = [...GROUPS, ...[...questions, ...costs, ...curves].map((one) => one.name)];
 const unknown = names.filter((name) => !known.includes(name));
-if (args.includes('--help') || unknown.length > 0 || !(rounds >= 1)) {
+const rounds = flags.quick ? 1 : Number(flags.rounds);
+if (flags.help || unknown.length > 0 || !(rounds >= 1)) {
   process.stderr.write(unknown.length > 0 ? `no such question: ${unknown.join(', ')}\n` : '');
   process.stderr.write(USAGE);
   process.exit(2);
@@ -30,17 +46,32 @@ if (args.includes('--help') || unknown.length > 0 || !(rounds >= 1)) {
 
 const report = (line: string) => void process.stdout.write(`${line}\n`);
 const QUICK_SHARE = 0.05;
-const effort: Effort = quick
+const effort: Effort = flags.quick
   ? { rounds, warmMs: 500, runMs: 1_000, recordShare: QUICK_SHARE, report }
-  : { rounds, warmMs: 3_000, runMs: 5_000, recordShare: 1, report };
-
+  : { rounds, warmMs: 1_000, runMs: 3_000, recordShare: 1, report };
+const share = effort.recordShare;
 const facts = factsOfMachine();
-const rows: RowFigures[] = [];
-const paid: CostFigures[] = [];
+const writes = !flags.quick && !flags.dry && !flags.profile;
 let failed = false;
 
-async function attempt(name: string, work: () => Promise<void>): Promise<void> {
-  if (names.length > 0 && !names.includes(name)) return;
+/** True when it was named, or its group, or when nothing was. */
+function wanted(name: string, group: string): boolean {
+  return names.length === 0 || names.includes(name) || names.includes(group);
+}
+
+type Without<One> = One extends Result ? Omit<One, 'date' | 'effort' | 'facts'> : never;
+
+/** After each question, so that a run that is cut short keeps what it has. */
+function keep(measured: Without<Result>): void {
+  if (!writes) return;
+  const date = new Date().toISOString().slice(0, 10);
+  const words = `${rounds} alternating rounds of ${effort.runMs / 1000} s`;
+  writeResult({ ...measured, date, effort: words, facts } as Result);
+  draw();
+}
+
+async function attempt(name: string, group: string, work: () => Promise<void>): Promise<void> {
+  if (flags.draw || !wanted(name, group)) return;
   try {
     await work();
   } catch (error) {
@@ -49,30 +80,28 @@ async function attempt(name: string, work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** After each question, so that a run that is cut short keeps what it has. */
-function save(): void {
-  if (quick || args.includes('--dry')) return;
-  const date = new Date().toISOString().slice(0, 10);
-  const words = `medians of ${rounds} alternating rounds of ${effort.runMs / 1000} s`;
-  writeResults(mergeResults({ date, effort: words, facts, rows, costs: paid }));
-}
-
 for (const question of questions) {
-  await attempt(question.name, async () => {
-    if (args.includes('--profile')) return profile(question, effort);
-    const found = await ask(question, effort);
-    for (const row of found) report(lineOf(row));
-    rows.push(...found);
-    save();
+  const { name, title, group = 'questions' } = question;
+  await attempt(name, group, async () => {
+    if (flags.profile) return profile(question, effort);
+    const rows = await ask(question, effort);
+    for (const row of rows) report(lineOf(name, row));
+    keep({ kind: 'question', name, title, group, rows });
   });
 }
-for (const cost of costs) {
-  await attempt(cost.name, async () => {
-    const { name, title } = cost;
-    const found = { name, title, figures: await cost.measure(quick ? QUICK_SHARE : 1) };
-    report(costLineOf(found));
-    paid.push(found);
-    save();
+for (const { name, title, measure } of flags.profile ? [] : costs) {
+  await attempt(name, 'costs', async () => {
+    const figures = await measure(share);
+    report(costLineOf({ name, figures }));
+    keep({ kind: 'cost', name, title, figures });
   });
 }
+for (const { name, title, x, y, explained, measure } of flags.profile ? [] : curves) {
+  await attempt(name, 'curves', async () => {
+    const series = await measure(share, report);
+    report(curveLineOf({ name, series }));
+    keep({ kind: 'curve', name, title, x, y, explained, series });
+  });
+}
+if (flags.draw) draw();
 process.exit(failed ? 1 : 0);

@@ -16,6 +16,8 @@ export interface Rig {
   readonly engine: LogEngine;
   /** Resolves when reorganisation has had nothing to copy for a while. */
   quiet(): Promise<void>;
+  /** What the engine counts in `robustmq_storage_…_bytes_total`. */
+  counted(what: string): number;
 }
 
 /** A folder of its own under the repository's cache, on its disk; gone when the process ends. */
@@ -35,16 +37,19 @@ export async function openRig(directory: string, limits: Partial<EngineLimits> =
     ...{ directory, files: realFiles, clock: realClock, timers: realTimers, random: realRandom },
     ...{ log: silentLog, metrics, limits },
   });
-  const copied = metrics.counter('robustmq_storage_reorganised_bytes_total', '');
+  const counted = (what: string): number => {
+    return metrics.counter(`robustmq_storage_${what}_bytes_total`, '').value;
+  };
   const quiet = async (): Promise<void> => {
     await engine.flushed();
     for (let still = 0, last = -1; still < 20; ) {
       await sleep(500);
-      still = copied.value === last ? still + 1 : 0;
-      last = copied.value;
+      const copied = counted('reorganised');
+      still = copied === last ? still + 1 : 0;
+      last = copied;
     }
   };
-  return { engine, quiet };
+  return { engine, quiet, counted };
 }
 
 /** A record batch of so many bytes, with a valid checksum. */

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { type Cost, type CostFigure, megabytes, settledBytes } from '../cost.ts';
 import { runLoad } from '../load/child.ts';
+import { PLAIN } from '../load/spec.ts';
 import { startOurs } from '../peers/ours.ts';
 import { freshFolder, outputOf } from '../peers/peer.ts';
 
@@ -45,16 +46,6 @@ export const cost: Cost = {
 
 async function store(port: number, records: number): Promise<number> {
   const spec = { load: 'mqtt-store', port, payloadBytes: PAYLOAD_BYTES, window: 1_000 } as const;
-  const none = {
-    batch: 1,
-    publishers: 1,
-    subscribers: 1,
-    perSecond: 0,
-    warmMs: 0,
-    runMs: 0,
-    verify: false,
-    audit: false,
-  };
-  const result = await runLoad({ ...spec, ...none, records, name: 'store' });
+  const result = await runLoad({ ...PLAIN, ...spec, warmMs: 0, runMs: 0, records, name: 'store' });
   return result.messages;
 }

@@ -1,7 +1,7 @@
 /** What do a hundred thousand streams cost in memory, and how long does a start with them take? */
 
 import { type Cost, megabytes, settledBytes } from '../cost.ts';
-import { createTopics } from '../load/kafka.ts';
+import { createTopics } from '../load/kafka-client.ts';
 import { startOurs } from '../peers/ours.ts';
 import { freshFolder } from '../peers/peer.ts';
 

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfirmCounter } from './amqp.ts';
+import { ConfirmCounter } from './amqp-client.ts';
 import { crc32c } from './crc32c.ts';
-import { recordBatch } from './kafka.ts';
+import { recordBatch } from './kafka-client.ts';
 import { PacketScanner, publishPacket } from './mqtt-client.ts';
 import { numbered } from './payload.ts';
 import { ringOf } from './pump.ts';

@@ -3,9 +3,13 @@
  * stands alone, so that its event loop, heap and CPU time are its own.
  */
 
-import { amqpConfirm } from './amqp.ts';
-import { kafkaFetch, kafkaProduce } from './kafka.ts';
+import { amqpConfirm } from './amqp-confirm.ts';
+import { amqpDrain, amqpFlow, amqpPaced, amqpThrough } from './amqp-consume.ts';
+import { kafkaFetch } from './kafka-fetch.ts';
+import { kafkaPaced } from './kafka-paced.ts';
+import { kafkaProduce } from './kafka-produce.ts';
 import { mqttConfirm, mqttFlow, mqttPaced, mqttStore, mqttThrough } from './mqtt.ts';
+import { mqttCrossing } from './mqtt-crossing.ts';
 import { natsFlow, natsPaced, natsPublish, natsRequest } from './nats.ts';
 import type { LoadName, LoadResult, LoadSpec } from './spec.ts';
 
@@ -15,13 +19,19 @@ const RUN: Record<LoadName, (spec: LoadSpec) => Promise<LoadResult>> = {
   'mqtt-through': mqttThrough,
   'mqtt-paced': mqttPaced,
   'mqtt-store': mqttStore,
+  'mqtt-crossing': mqttCrossing,
   'nats-flow': natsFlow,
   'nats-publish': natsPublish,
   'nats-paced': natsPaced,
   'nats-request': natsRequest,
   'kafka-produce': kafkaProduce,
   'kafka-fetch': kafkaFetch,
+  'kafka-paced': kafkaPaced,
   'amqp-confirm': amqpConfirm,
+  'amqp-flow': amqpFlow,
+  'amqp-through': amqpThrough,
+  'amqp-drain': amqpDrain,
+  'amqp-paced': amqpPaced,
 };
 
 const spec = JSON.parse(process.argv[2] ?? '{}') as LoadSpec;

@@ -3,9 +3,9 @@
  * messages a durable session must keep, and QoS 1 all the way through.
  */
 
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import type { RecordableHistogram } from 'node:perf_hooks';
 import { Client, connectPacket, PacketScanner, publishPacket } from './mqtt-client.ts';
-import { latencyOf, Pace } from './pace.ts';
+import { latencyOf, Pace, stamped, timesHistogram } from './pace.ts';
 import { numbered } from './payload.ts';
 import {
   Flows,
@@ -115,7 +115,7 @@ export async function mqttConfirm(spec: LoadSpec): Promise<LoadResult> {
 
   const frame = (i: number) => publishPacket(topic, numbered(i, spec.payloadBytes), i + 1);
   const ring = ringOf(IDENTIFIERS, frame);
-  const histogram = createHistogram({ lowest: 1, highest: 60e9, figures: 3 });
+  const histogram = timesHistogram();
   const pumps = publishers.map((publisher) => {
     const pump = new Pump(publisher.wire, ring, spec.window);
     if (spec.window === 1) timeAcknowledgements(publisher, pump, histogram);
@@ -194,7 +194,8 @@ export async function mqttPaced(spec: LoadSpec): Promise<LoadResult> {
   const [subscriber] = await openSubscribers({ ...spec, subscribers: 1 }, topic, 0);
   const [publisher] = await openPublishers({ ...spec, publishers: 1 });
   const frame = publishPacket(topic, Buffer.alloc(spec.payloadBytes), 0);
-  const pace = new Pace(spec, publisher!.wire, frame, frame.length - spec.payloadBytes);
+  const payloadAt = frame.length - spec.payloadBytes;
+  const pace = new Pace(spec, stamped(publisher!.wire, frame, payloadAt));
   subscriber!.onPublish = (bytes, _start, end) => pace.arrived(bytes, end - spec.payloadBytes);
   const result = await pace.run();
   await Promise.all([publisher!.leave(), subscriber!.leave()]);

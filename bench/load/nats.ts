@@ -3,8 +3,7 @@
  * progress PING and PONG show, and requests. Lines are found and counted in place.
  */
 
-import { createHistogram } from 'node:perf_hooks';
-import { latencyOf, Pace } from './pace.ts';
+import { latencyOf, Pace, stamped, timesHistogram } from './pace.ts';
 import { numbered } from './payload.ts';
 import { flowWindow, measure, Pump, Rounds, ringOf, settle, sleep } from './pump.ts';
 import type { LoadResult, LoadSpec } from './spec.ts';
@@ -208,7 +207,7 @@ export async function natsPaced(spec: LoadSpec): Promise<LoadResult> {
   const publisher = await Client.open(spec.port);
   const frame = publishFrame(subject, Buffer.alloc(spec.payloadBytes));
   const payloadAt = frame.length - 2 - spec.payloadBytes;
-  const pace = new Pace(spec, publisher.wire, frame, payloadAt);
+  const pace = new Pace(spec, stamped(publisher.wire, frame, payloadAt));
   subscriber.onPayload = (bytes, start) => pace.arrived(bytes, start);
   const result = await pace.run();
   await Promise.all([publisher.wire.close(), subscriber.wire.close()]);
@@ -229,7 +228,7 @@ export async function natsRequest(spec: LoadSpec): Promise<LoadResult> {
     ringOf(1, () => request),
     1,
   );
-  const histogram = createHistogram({ lowest: 1, highest: 60e9, figures: 3 });
+  const histogram = timesHistogram();
   let sentAt = performance.now();
   requester.onPayload = () => {
     const now = performance.now();

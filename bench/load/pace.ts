@@ -5,8 +5,7 @@
  */
 
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
-import type { Outlet } from './pump.ts';
-import { announce, resultOf, sleep } from './pump.ts';
+import { announce, type Outlet, resultOf, sleep } from './pump.ts';
 import type { LatencyUs, LoadResult, LoadSpec } from './spec.ts';
 
 /** The moment, in ms of the monotonic clock, as the first bytes of a payload. */
@@ -14,35 +13,58 @@ export const STAMP_BYTES = 8;
 /** Messages that are due together: a finer step would measure the timer of the generator. */
 const STEP_MS = 1;
 const LAST_WAIT_MS = 1_000;
+/** A check may wait longer: a cold server can be far behind after half a second. */
+const LAST_CHECK_WAIT_MS = 10_000;
+
+/** An HDR histogram of times in nanoseconds: three significant figures up to a minute. */
+export function timesHistogram(): RecordableHistogram {
+  return createHistogram({ lowest: 1, highest: 60e9, figures: 3 });
+}
 
 export function latencyOf(histogram: RecordableHistogram): LatencyUs {
   const us = (percentile: number) => histogram.percentile(percentile) / 1e3;
-  return { p50: us(50), p99: us(99), p999: us(99.9), max: histogram.max / 1e3 };
+  const curve = [...histogram.percentiles].map(([at, ns]) => [at, ns / 1e3] as const);
+  return { p50: us(50), p99: us(99), p999: us(99.9), max: histogram.max / 1e3, curve };
+}
+
+/** Sends as many messages as are due, each with the moment at the start of its payload. */
+export type SendDue = (count: number, dueMs: number) => void;
+
+/** Copies of one frame whose payload begins at `stampAt`, in one write. */
+export function stamped(outlet: Outlet, frame: Buffer, stampAt: number): SendDue {
+  const { length } = frame;
+  return (count, dueMs) => {
+    const bytes = Buffer.allocUnsafe(count * length);
+    for (let n = 0; n < count; n++) {
+      frame.copy(bytes, n * length);
+      bytes.writeDoubleBE(dueMs, n * length + stampAt);
+    }
+    outlet.send(bytes);
+  };
 }
 
 export class Pace {
   readonly #spec: LoadSpec;
-  readonly #outlet: Outlet;
-  readonly #frame: Buffer;
-  readonly #stampAt: number;
-  readonly #histogram = createHistogram({ lowest: 1, highest: 60e9, figures: 3 });
-  #measuring = false;
+  readonly #sendDue: SendDue;
+  readonly #histogram = timesHistogram();
+  /** When the measured part began; what was due before does not count. */
+  #fromMs = Number.POSITIVE_INFINITY;
+  #lastDueMs = 0;
   #sent = 0;
   #arrived = 0;
 
-  /** @param stampAt where in the frame the payload begins */
-  constructor(spec: LoadSpec, outlet: Outlet, frame: Buffer, stampAt: number) {
+  constructor(spec: LoadSpec, sendDue: SendDue) {
     if (spec.payloadBytes < STAMP_BYTES) throw new Error('no room for the moment in the payload');
     this.#spec = spec;
-    this.#outlet = outlet;
-    this.#frame = frame;
-    this.#stampAt = stampAt;
+    this.#sendDue = sendDue;
   }
 
   /** A message has come; its payload begins at `at`. */
   arrived(bytes: Buffer, at: number): void {
     const dueMs = bytes.readDoubleBE(at);
-    if (!this.#measuring) return;
+    if (dueMs < this.#lastDueMs) throw new Error('a message overtook another');
+    this.#lastDueMs = dueMs;
+    if (dueMs < this.#fromMs) return;
     this.#arrived++;
     this.#histogram.record(Math.max(1, Math.round((performance.now() - dueMs) * 1e6)));
   }
@@ -52,19 +74,23 @@ export class Pace {
     const startMs = performance.now();
     await this.#sendUntil(startMs, startMs + warmMs);
     announce('begin');
-    this.#measuring = true;
+    this.#fromMs = startMs + warmMs;
     this.#sent = 0;
     const cpuBefore = process.cpuUsage();
     await this.#sendUntil(startMs + warmMs, startMs + warmMs + runMs);
     const cpu = process.cpuUsage(cpuBefore);
     const seconds = (performance.now() - startMs - warmMs) / 1000;
     announce('end');
-    const lastMs = performance.now() + LAST_WAIT_MS;
+    const patienceMs = this.#spec.verify ? LAST_CHECK_WAIT_MS : LAST_WAIT_MS;
+    const lastMs = performance.now() + patienceMs;
     while (this.#arrived < this.#sent && performance.now() < lastMs) await sleep(STEP_MS);
     const lost = Math.max(0, this.#sent - this.#arrived);
     const loadCpu = (cpu.user + cpu.system) / 1e6 / seconds;
     const result = resultOf(this.#spec, this.#arrived, seconds, loadCpu, lost);
-    return { ...result, latency: latencyOf(this.#histogram) };
+    const latency = latencyOf(this.#histogram);
+    if (!this.#spec.verify) return { ...result, latency };
+    if (lost > 0) throw new Error(`${lost} of ${this.#sent} did not arrive`);
+    return { ...result, latency, verified: `all of ${this.#arrived} in order` };
   }
 
   async #sendUntil(fromMs: number, untilMs: number): Promise<void> {
@@ -75,19 +101,10 @@ export class Pace {
       due += perStep;
       const count = Math.floor(due);
       due -= count;
-      if (count > 0) this.#send(count, dueMs);
+      if (count === 0) continue;
+      this.#sent += count;
+      this.#sendDue(count, dueMs);
     }
-  }
-
-  #send(count: number, dueMs: number): void {
-    const { length } = this.#frame;
-    const bytes = Buffer.allocUnsafe(count * length);
-    for (let n = 0; n < count; n++) {
-      this.#frame.copy(bytes, n * length);
-      bytes.writeDoubleBE(dueMs, n * length + this.#stampAt);
-    }
-    this.#sent += count;
-    this.#outlet.send(bytes);
   }
 }
 

@@ -202,6 +202,20 @@ export async function settle(pump: Load): Promise<void> {
   }
 }
 
+const STORED_STALL_MS = 30_000;
+
+/** Waits until `frames` are answered, for as long as some still come. */
+export async function stored(pump: Load, frames: number): Promise<void> {
+  let seen = { done: -1, at: 0 };
+  while (pump.done < frames) {
+    if (pump.done !== seen.done) seen = { done: pump.done, at: performance.now() };
+    else if (performance.now() - seen.at > STORED_STALL_MS) {
+      throw new Error(`only ${pump.done} of ${frames} were stored`);
+    }
+    await sleep(20);
+  }
+}
+
 function watchStall(pump: Load): NodeJS.Timeout {
   let seen = -1;
   return setInterval(() => {

@@ -20,21 +20,38 @@ export interface Peers {
   readonly exact: boolean;
   /** The last Kafka batch that was produced: what a fetch is answered with. */
   batch: Buffer;
+  /** Kafka batches that nobody has fetched yet, where payloads matter. */
+  readonly live: LiveBatches;
+  /** AMQP deliveries of what was published last, and whether consumers drain them. */
+  block: Buffer;
+  readonly backlog: boolean;
+}
+
+export interface LiveBatches {
+  batches: Buffer[];
+  /** Offset after the last one. */
+  end: number;
+  waiting: (() => void) | undefined;
 }
 
 const OPEN: Record<WireName, (socket: Socket, peers: Peers) => Scanner> = {
   mqtt: (socket, peers) => new MqttSink(socket, peers),
   nats: (socket, peers) => new NatsSink(socket, peers),
   kafka: (socket, peers) => new KafkaSink(socket, peers),
-  amqp: (socket) => new AmqpSink(socket),
+  amqp: (socket, peers) => new AmqpSink(socket, peers),
 };
 
 const load = process.argv[2] as LoadName;
-const open = OPEN[wireOf(load)];
 const exact = load.endsWith('-paced') || load.endsWith('-request');
-const peers: Peers = { subscribers: new Map(), exact, batch: Buffer.alloc(0) };
-const server = createServer({ noDelay: true }, (socket) => {
-  const scanner = open(socket, peers);
+const backlog = load.endsWith('-drain');
+const none = Buffer.alloc(0);
+const peers: Peers = {
+  ...{ subscribers: new Map(), exact, backlog, batch: none, block: none },
+  live: { batches: [], end: 0, waiting: undefined },
+};
+
+function serve(socket: Socket): void {
+  const scanner = OPEN[wireOf(load)](socket, peers);
   let kept: Buffer | undefined;
   socket.on('data', (chunk: Buffer) => {
     const bytes = kept === undefined ? chunk : Buffer.concat([kept, chunk]);
@@ -43,7 +60,9 @@ const server = createServer({ noDelay: true }, (socket) => {
   });
   socket.on('close', () => peers.subscribers.delete(socket));
   socket.on('error', () => socket.destroy());
-});
+}
+
+const server = createServer({ noDelay: true }, serve);
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');

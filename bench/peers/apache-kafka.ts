@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { freshFolder, isInstalled, PEERS, type Running, runStep, type Side } from './peer.ts';
 import { freePort, ServerProcess } from './server-process.ts';
 
-const VERSION = '4.3.1';
+export const VERSION = '4.3.1';
 const FOLDER = join(PEERS, `kafka-${VERSION}`);
-const LIBRARIES = join(FOLDER, 'libs');
+export const LIBRARIES = join(FOLDER, 'libs');
 /** Any 16 bytes in base64url serve as the cluster id. */
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 
@@ -34,13 +34,14 @@ function kafka(setting: string, durability: string, lines: readonly string[]): S
     name: 'kafka',
     setting,
     durability,
-    install,
+    install: installKafka,
     version: () => VERSION,
-    start: () => start(lines),
+    staysUp: true,
+    start: () => startKafka(setting, lines),
   };
 }
 
-function install(): void {
+export function installKafka(): void {
   if (isInstalled(join(LIBRARIES, `kafka-tools-${VERSION}.jar`))) return;
   mkdirSync(FOLDER, { recursive: true });
   writeFileSync(join(FOLDER, 'pom.xml'), POM);
@@ -48,8 +49,9 @@ function install(): void {
   runStep('mvn', ['-q', '-B', '-f', join(FOLDER, 'pom.xml'), ...goal], {});
 }
 
-async function start(lines: readonly string[]): Promise<Running> {
-  const folder = freshFolder('kafka');
+/** @param name of its folder */
+export async function startKafka(name: string, lines: readonly string[]): Promise<Running> {
+  const folder = freshFolder(`kafka-${name.replaceAll(/[^a-z]+/g, '-')}`);
   const [port, controller] = [await freePort(), await freePort()];
   const config = join(folder, 'server.properties');
   const all = [
@@ -75,7 +77,7 @@ async function start(lines: readonly string[]): Promise<Running> {
     log: join(folder, 'server.log'),
   });
   await server.listens(port);
-  return { port, process: server, stop: () => server.stop() };
+  return { port, kafkaPort: port, process: server, stop: () => server.stop() };
 }
 
 export const kafkaPageCache = kafka('usual', 'page cache, no fsync before the answer', []);

@@ -31,7 +31,13 @@ export function oursWith(setting: string, durability: string, options: OursOptio
 
 export const ours = oursWith('usual', 'fdatasync before each acknowledgement');
 
-export async function startOurs(wire: WireName, options: OursOptions = {}): Promise<Running> {
+export interface RunningOurs extends Running {
+  readonly process: ServerProcess;
+  readonly kafkaPort: number;
+  readonly adminPort: number;
+}
+
+export async function startOurs(wire: WireName, options: OursOptions = {}): Promise<RunningOurs> {
   const folder = options.folder ?? freshFolder('ours');
   mkdirSync(folder, { recursive: true });
   const listens = LISTENERS.flatMap((name) => [`--${name}-listen`, '127.0.0.1:0']);
@@ -50,8 +56,29 @@ export async function startOurs(wire: WireName, options: OursOptions = {}): Prom
     log: join(folder, 'server.log'),
   });
   await server.prints(/^ready in \d+ ms$/m);
-  const line = await server.prints(new RegExp(`^${wire} listening on .*:(\\d+)$`, 'm'));
-  return { port: Number(line[1]), process: server, stop: () => server.stop() };
+  const portOf = async (name: string): Promise<number> => {
+    const line = await server.prints(new RegExp(`^${name} listening on .*:(\\d+)$`, 'm'));
+    return Number(line[1]);
+  };
+  const admin = await portOf('admin');
+  return {
+    port: await portOf(wire),
+    kafkaPort: await portOf('kafka'),
+    adminPort: admin,
+    process: server,
+    loopDelayMs: async () => 1000 * (await metricOf(admin, LOOP_DELAY_P99)),
+    stop: () => server.stop(),
+  };
+}
+
+const LOOP_DELAY_P99 = 'nodejs_eventloop_delay_seconds{quantile="0.99"}';
+
+/** One value of our metrics endpoint. */
+export async function metricOf(adminPort: number, series: string): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/metrics`);
+  const line = (await answer.text()).split('\n').find((text) => text.startsWith(`${series} `));
+  if (line === undefined) throw new Error(`our server has no metric ${series}`);
+  return Number(line.slice(series.length));
 }
 
 function version(): string {

@@ -9,7 +9,11 @@ import type { ServerProcess } from './server-process.ts';
 
 export interface Running {
   readonly port: number;
-  readonly process: ServerProcess;
+  /** Where a side speaks Kafka beside the protocol that was asked for. */
+  readonly kafkaPort?: number;
+  readonly process: Pick<ServerProcess, 'cpuSeconds' | 'residentBytes'>;
+  /** Delay of the event loop since the last call, 99th percentile in ms, where a side tells. */
+  readonly loopDelayMs?: () => Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -23,8 +27,17 @@ export interface Side {
   /** Installs what is missing; throws with the reason when that is impossible here. */
   install(): void;
   version(): string;
+  /** What AMQP queues are declared as. */
+  readonly queueType?: 'quorum';
+  /**
+   * A server that starts slowly and is warm only later stays up for all rounds of a question. Sides
+   * with the same `start` share it.
+   */
+  readonly staysUp?: true;
   /** Starts on an empty folder. */
   start(wire: WireName): Promise<Running>;
+  /** In place of a server under load: one figure from the machine itself, in microseconds. */
+  readonly measureUs?: () => number;
 }
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -1,7 +1,7 @@
 /**
  * RabbitMQ 4.3. Classic durable queues are the usual choice and confirm once a message is in the
  * page cache; quorum queues flush their log before a confirm, also with one member, and so come
- * nearest to ours. The queue type is asked for by the load.
+ * nearest to ours. The queue type is asked for by the load, so one server is both sides.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -10,8 +10,10 @@ import { debianVersion, INSIDE, inDebianRoot, installDebianRoot } from './debian
 import { freshFolder, type Running, type Side } from './peer.ts';
 import { freePort, ServerProcess } from './server-process.ts';
 
-function rabbit(setting: string, durability: string): Side {
+function rabbit(setting: string, durability: string, queueType?: 'quorum'): Side {
   return {
+    ...(queueType === undefined ? {} : { queueType }),
+    staysUp: true,
     name: 'rabbitmq',
     setting,
     durability,
@@ -58,4 +60,5 @@ export const rabbitmqClassic = rabbit('classic queue', 'page cache, no fsync bef
 export const rabbitmqQuorum = rabbit(
   'quorum queue, one member',
   'fsync of the log before the confirm',
+  'quorum',
 );

@@ -2,8 +2,14 @@
 
 import type { Question } from '../question.ts';
 import { question as amqpConfirm } from './amqp-confirm.ts';
+import { question as amqpDrain } from './amqp-drain.ts';
+import { question as amqpLatency } from './amqp-latency.ts';
+import { question as amqpThrough } from './amqp-through.ts';
+import { question as crossing } from './crossing.ts';
 import { question as kafkaFetch } from './kafka-fetch.ts';
+import { question as kafkaLatency } from './kafka-latency.ts';
 import { question as kafkaProduce } from './kafka-produce.ts';
+import { question as kafkaProduceMany } from './kafka-produce-many.ts';
 import { question as mqttFanOut } from './mqtt-fan-out.ts';
 import { question as mqttLatency } from './mqtt-latency.ts';
 import { question as mqttQos0 } from './mqtt-qos0.ts';
@@ -24,11 +30,17 @@ export const questions: readonly Question[] = [
   mqttQos1Latency,
   mqttThrough,
   kafkaProduce,
+  kafkaProduceMany,
   kafkaFetch,
+  kafkaLatency,
   nats1to1,
   natsPub,
   natsFanOut,
   natsRequest,
   natsLatency,
   amqpConfirm,
+  amqpThrough,
+  amqpDrain,
+  amqpLatency,
+  crossing,
 ];

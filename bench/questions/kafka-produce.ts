@@ -6,6 +6,7 @@ import type { Question, Row } from '../question.ts';
 const row = (label: string, payloadBytes: number): Row => ({
   label,
   load: { load: 'kafka-produce', payloadBytes, window: 5, batch: 1_000 },
+  targets: [{ peer: kafkaPageCache, atLeast: 1 }],
 });
 
 export const question: Question = {

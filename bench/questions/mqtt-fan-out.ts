@@ -1,4 +1,4 @@
-/** How many QoS 0 deliveries each second does one message to many subscribers make? */
+/** How many QoS 0 deliveries each second do several subscribers of one topic get? */
 
 import { mosquitto } from '../peers/mosquitto.ts';
 import { rumqttd } from '../peers/rumqttd.ts';
@@ -12,10 +12,15 @@ export const question: Question = {
     {
       label: '4 to 4, 128 B',
       load: { load: 'mqtt-flow', payloadBytes: 128, window: 0, publishers: 4, subscribers: 4 },
+      targets: [{ peer: mosquitto, atLeast: 8 }],
     },
     {
       label: '1 to 100, 128 B',
       load: { load: 'mqtt-flow', payloadBytes: 128, window: 0, subscribers: 100 },
+      targets: [
+        { peer: mosquitto, atLeast: 8 },
+        { peer: rumqttd, atLeast: 0.8 },
+      ],
     },
   ],
   peers: [mosquitto, rumqttd],

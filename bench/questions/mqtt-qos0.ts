@@ -8,6 +8,15 @@ export const question: Question = {
   name: 'mqtt-qos0',
   title: 'MQTT QoS 0, one publisher to one subscriber',
   measures: 'rate',
-  rows: [{ label: '128 B', load: { load: 'mqtt-flow', payloadBytes: 128, window: 0 } }],
+  rows: [
+    {
+      label: '128 B',
+      load: { load: 'mqtt-flow', payloadBytes: 128, window: 0 },
+      targets: [
+        { peer: mosquitto, atLeast: 2.5 },
+        { peer: rumqttd, atLeast: 1.2 },
+      ],
+    },
+  ],
   peers: [mosquitto, rumqttd],
 };

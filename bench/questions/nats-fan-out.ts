@@ -11,6 +11,7 @@ export const question: Question = {
     {
       label: '4 to 4, 128 B',
       load: { load: 'nats-flow', payloadBytes: 128, window: 0, publishers: 4, subscribers: 4 },
+      targets: [{ peer: natsServer, atLeast: 1 }],
     },
   ],
   peers: [natsServer],

@@ -7,6 +7,12 @@ export const question: Question = {
   name: 'nats-pub',
   title: 'NATS core, one publisher, no subscriber',
   measures: 'rate',
-  rows: [{ label: '128 B', load: { load: 'nats-publish', payloadBytes: 128, window: 0 } }],
+  rows: [
+    {
+      label: '128 B',
+      load: { load: 'nats-publish', payloadBytes: 128, window: 0 },
+      targets: [{ peer: natsServer, atLeast: 1.5 }],
+    },
+  ],
   peers: [natsServer],
 };

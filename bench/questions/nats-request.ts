@@ -7,6 +7,12 @@ export const question: Question = {
   name: 'nats-request',
   title: 'NATS request and reply, one at a time',
   measures: 'latency',
-  rows: [{ label: '16 B', load: { load: 'nats-request', payloadBytes: 16, window: 1 } }],
+  rows: [
+    {
+      label: '16 B',
+      load: { load: 'nats-request', payloadBytes: 16, window: 1 },
+      targets: [{ peer: natsServer, atLeast: 1 }],
+    },
+  ],
   peers: [natsServer],
 };

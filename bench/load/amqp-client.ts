@@ -1,19 +1,15 @@
 /**
- * AMQP 0-9-1 load: persistent messages to a durable queue through the default exchange, with
- * publisher confirms. Three frames per message, pre-encoded; acks are counted where they lie.
+ * An AMQP 0-9-1 client that is just enough to load a broker: one channel, the default exchange,
+ * durable queues. Acks and deliveries are counted where they lie.
  */
 
 import { ByteWriter } from './bytes.ts';
-import { numbered } from './payload.ts';
-import { measure, Pump, ringOf, settle } from './pump.ts';
-import type { LoadResult, LoadSpec } from './spec.ts';
 import { type Scanner, Signal, Wire } from './wire.ts';
 
 const METHOD = 1;
 const HEADER = 2;
 const BODY = 3;
 const FRAME_END = 0xce;
-const VERIFIED_MESSAGES = 1_000;
 /** Confirmed tags above the floor are kept in a ring of this many marks. */
 const TAG_MARKS = 1 << 16;
 
@@ -29,6 +25,7 @@ const QUEUE_DECLARE_OK = id(50, 11);
 const QUEUE_DELETE_OK = id(50, 41);
 const CONFIRM_SELECT_OK = id(85, 11);
 const CONSUME_OK = id(60, 21);
+const QOS_OK = id(60, 11);
 const BASIC_DELIVER = id(60, 60);
 const BASIC_ACK = id(60, 80);
 const BASIC_NACK = id(60, 120);
@@ -44,9 +41,12 @@ function method(channel: number, methodId: number, args: ByteWriter): Buffer {
 
 const none = () => new ByteWriter();
 
-/** Publish, content header with delivery mode 2, body. */
-export function publishFrames(queue: string, payload: Buffer): Buffer {
-  const header = new ByteWriter().i16(60).i16(0).i64(payload.length).i16(0x1000).u8(2);
+export const PERSISTENT = 2;
+export const TRANSIENT = 1;
+
+/** Publish, content header with the delivery mode, body. */
+export function publishFrames(queue: string, payload: Buffer, mode = PERSISTENT): Buffer {
+  const header = new ByteWriter().i16(60).i16(0).i64(payload.length).i16(0x1000).u8(mode);
   return Buffer.concat([
     method(1, id(60, 40), none().i16(0).text8('').text8(queue).u8(0)),
     frameOf(HEADER, 1, header.done()),
@@ -86,8 +86,11 @@ export class ConfirmCounter {
   }
 }
 
-class Client implements Scanner {
+export class Client implements Scanner {
   confirmed = 0;
+  delivered = 0;
+  /** Tag of the last delivery. */
+  lastTag = 0;
   onRead: (() => void) | undefined;
   onBody: ((bytes: Buffer, start: number, end: number) => void) | undefined;
   wire!: Wire;
@@ -133,10 +136,24 @@ class Client implements Scanner {
     await this.call(method(1, id(50, 40), none().i16(0).text8(queue).u8(0)), QUEUE_DELETE_OK);
   }
 
-  /** Consumes without acknowledgements. */
-  async consume(queue: string): Promise<void> {
-    const args = none().i16(0).text8(queue).text8('').u8(2).i32(0);
-    await this.call(method(1, id(60, 20), args), CONSUME_OK);
+  /**
+   * @param prefetch deliveries that may be unacknowledged; 0: the broker counts each delivery as
+   *   acknowledged
+   */
+  async consume(queue: string, prefetch = 0): Promise<void> {
+    const limit = none().i32(0).i16(prefetch).u8(0);
+    if (prefetch > 0) await this.call(method(1, id(60, 10), limit), QOS_OK);
+    const args = none()
+      .i16(0)
+      .text8(queue)
+      .text8('')
+      .u8(prefetch > 0 ? 0 : 2);
+    await this.call(method(1, id(60, 20), args.i32(0)), CONSUME_OK);
+  }
+
+  /** Acknowledges everything up to the last delivery in one frame. */
+  acknowledge(): void {
+    this.wire.send(method(1, BASIC_ACK, none().i64(this.lastTag).u8(1)));
   }
 
   scan(bytes: Buffer, end: number): number {
@@ -148,16 +165,23 @@ class Client implements Scanner {
       if (bytes[next - 1] !== FRAME_END) throw new Error('a frame without its end octet');
       const type = bytes[at];
       if (type === METHOD) this.#method(bytes, at + 7, next - 1);
-      else if (type === BODY) this.onBody?.(bytes, at + 7, next - 1);
+      else if (type === BODY) this.#body(bytes, at + 7, next - 1);
       at = next;
     }
     this.onRead?.();
     return at;
   }
 
+  #body(bytes: Buffer, start: number, end: number): void {
+    this.delivered++;
+    this.onBody?.(bytes, start, end);
+  }
+
   #method(bytes: Buffer, start: number, end: number): void {
     const methodId = bytes.readInt32BE(start);
-    if (methodId === BASIC_ACK) {
+    if (methodId === BASIC_DELIVER) {
+      this.lastTag = bytes.readUInt32BE(start + 5 + bytes[start + 4]! + 4);
+    } else if (methodId === BASIC_ACK) {
       const tag = bytes.readUInt32BE(start + 4) * 2 ** 32 + bytes.readUInt32BE(start + 8);
       this.confirmed += this.#counter.confirm(tag, (bytes[start + 12]! & 1) === 1);
     } else if (methodId === this.#awaited) {
@@ -168,65 +192,8 @@ class Client implements Scanner {
       throw new Error(`closed: ${bytes.readUInt16BE(start + 4)} ${reason}`);
     } else if (methodId === BASIC_NACK) {
       throw new Error('the broker refused a publish (basic.nack)');
-    } else if (methodId !== BASIC_DELIVER) {
+    } else {
       throw new Error(`unexpected method ${methodId >> 16}.${methodId & 0xffff}`);
     }
   }
-}
-
-/** Queue type asked of RabbitMQ: the name of the run ends in `quorum` for a quorum queue. */
-function queueType(spec: LoadSpec): string {
-  return spec.name.endsWith('quorum') ? 'quorum' : '';
-}
-
-export async function amqpConfirm(spec: LoadSpec): Promise<LoadResult> {
-  const queue = `bench.${spec.name}`;
-  if (spec.verify) await verifyQueue(spec, `${queue}.check`);
-  const client = await Client.open(spec.port);
-  await client.declare(queue, queueType(spec));
-  await client.select();
-  const ring = ringOf(1_024, (i) => publishFrames(queue, numbered(i, spec.payloadBytes)));
-  const pump = new Pump(client.wire, ring, spec.window);
-  client.onRead = () => {
-    const confirmed = client.confirmed;
-    client.confirmed = 0;
-    if (confirmed > 0) pump.completed(confirmed);
-  };
-  const result = await measure(spec, pump);
-  await settle(pump);
-  const notes = spec.verify ? [`${VERIFIED_MESSAGES} payloads through the queue`] : [];
-  if (spec.audit) {
-    const kept = await client.declare(queue, queueType(spec));
-    if (kept < pump.done) throw new Error(`queue holds ${kept} of ${pump.done} confirmed`);
-    notes.push(`queue holds all of ${pump.done} confirmed`);
-  }
-  await client.remove(queue);
-  await client.wire.close();
-  return notes.length > 0 ? { ...result, verified: notes.join('; ') } : result;
-}
-
-async function verifyQueue(spec: LoadSpec, queue: string): Promise<void> {
-  const client = await Client.open(spec.port);
-  await client.declare(queue, queueType(spec));
-  await client.select();
-  const confirmed = new Signal();
-  client.onRead = () => {
-    if (client.confirmed === VERIFIED_MESSAGES) confirmed.fire();
-  };
-  for (let i = 0; i < VERIFIED_MESSAGES; i++) {
-    client.wire.send(publishFrames(queue, numbered(i, spec.payloadBytes)));
-  }
-  await confirmed.promise;
-  const all = new Signal();
-  let next = 0;
-  client.onBody = (bytes, start, end) => {
-    if (!bytes.subarray(start, end).equals(numbered(next, spec.payloadBytes))) {
-      throw new Error(`body ${next} differs from what was published`);
-    }
-    if (++next === VERIFIED_MESSAGES) all.fire();
-  };
-  await client.consume(queue);
-  await all.promise;
-  await client.remove(queue);
-  await client.wire.close();
 }
