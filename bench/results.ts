@@ -1,4 +1,4 @@
-/** Results on the disk: one file for each question, cost and curve, so that they can be taken apart. */
+/** Results on the disk: one file for each question, cost and curve, to be taken apart. */
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Values of the records in fetched batches, found where they lie. For short batches: one call each. */
+/** Values of the records in fetched batches, found where they lie: one call for each. */
 
 const RECORDS_AT = 61;
 
