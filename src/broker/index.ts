@@ -88,7 +88,7 @@ export type { CommittedOffset, Cursors } from './state/cursors.ts';
 export type { Dedupe, DedupeWindow, WindowLimits } from './state/dedupe.ts';
 export type { Definitions, Json } from './state/definitions.ts';
 export type { LastValues } from './state/last-values.ts';
-export { type PublishedOnce, publishOnce } from './state/publish-once.ts';
+export { once, type PublishedOnce, publishOnce } from './state/publish-once.ts';
 export type { StateTable } from './state/state-table.ts';
 export type { Partition, PublishSink, Run } from './streams/partition.ts';
 export {

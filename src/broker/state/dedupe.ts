@@ -11,6 +11,7 @@ import type { TimeEngine } from '../time/time-engine.ts';
 
 /** Kinds of the time engine: one for each window. */
 const KIND_PREFIX = 'dedupe/';
+const FORGOTTEN_PER_TURN = 1_000;
 
 export interface WindowLimits {
   /** How long an id is remembered. */
@@ -84,9 +85,12 @@ export class DedupeWindow {
     return first.value;
   }
 
-  /** Remembers an id, in the same synchronous stretch of code as the append that it belongs to. */
-  add(id: string, outcome: Buffer): void {
-    const { timeMs, idsMax } = this.limits;
+  /**
+   * Remembers an id, in the same synchronous stretch of code as the append that it belongs to.
+   * @param timeMs how long; the window's time when left out
+   */
+  add(id: string, outcome: Buffer, timeMs = this.limits.timeMs): void {
+    const { idsMax } = this.limits;
     this.#inFlight.set(id, []);
     this.#time.set(this.#kind, id, this.#nowMs() + timeMs, outcome);
     while (this.count > idsMax) {
@@ -94,6 +98,19 @@ export class DedupeWindow {
       if (oldest === undefined || oldest.id === id) return;
       this.#time.cancel(this.#kind, oldest.id);
     }
+  }
+
+  /**
+   * Forgets the ids that it remembers now: the oldest first, some in each turn of the event loop.
+   */
+  forget(soon: (call: () => void) => void, count = this.count): void {
+    for (let left = Math.min(count, FORGOTTEN_PER_TURN); left > 0; left--) {
+      const oldest = this.#time.first(this.#kind);
+      if (oldest === undefined) return;
+      this.#time.cancel(this.#kind, oldest.id);
+    }
+    const rest = count - FORGOTTEN_PER_TURN;
+    if (rest > 0) soon(() => this.forget(soon, rest));
   }
 
   /** The fate of the append: when it failed, the id is as new. */

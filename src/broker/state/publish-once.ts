@@ -39,6 +39,33 @@ class Settling implements PublishSink {
 }
 
 /**
+ * Does what is published under an id, unless that id was taken before.
+ * @param sink told when the publisher may be answered: for a repeat, when the first is on disk
+ * @param publish publishes with the sink that it is given; null when nobody took it: the id is as
+ *   new then
+ * @param timeMs how long the id is remembered; the window's time when left out
+ * @returns the outcome of the first for a repeat, else null
+ */
+export function once(
+  window: DedupeWindow,
+  id: string,
+  sink: PublishSink | null,
+  token: number,
+  publish: (sink: PublishSink) => Buffer | null,
+  timeMs?: number,
+): Buffer | null {
+  const first = window.repeat(id, (error) => sink?.published(token, error));
+  if (first !== null) return first;
+  const settling = new Settling(window, id, sink);
+  const outcome = publish(settling);
+  if (outcome === null) return null;
+  window.add(id, outcome, timeMs);
+  settling.added = true;
+  if (settling.early !== undefined) window.settled(id, settling.early);
+  return null;
+}
+
+/**
  * Publishes a message unless its id was taken before.
  * @param id in the scope of the window
  * @param sink told when the publisher may be answered: for a repeat, when the first is on disk
@@ -53,19 +80,18 @@ export function publishOnce(
   sink: PublishSink | null,
   token: number,
 ): PublishedOnce {
-  const first = window.repeat(id, (error) => sink?.published(token, error));
+  let taken = 0;
+  const first = once(window, id, sink, token, (settling) => {
+    taken = broker.publish(message, target, settling, token);
+    const outcome = Buffer.allocUnsafe(OUTCOME_BYTES);
+    outcome.writeInt32BE(message.partition?.index ?? -1, 0);
+    outcome.writeBigInt64BE(BigInt(message.offset), 4);
+    return outcome;
+  });
   if (first !== null) {
     const [partition, offset] = [first.readInt32BE(0), Number(first.readBigInt64BE(4))];
     return { duplicate: true, partition, offset, taken: 0 };
   }
-  const settling = new Settling(window, id, sink);
-  const taken = broker.publish(message, target, settling, token);
   const partition = message.partition?.index ?? -1;
-  const outcome = Buffer.allocUnsafe(OUTCOME_BYTES);
-  outcome.writeInt32BE(partition, 0);
-  outcome.writeBigInt64BE(BigInt(message.offset), 4);
-  window.add(id, outcome);
-  settling.added = true;
-  if (settling.early !== undefined) window.settled(id, settling.early);
   return { duplicate: false, partition, offset: message.offset, taken };
 }

@@ -80,7 +80,7 @@ export class DelayedExchanges {
     const [id, name, producer] = JSON.parse(stored) as StoredSender;
     const then = { id, name, anonymous: false, superuser: false };
     const principal = this.#host.broker.principals.today(then);
-    if (principal !== null) return { principal, producer, source: this };
+    if (principal !== null) return { principal, producer, source: this, mayRepeat: true };
     this.#log.warn('delayed message dropped', { reason: `its user '${name}' is gone` });
     return null;
   }

@@ -20,6 +20,7 @@ import { type Content, DIRECT_REPLY_TO, delayOf } from './content.ts';
 import { AmqpError, named, refusal } from './errors.ts';
 import { DELAYED_TYPE } from './matchers.ts';
 import { utf8Bytes } from './output.ts';
+import type { Repeats } from './repeats.ts';
 import { packNative } from './shown-properties.ts';
 import {
   type AmqpExchange,
@@ -50,6 +51,8 @@ export interface Route {
   readonly guarded: readonly AmqpQueue[];
   /** Its exchange lets messages wait. */
   readonly delaying: boolean;
+  /** Its exchange takes a message once; null: as often as it comes. */
+  readonly repeats: Repeats | null;
   /** False: headers decide, so the route is good for one message only. */
   readonly lasting: boolean;
 }
@@ -61,6 +64,8 @@ export interface Sender {
   readonly principal: Principal;
   readonly producer: string;
   readonly source: object;
+  /** The server does it: it has a reason to publish a message again. */
+  readonly mayRepeat?: boolean;
 }
 
 export class Publisher {
@@ -83,7 +88,10 @@ export class Publisher {
 
   /** A publisher for what the server does by itself, without a client's rights. */
   static ofServer(host: VirtualHost, source: object): Publisher {
-    return new Publisher(host, { principal: SERVER_PRINCIPAL, producer: '', source });
+    return new Publisher(host, {
+      ...{ principal: SERVER_PRINCIPAL, producer: '', source },
+      mayRepeat: true,
+    });
   }
 
   /**
@@ -124,6 +132,23 @@ export class Publisher {
     if (!route.lasting || content.moreKeys.length > 0 || route.version !== this.#host.version) {
       route = this.#resolve(route.names, content);
     }
+    const { repeats } = route;
+    if (repeats === null || this.#sender.mayRepeat === true) {
+      return this.#take(route, content, value, sink, token);
+    }
+    const id = repeats.idOf(content);
+    if (id === null) return this.#take(route, content, value, sink, token);
+    const take = (told: PublishSink) => this.#take(route, content, value, told, token);
+    return repeats.publish(id, content, sink, token, take);
+  }
+
+  #take(
+    route: Route,
+    content: Content,
+    value: Buffer,
+    sink: PublishSink | null,
+    token: number,
+  ): Outcome {
     if (route.delaying) {
       const delayMs = delayOf(content);
       if (delayMs > 0) {
@@ -231,6 +256,7 @@ export class Publisher {
       memoryOnly: stream === null,
       guarded,
       delaying: exchange.facts.type === DELAYED_TYPE,
+      repeats: this.#host.repeatsOf(exchange.name),
       lasting,
     };
   }

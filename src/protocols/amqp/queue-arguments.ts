@@ -132,6 +132,7 @@ const ROWS: ReadonlyMap<string, Apply> = new Map<string, Apply>([
   ['x-stream-max-segment-size-bytes', refused('queues of type stream')],
   ['x-stream-filter-size-bytes', refused('queues of type stream')],
   ['x-delayed-retry-type', refused('delayed retry')],
+  ['x-message-deduplication', refused('exchanges have it, queues do not')],
   [
     'x-stream-offset',
     (limits, entry) => {

@@ -24,6 +24,7 @@ import { type Binding, Exchange, type ExchangeFacts, Router } from './exchange.t
 import { EMPTY_TABLE, type Table } from './field-table.ts';
 import type { ExchangeType } from './matchers.ts';
 import { type QueueLimits, queueLimits } from './queue-arguments.ts';
+import { Repeats, repeatLimits } from './repeats.ts';
 import { publishedTo } from './shown-properties.ts';
 import { type BindingFacts, bindingName, StoredDefinitions } from './stored-definitions.ts';
 
@@ -50,6 +51,8 @@ const ACKED_RETENTION_MS = 3_600_000;
 /** Ends of durable queues that nobody uses, in the broker's time engine. */
 const EXPIRY_KIND = 'amqp.queue-expiry';
 const NOTHING = Buffer.alloc(0);
+/** Scopes of the broker's windows. */
+const REPEATS = 'amqp/';
 /**
  * [A40] A time to live of 0 asks for delivery to whoever waits: it must outlive the way to the
  * disk.
@@ -84,6 +87,8 @@ export class VirtualHost implements QueueHome {
   readonly queues = new Map<string, AmqpQueue>();
   readonly #owned = new Map<object, Set<AmqpQueue>>();
   readonly router: Router<AmqpQueue>;
+  /** Of exchanges that take a message once. */
+  readonly #repeats = new Map<string, Repeats>();
   /** Grows with every change that may change a route. */
   version = 0;
   /** Times that a queue refused a message that its subscription had matched. */
@@ -143,7 +148,11 @@ export class VirtualHost implements QueueHome {
 
   // ---- exchanges ----------------------------------------------------------------------------
 
+  /** @throws AmqpError 406 */
   addExchange(facts: ExchangeFacts): AmqpExchange {
+    const limits = repeatLimits(facts.name, facts.arguments);
+    // An exchange of that name may have been there before: what it remembered is not of this one.
+    if (limits !== null) this.#forgetRepeats(facts.name);
     if (facts.durable) this.#stored.putExchange(facts);
     return this.#enter(facts);
   }
@@ -151,6 +160,7 @@ export class VirtualHost implements QueueHome {
   removeExchange(exchange: AmqpExchange): void {
     if (this.exchanges.get(exchange.name) !== exchange) return;
     this.exchanges.delete(exchange.name);
+    if (this.#repeats.delete(exchange.name)) this.#forgetRepeats(exchange.name);
     this.version++;
     if (exchange.facts.durable) this.#stored.removeExchange(exchange.name);
     for (const binding of [...exchange.bindings]) this.unbind(binding);
@@ -164,8 +174,24 @@ export class VirtualHost implements QueueHome {
   #enter(facts: ExchangeFacts): AmqpExchange {
     const exchange: AmqpExchange = new Exchange(facts);
     this.exchanges.set(facts.name, exchange);
+    const limits = repeatLimits(facts.name, facts.arguments);
+    if (limits !== null) {
+      const { idsMax, ttlMs: timeMs, header } = limits;
+      const window = this.broker.dedupe.window(REPEATS + facts.name, { timeMs, idsMax });
+      this.#repeats.set(facts.name, new Repeats(window, header));
+    }
     this.version++;
     return exchange;
+  }
+
+  /** What an exchange remembers of messages that it takes once; null: it takes all. */
+  repeatsOf(exchange: string): Repeats | null {
+    return this.#repeats.get(exchange) ?? null;
+  }
+
+  #forgetRepeats(exchange: string): void {
+    const window = this.broker.dedupe.window(REPEATS + exchange, { timeMs: 0, idsMax: 0 });
+    window.forget((call) => this.timers.soon(call));
   }
 
   // ---- queues -------------------------------------------------------------------------------
