@@ -1,4 +1,17 @@
-/** One byte stream to a client, whatever carries it: TCP, TLS, WebSocket, later QUIC, or memory. */
+/** One byte stream to a client, whatever carries it: TCP, TLS, WebSocket, QUIC, or memory. */
+
+import type { Transport } from './listener.ts';
+
+/** What the certificate of a client proves. */
+export interface PeerIdentity {
+  readonly commonName: string;
+  /** SHA-256 of the certificate in hex; empty when a load balancer has checked it for us. */
+  readonly digest: string;
+  /** Acts as this user, and no password is asked; null when the listener takes none from it. */
+  readonly user: string | null;
+  /** The client identifier, whatever the client says; null when the listener takes none from it. */
+  readonly clientId: string | null;
+}
 
 export interface Peer {
   /** The other end's address, after a PROXY header if there was one. */
@@ -6,6 +19,37 @@ export interface Peer {
   readonly port: number;
   /** True when the bytes come from this machine, and no PROXY header ended the trust in that. */
   readonly loopback: boolean;
+  /**
+   * Absent without a verified certificate. After an upgrade in place it is there with the first
+   * decrypted bytes.
+   */
+  readonly identity?: PeerIdentity;
+}
+
+/** Who is at the other end, once the protocol knows. */
+export interface Client {
+  /** Name of the user who acts; `anonymous` where nobody had to say. */
+  readonly user: string;
+  /** A name that belongs to one client at a time; null where the protocol has no such thing. */
+  readonly clientId: string | null;
+}
+
+/** Why the server wants a client to leave. */
+export interface Eviction {
+  readonly why: 'drain' | 'banned' | 'kicked' | 'message-rate' | 'byte-rate';
+  /** A sentence for the client and the log. */
+  readonly text: string;
+  /** When it moves elsewhere: the other servers as `host:port`, separated by spaces. */
+  readonly reference: string | null;
+}
+
+/** What holds for all connections of a listener. */
+export interface ListenerTerms {
+  /** Who may come without credentials: those of this machine, everybody, nobody. */
+  readonly anonymous: 'loopback' | 'everyone' | 'nobody';
+  readonly transport: Transport;
+  /** True when `startTls` may be called. */
+  readonly upgradable: boolean;
 }
 
 export interface ConnectionHandler {
@@ -18,6 +62,10 @@ export interface ConnectionHandler {
   drain(): void;
   /** Called exactly once, when the connection is gone, whoever ended it. */
   closed(error: Error | null): void;
+  /** Takes leave in the protocol's own way. Without it the connection is cut. */
+  evict?(eviction: Eviction): void;
+  /** Messages that came so far, for the limit of their rate; it grows inside `data`. */
+  readonly messagesIn?: number;
 }
 
 export interface Connection {
@@ -29,6 +77,8 @@ export interface Connection {
   /** Name of the listener that accepted it, such as `mqtt` or `mqtt-tls`. */
   readonly listener: string;
   readonly encrypted: boolean;
+  /** Shared by all connections of the listener. */
+  readonly terms: ListenerTerms;
   /** Must be called once, synchronously in `accept`. */
   handle(handler: ConnectionHandler): void;
   /**
@@ -46,8 +96,13 @@ export interface Connection {
   /** Closes now; `reason` goes to the log. */
   destroy(reason: string): void;
   /**
-   * Makes the rest of the stream TLS, for protocols that upgrade in place (NATS). Call with the
-   * listener's certificate configured only; `Host.tlsAvailable()` tells. `head` holds bytes of the
+   * Tells who the client is, once it has proved it and before it is let in. Answers why it must
+   * not come in (it is banned), or null.
+   */
+  identify(client: Client): string | null;
+  /**
+   * Makes the rest of the stream TLS, for protocols that upgrade in place (NATS). Call only where
+   * `terms.upgradable` says so. `head` holds bytes of the
    * client's handshake that came to `data()` already: it may be called from inside `data()` with
    * the chunk that starts with the ClientHello. Afterwards `data()` gives decrypted bytes, `write`
    * encrypts, and `encrypted` is true once the handshake is done; a failed one ends the connection.

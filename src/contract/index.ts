@@ -2,7 +2,15 @@
  * contract: what a protocol must be and what it is given. Types only; read this before writing a
  * protocol. `net` and the protocols do not know each other: they meet here.
  */
-export type { Connection, ConnectionHandler, Peer } from './connection.ts';
+export type {
+  Client,
+  Connection,
+  ConnectionHandler,
+  Eviction,
+  ListenerTerms,
+  Peer,
+  PeerIdentity,
+} from './connection.ts';
 export type { ListenerPlan, Transport } from './listener.ts';
 export type {
   Action,

@@ -1,6 +1,6 @@
-/** What a protocol wants listened on. `net` opens it; TLS and WebSocket cost a protocol nothing. */
+/** What a protocol wants listened on. `net` opens it, over whatever carries it. */
 
-export type Transport = 'tcp' | 'tls' | 'ws' | 'wss';
+export type Transport = 'tcp' | 'tls' | 'ws' | 'wss' | 'quic';
 
 export interface ListenerPlan {
   /**
@@ -10,8 +10,8 @@ export interface ListenerPlan {
   readonly transport: Transport;
   /**
    * `host:port` texts. `localhost:1883` stands for both loopback addresses; port 0 picks a free one
-   * (the same for both). Empty: not opened. TLS transports open only when a certificate is
-   * configured.
+   * (the same for both). Empty: not opened, but a listener that the operator names may have its
+   * transport. TLS transports open only when a certificate is configured.
    */
   readonly listen: readonly string[];
   /**
@@ -20,6 +20,8 @@ export interface ListenerPlan {
    */
   readonly path?: string;
   readonly subprotocols?: readonly string[];
+  /** For tls, wss and quic: names for ALPN. A client that offers only others fails. */
+  readonly alpn?: readonly string[];
   /** For ws and wss: close when a client sends a text frame. Default true. */
   readonly binaryOnly?: boolean;
   /**

@@ -20,8 +20,6 @@ export interface Host {
   readonly version: string;
   /** Addresses really bound, by listener name, once listening: port 0 is resolved here. */
   bound(listener: string): readonly { address: string; port: number }[];
-  /** True when a certificate is configured, so that `Connection.startTls` works. */
-  tlsAvailable(): boolean;
 }
 
 /** What admin was asked, for an action. */

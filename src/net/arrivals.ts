@@ -38,13 +38,19 @@ export class Arrivals {
     return arrival.peer;
   }
 
+  /** More is known of the peer now. */
+  learn(socket: Socket, peer: Peer): void {
+    const arrival = this.#byKey.get(keyOf(socket));
+    if (arrival !== undefined) arrival.peer = peer;
+  }
+
   peek(socket: Socket): Peer | undefined {
     return this.#byKey.get(keyOf(socket))?.peer;
   }
 }
 
 class Arrival implements Waiting {
-  readonly peer: Peer;
+  peer: Peer;
   readonly #doorway: Doorway;
   readonly #socket: Socket;
 

@@ -10,19 +10,14 @@ import { WebSocket } from 'ws';
 import type { Connection, ListenerPlan } from '#contract';
 import { defaults, type Log, type LogFields, Metrics, realClock, realTimers } from '#kit';
 import { selfSigned } from '../../test/contract/self-signed.ts';
-import { loadCertificate } from './certificate.ts';
 import { Listeners } from './listeners.ts';
-import { NET_OPTIONS, TLS_OPTIONS } from './net-options.ts';
+import { LISTENER_OPTIONS, type ListenerSettings, NET_OPTIONS } from './net-options.ts';
+import { TlsKeyRing } from './tls/tls-keys.ts';
 import { Turn } from './turn.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'net-test-'));
 after(() => rmSync(folder, { recursive: true }));
 const signed = selfSigned(folder);
-const certificate = await loadCertificate({
-  ...defaults(TLS_OPTIONS),
-  cert: signed.cert,
-  key: signed.key,
-});
 
 type NetValues = ReturnType<typeof defaults<typeof NET_OPTIONS>>;
 type Behaviour = (connection: Connection, chunk: Buffer) => void;
@@ -44,6 +39,7 @@ async function rig(
   setup: {
     plan?: Partial<ListenerPlan>;
     options?: Partial<NetValues>;
+    settings?: Partial<ListenerSettings>;
     onData?: Behaviour;
     onOpen?: (connection: Connection) => void;
   } = {},
@@ -52,9 +48,16 @@ async function rig(
   const write = (message: string, fields: LogFields = {}) => void lines.push({ message, fields });
   const log: Log = { debug: write, info: write, warn: write, error: write, with: () => log };
   const metrics = new Metrics();
+  const keyRing = new TlsKeyRing(realTimers, log);
   const listeners = new Listeners({
     options: { ...defaults(NET_OPTIONS), ...setup.options },
-    certificate,
+    settingsOf: () => ({
+      ...defaults(LISTENER_OPTIONS),
+      ...setup.options,
+      ...{ cert: [signed.cert], key: [signed.key], watch: false },
+      ...setup.settings,
+    }),
+    keyRing,
     clock: realClock,
     turn: new Turn(realTimers),
     log,
@@ -288,6 +291,7 @@ test('plain bytes on a TLS listener end in a close and a line in the log', async
 test('a connection turns into TLS in place, with and without bytes read ahead', async (t) => {
   for (const readAhead of [false, true]) {
     const { port } = await rig(t, {
+      plan: { upgradable: true },
       onOpen(connection) {
         connection.write(Buffer.from('hello\n'));
         if (!readAhead) connection.startTls();

@@ -1,40 +1,48 @@
 /** All open ports of a server and the limits that hold over all of them. */
 import type { Server, Socket } from 'node:net';
 import type { Connection, ListenerPlan } from '#contract';
-import { assert, type Clock, type Log, type Metrics, type Values } from '#kit';
+import { assert, type Log } from '#kit';
 import { parseListen } from './address.ts';
 import { bind, boundOf } from './bind.ts';
-import type { Certificate } from './certificate.ts';
 import { Door } from './door.ts';
-import { connectionIds, type Doorway, type DoorwayCounts, doorwayCounts } from './doorway.ts';
+import {
+  connectionIds,
+  type DoorwayCounts,
+  doorwayCounts,
+  type Guest,
+  type ListenersContext,
+  type Lobby,
+  openDoorway,
+} from './doorway.ts';
 import { HalfOpen } from './half-open.ts';
-import type { NET_OPTIONS } from './net-options.ts';
+import { Intake } from './limits/intake.ts';
+import type { ListenerSettings } from './net-options.ts';
 import type { Bound, Network, OpenListener } from './network.ts';
-import type { Turn } from './turn.ts';
+import type { TlsKeys } from './tls/tls-keys.ts';
 
 /** A server that is full of clients can still be looked at. */
 const ADMIN_CONNECTIONS_EXTRA = 64;
 
-export interface ListenersContext {
-  readonly options: Values<typeof NET_OPTIONS>;
-  readonly certificate: Certificate | null;
-  readonly clock: Clock;
-  readonly turn: Turn;
-  readonly log: Log;
-  readonly metrics: Metrics;
-}
-
 interface Opened extends OpenListener {
   readonly servers: readonly Server[];
   readonly counts: DoorwayCounts;
+  /** Lets no more in, and forgets who waits. */
+  readonly stop: () => void;
 }
+
+type Gate = Pick<Opened, 'transport' | 'counts'> & {
+  readonly connectionsMax: number;
+  /** @returns false when it must be turned away */
+  readonly enter: (socket: Socket) => boolean;
+};
 
 export class Listeners implements Network {
   readonly #context: ListenersContext;
   readonly #halfOpen: HalfOpen;
   readonly #opened = new Map<string, Opened>();
   readonly #sockets = new Set<Socket>();
-  readonly #nextId = connectionIds();
+  readonly #guests = new Set<Guest>();
+  readonly #lobby: Lobby;
 
   constructor(context: ListenersContext) {
     this.#context = context;
@@ -42,21 +50,38 @@ export class Listeners implements Network {
       countMax: context.options.halfOpenMax,
       firstBytesMs: context.options.firstBytesTimeout,
     });
+    this.#lobby = { halfOpen: this.#halfOpen, guests: this.#guests, nextId: connectionIds() };
   }
 
   async open(plan: ListenerPlan, accept: (connection: Connection) => void): Promise<void> {
-    const { options, certificate, log } = this.#context;
+    const { options, clock, turn } = this.#context;
+    const settings = this.#context.settingsOf(plan.name);
+    const keys = await this.#keysOf(plan, settings);
     const encrypted = plan.transport === 'tls' || plan.transport === 'wss';
-    if (encrypted && certificate === null) return;
-    const doorway = this.#doorway(plan.name, accept);
+    if ((encrypted || plan.transport === 'quic') && keys === null) return;
+    const doorway = openDoorway(this.#context, this.#lobby, plan, keys, accept);
     const door = new Door(doorway, plan, {
-      proxied: options.proxyListeners.includes(plan.name),
+      proxied: settings.proxy || options.proxyListeners.includes(plan.name),
       handshakeMs: options.firstBytesTimeout,
-      messageBytesMax: options.websocketMessageMax,
-      allowedHosts: options.allowedHosts,
     });
-    const enter = (socket: Socket): void => door.enter(socket);
-    await this.#bind(plan.name, plan.transport, plan.listen, doorway.counts, enter, log);
+    const intake = new Intake(
+      { clock, timers: turn },
+      { perSecond: settings.connectRate, waitingMax: options.halfOpenMax },
+      (socket) => door.enter(socket),
+    );
+    const gate = {
+      transport: plan.transport,
+      counts: doorway.counts,
+      connectionsMax: settings.listenerConnectionsMax,
+      enter: (socket: Socket) => intake.add(socket),
+    };
+    await this.#bind(plan.name, plan.listen, gate, () => intake.close());
+  }
+
+  #keysOf(plan: ListenerPlan, settings: ListenerSettings): Promise<TlsKeys | null> {
+    const needed = plan.transport !== 'tcp' && plan.transport !== 'ws';
+    if (!needed && plan.upgradable !== true) return Promise.resolve(null);
+    return this.#context.keyRing.keysFor(settings);
   }
 
   async openHttp(
@@ -64,8 +89,17 @@ export class Listeners implements Network {
     listen: readonly string[],
     serve: (socket: Socket) => void,
   ): Promise<void> {
-    const counts = doorwayCounts(this.#context.metrics, name);
-    await this.#bind(name, 'http', listen, counts, serve, this.#context.log);
+    const { metrics, options } = this.#context;
+    const gate: Gate = {
+      transport: 'http',
+      counts: doorwayCounts(metrics, name),
+      connectionsMax: options.listenerConnectionsMax,
+      enter(socket) {
+        serve(socket);
+        return true;
+      },
+    };
+    await this.#bind(name, listen, gate, () => {});
   }
 
   bound(name: string): readonly Bound[] {
@@ -80,9 +114,22 @@ export class Listeners implements Network {
     return this.#opened.get(name)?.counts.open.value ?? 0;
   }
 
+  guests(): Iterable<Guest> {
+    return this.#guests;
+  }
+
   stopAccepting(): void {
-    for (const { servers } of this.#opened.values()) {
+    for (const { servers, stop } of this.#opened.values()) {
       for (const server of servers) server.close();
+      stop();
+    }
+  }
+
+  closeDoors(): void {
+    for (const { servers, stop, transport } of this.#opened.values()) {
+      if (transport === 'http') continue;
+      for (const server of servers) server.close();
+      stop();
     }
   }
 
@@ -92,33 +139,15 @@ export class Listeners implements Network {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #doorway(name: string, accept: (connection: Connection) => void): Doorway {
-    const { options, certificate, turn, log, metrics } = this.#context;
-    return {
-      listener: name,
-      log: log.with({ listener: name }),
-      counts: doorwayCounts(metrics, name),
-      turn,
-      timers: turn,
-      halfOpen: this.#halfOpen,
-      sendMark: options.sendMark,
-      lingerMs: options.lingerTimeout,
-      certificate,
-      nextId: this.#nextId,
-      accept,
-    };
-  }
-
   async #bind(
     name: string,
-    transport: OpenListener['transport'],
     listen: readonly string[],
-    counts: DoorwayCounts,
-    enter: (socket: Socket) => void,
-    log: Log,
+    gate: Gate,
+    stop: () => void,
   ): Promise<void> {
     assert(!this.#opened.has(name), `listener names are unique: ${name}`);
-    const onSocket = this.#gate(name, transport, counts, enter);
+    const { log } = this.#context;
+    const onSocket = this.#watch(name, gate, log);
     const servers: Server[] = [];
     try {
       for (const text of listen) {
@@ -130,45 +159,49 @@ export class Listeners implements Network {
       throw error;
     }
     if (servers.length === 0) return;
-    this.#opened.set(name, { name, transport, addresses: servers.map(boundOf), servers, counts });
+    const { transport, counts } = gate;
+    const addresses = servers.map(boundOf);
+    this.#opened.set(name, { name, transport, addresses, servers, counts, stop });
   }
 
   /** Counts sockets in and out, and turns away those beyond the limits. */
-  #gate(
-    name: string,
-    transport: OpenListener['transport'],
-    counts: DoorwayCounts,
-    enter: (socket: Socket) => void,
-  ): (socket: Socket) => void {
-    const { options, log } = this.#context;
+  #watch(name: string, gate: Gate, log: Log): (socket: Socket) => void {
+    const { counts } = gate;
     const sockets = this.#sockets;
-    const connectionsMax =
-      options.connectionsMax + (transport === 'http' ? ADMIN_CONNECTIONS_EXTRA : 0);
+    const extra = gate.transport === 'http' ? ADMIN_CONNECTIONS_EXTRA : 0;
+    const connectionsMax = this.#context.options.connectionsMax + extra;
     function onClose(this: Socket): void {
       counts.open.add(-1);
       sockets.delete(this);
     }
+    const turnAway = (socket: Socket): void => {
+      counts.refused.add();
+      log.warn('connection refused: the limit of open connections is reached', {
+        listener: name,
+        connections: sockets.size,
+      });
+      drop(socket);
+    };
     return (socket) => {
-      const full =
-        sockets.size >= connectionsMax || counts.open.value >= options.listenerConnectionsMax;
-      if (full) {
-        counts.refused.add();
-        log.warn('connection refused: the limit of open connections is reached', {
-          listener: name,
-          connections: sockets.size,
-        });
-      }
       // Without a remote address it was closed already, before we could accept it.
-      if (full || socket.remoteAddress === undefined) {
-        socket.on('error', () => {});
-        socket.destroy();
+      if (socket.remoteAddress === undefined) {
+        drop(socket);
+        return;
+      }
+      if (sockets.size >= connectionsMax || counts.open.value >= gate.connectionsMax) {
+        turnAway(socket);
         return;
       }
       counts.total.add();
       counts.open.add();
       sockets.add(socket);
       socket.on('close', onClose);
-      enter(socket);
+      if (!gate.enter(socket)) turnAway(socket);
     };
   }
+}
+
+function drop(socket: Socket): void {
+  socket.on('error', () => {});
+  socket.destroy();
 }

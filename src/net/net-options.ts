@@ -1,5 +1,145 @@
-/** What the operator may set about listeners and connections: rows of `server` and `tls`. */
-import type { OptionRows } from '#kit';
+/**
+ * What the operator may set about listeners and connections. `NET_OPTIONS` holds for the server,
+ * `SHARED_OPTIONS` is its part that every listener may have values of its own for, and
+ * `LISTENER_OPTIONS` is what may stand in the table of one listener.
+ */
+import type { OptionRows, Values } from '#kit';
+import { TLS_OPTIONS } from './tls-options.ts';
+
+export const SHARED_OPTIONS = {
+  'listener-connections-max': {
+    type: 'integer',
+    default: 100_000,
+    min: 1,
+    help: 'Connections that may be open at the same time on one listener.',
+  },
+  'address-connections-max': {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    help: 'Connections that one address may have open on a listener; 0 = no limit.',
+  },
+  'connect-rate': {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    help: 'Connections a second that a listener lets in; more wait, oldest first. 0 = no limit.',
+  },
+  'client-message-rate': {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    help: 'Messages a second that one connection may send; 0 = no limit.',
+  },
+  'client-byte-rate': {
+    type: 'bytes',
+    default: 0,
+    min: 0,
+    help: 'Bytes a second that one connection may send; 0 = no limit.',
+  },
+  'message-rate': {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    help: 'Messages a second that all connections of a listener may send; 0 = no limit.',
+  },
+  'byte-rate': {
+    type: 'bytes',
+    default: 0,
+    min: 0,
+    help: 'Bytes a second that all connections of a listener may send; 0 = no limit.',
+  },
+  'rate-action': {
+    type: 'text',
+    default: 'slow',
+    choices: ['slow', 'disconnect'],
+    help:
+      'What becomes of a client over its own rate: it is read more slowly, or told and closed. ' +
+      'Over the rate of a listener clients are always slowed.',
+  },
+  'websocket-message-max': {
+    type: 'bytes',
+    default: 16 * 1024 * 1024,
+    min: 1024,
+    help: 'Largest WebSocket message that is accepted, uncompressed.',
+  },
+  'websocket-compression': {
+    type: 'boolean',
+    default: false,
+    help:
+      'Accept permessage-deflate. It costs memory per connection and time per message; worth it ' +
+      'for text over slow lines.',
+  },
+  'forwarded-trust': {
+    type: 'list',
+    default: [],
+    help:
+      'Addresses and ranges (10.0.0.0/8) of HTTP proxies whose X-Forwarded-For header is believed ' +
+      'on WebSocket listeners.',
+  },
+  'allowed-hosts': {
+    type: 'list',
+    default: [],
+    help:
+      'Names that WebSocket and admin requests may carry in Host and Origin, beside loopback names ' +
+      'and addresses. `*` accepts every name.',
+  },
+  'proxy-trust': {
+    type: 'list',
+    default: [],
+    help:
+      'Addresses and ranges of the load balancers whose PROXY headers are believed; connections ' +
+      'from elsewhere to such a listener are closed. Empty: every address.',
+  },
+} as const satisfies OptionRows;
+
+/** Rows that only the table of a listener has. */
+const OWN_OPTIONS = {
+  protocol: {
+    type: 'text',
+    default: '',
+    help: 'Protocol of a new listener. Not for the listeners that there are anyway.',
+  },
+  transport: {
+    type: 'text',
+    default: 'tcp',
+    choices: ['tcp', 'tls', 'ws', 'wss', 'quic'],
+    help: 'What carries the protocol.',
+  },
+  listen: { type: 'list', default: [], help: 'Addresses, such as 0.0.0.0:1884.' },
+  path: { type: 'text', default: '', help: 'Path of a WebSocket listener; `*` is any.' },
+  subprotocols: {
+    type: 'list',
+    default: [],
+    help: 'WebSocket subprotocols that are accepted. Empty: those of the protocol.',
+  },
+  'subprotocol-optional': {
+    type: 'boolean',
+    default: false,
+    help: 'Accept WebSocket clients that ask for no subprotocol.',
+  },
+  authentication: {
+    type: 'text',
+    default: 'remote',
+    choices: ['remote', 'required', 'off'],
+    help:
+      'Who must log in: who comes from another machine, everybody, or nobody (such a listener is ' +
+      'open to whoever reaches it, as the user `anonymous`).',
+  },
+  proxy: {
+    type: 'boolean',
+    default: false,
+    help: 'A load balancer puts a PROXY protocol header (version 1 or 2) before each connection.',
+  },
+} as const satisfies OptionRows;
+
+export const LISTENER_OPTIONS = {
+  ...OWN_OPTIONS,
+  ...SHARED_OPTIONS,
+  ...TLS_OPTIONS,
+} as const satisfies OptionRows;
+
+export type ListenerSettings = Values<typeof LISTENER_OPTIONS>;
 
 export const NET_OPTIONS = {
   'connections-max': {
@@ -7,12 +147,6 @@ export const NET_OPTIONS = {
     default: 100_000,
     min: 1,
     help: 'Connections that may be open at the same time, over all listeners.',
-  },
-  'listener-connections-max': {
-    type: 'integer',
-    default: 100_000,
-    min: 1,
-    help: 'Connections that may be open at the same time on one listener.',
   },
   'half-open-max': {
     type: 'integer',
@@ -38,19 +172,6 @@ export const NET_OPTIONS = {
     min: 64 * 1024,
     help: 'Unsent bytes of one connection above which its protocol is told to wait.',
   },
-  'websocket-message-max': {
-    type: 'bytes',
-    default: 16 * 1024 * 1024,
-    min: 1024,
-    help: 'Largest WebSocket message that is accepted.',
-  },
-  'allowed-hosts': {
-    type: 'list',
-    default: [],
-    help:
-      'Names that WebSocket and admin requests may carry in Host and Origin, beside loopback names ' +
-      'and addresses. `*` accepts every name.',
-  },
   'proxy-listeners': {
     type: 'list',
     default: [],
@@ -58,24 +179,5 @@ export const NET_OPTIONS = {
       'Listeners (such as mqtt or amqp-tls) where a load balancer puts a PROXY protocol header ' +
       '(version 1 or 2) in front of each connection. Connections without one are closed.',
   },
-} as const satisfies OptionRows;
-
-export const TLS_OPTIONS = {
-  cert: {
-    type: 'text',
-    default: '',
-    help: 'File with the certificate chain in PEM form. With `key` it opens the TLS listeners.',
-  },
-  key: { type: 'text', default: '', help: 'File with the private key in PEM form.' },
-  ca: {
-    type: 'text',
-    default: '',
-    help: 'File with the authorities of client certificates. When set, clients must present one.',
-  },
-  'min-version': {
-    type: 'text',
-    default: '1.2',
-    choices: ['1.2', '1.3'],
-    help: 'Oldest TLS version that is accepted.',
-  },
+  ...SHARED_OPTIONS,
 } as const satisfies OptionRows;

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Connection, ListenerPlan, Transport } from '#contract';
+import type { Guest } from './doorway.ts';
 
 export interface Bound {
   readonly address: string;
@@ -30,8 +31,12 @@ export interface Network {
   list(): OpenListener[];
   /** Connections open now on a listener. */
   connections(name: string): number;
+  /** All connections of protocols that are open now. */
+  guests(): Iterable<Guest>;
   /** Closes the ports; connections live on. */
   stopAccepting(): void;
+  /** Closes the ports of protocols; admin stays. */
+  closeDoors(): void;
   /** Cuts what is left. */
   close(): void;
 }

@@ -4,12 +4,15 @@
  */
 import { isIP } from 'node:net';
 import { ProtocolError } from '#kit';
+import { readProxyFields } from './proxy-fields.ts';
 
 export interface ProxyHeader {
   /** Bytes that the header takes. */
   readonly length: number;
   /** Null: the balancer speaks for itself (LOCAL, UNKNOWN), the socket's own address is right. */
   readonly source: { readonly address: string; readonly port: number } | null;
+  /** Common name of the client's certificate, which the balancer has verified (version 2). */
+  readonly commonName: string | null;
 }
 
 /** Longest header of version 1, with its line end. */
@@ -17,6 +20,8 @@ const V1_LENGTH_MAX = 107;
 const V2_FIXED_LENGTH = 16;
 /** The longest header that is accepted, address block and extension fields together. */
 export const PROXY_HEADER_BYTES_MAX = V2_FIXED_LENGTH + 4096;
+/** Bytes of both addresses and ports, by family: none, IPv4, IPv6. */
+const ADDRESS_LENGTHS = [0, 12, 36];
 const V1_START = Buffer.from('PROXY ');
 const V2_SIGNATURE = Buffer.from([
   0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a,
@@ -47,7 +52,7 @@ function readV1(bytes: Buffer): ProxyHeader | null {
   const words = bytes.toString('latin1', 0, end).split(' ');
   const length = end + 2;
   const [, family, source, destination, sourcePort, destinationPort] = words;
-  if (family === 'UNKNOWN') return { length, source: null };
+  if (family === 'UNKNOWN') return { length, source: null, commonName: null };
   const version = family === 'TCP4' ? 4 : family === 'TCP6' ? 6 : 0;
   if (version === 0 || words.length !== 6) {
     throw new ProtocolError('family', 6, 'expected TCP4, TCP6 or UNKNOWN and four fields');
@@ -56,7 +61,8 @@ function readV1(bytes: Buffer): ProxyHeader | null {
     throw new ProtocolError('address', 11, 'not an address of the named family');
   }
   portOf(destinationPort!);
-  return { length, source: { address: source!, port: portOf(sourcePort!) } };
+  const port = portOf(sourcePort!);
+  return { length, source: { address: source!, port }, commonName: null };
 }
 
 function portOf(text: string): number {
@@ -78,23 +84,22 @@ function readV2(bytes: Buffer): ProxyHeader | null {
   }
   if (bytes.length < length) return null;
   const family = bytes[13]! >> 4;
-  if (command === 0 || family === 0 || family === 3) return { length, source: null };
-  if (family === 1) return { length, source: readV4Source(bytes, length) };
-  if (family === 2) return { length, source: readV6Source(bytes, length) };
-  throw new ProtocolError('family', 13, 'unknown address family');
+  if (command === 0) return { length, source: null, commonName: null };
+  const fieldsAt = V2_FIXED_LENGTH + (ADDRESS_LENGTHS[family] ?? 0);
+  if (family > 3) throw new ProtocolError('family', 13, 'unknown address family');
+  if (family === 3) return { length, source: null, commonName: null };
+  if (length < fieldsAt) throw new ProtocolError('length', 14, 'too short for its addresses');
+  const { commonName } = readProxyFields(bytes.subarray(0, length), fieldsAt);
+  if (family === 0) return { length, source: null, commonName };
+  const source = family === 1 ? readV4Source(bytes) : readV6Source(bytes);
+  return { length, source, commonName };
 }
 
-function readV4Source(bytes: Buffer, length: number): { address: string; port: number } {
-  if (length < V2_FIXED_LENGTH + 12) {
-    throw new ProtocolError('length', 14, 'too short for IPv4 addresses');
-  }
+function readV4Source(bytes: Buffer): { address: string; port: number } {
   return { address: bytes.subarray(16, 20).join('.'), port: bytes.readUInt16BE(24) };
 }
 
-function readV6Source(bytes: Buffer, length: number): { address: string; port: number } {
-  if (length < V2_FIXED_LENGTH + 36) {
-    throw new ProtocolError('length', 14, 'too short for IPv6 addresses');
-  }
+function readV6Source(bytes: Buffer): { address: string; port: number } {
   const groups: string[] = [];
   for (let at = 16; at < 32; at += 2) groups.push(bytes.readUInt16BE(at).toString(16));
   // A URL writes the address in its short form.

@@ -3,14 +3,28 @@
  * event loop are collected and leave together, and the protocol's handler is called within bounds:
  * never after `closed`, `closed` once, and an exception of a handler ends its own connection only.
  */
-import type { Connection, ConnectionHandler, Peer } from '#contract';
+import type {
+  Client,
+  Connection,
+  ConnectionHandler,
+  Eviction,
+  ListenerTerms,
+  Peer,
+} from '#contract';
 import { assert, BrokerError, type Timer } from '#kit';
-import type { Doorway } from './doorway.ts';
+import type { Doorway, Guest } from './doorway.ts';
+import type { Meter } from './limits/meter.ts';
 import type { Flushable } from './turn.ts';
 
-export abstract class QueuedConnection implements Connection, Flushable {
+const BREACHES = {
+  'message-rate': 'more messages a second than one client may send',
+  'byte-rate': 'more bytes a second than one client may send',
+} as const;
+
+export abstract class QueuedConnection implements Connection, Flushable, Guest {
   readonly id: number;
-  readonly peer: Peer;
+  peer: Peer;
+  client: Client | null = null;
   protected readonly doorway: Doorway;
   #handler: ConnectionHandler | null = null;
   // Most turns write one chunk: no array then.
@@ -23,20 +37,27 @@ export abstract class QueuedConnection implements Connection, Flushable {
   #gone = false;
   #error: Error | null = null;
   #linger: Timer | null = null;
+  readonly #meter: Meter | null;
+  /** The protocol asked to be read no more for now. */
+  #held = false;
+  /** Armed while a rate keeps it from being read. */
+  #slowed: Timer | null = null;
 
   constructor(doorway: Doorway, peer: Peer) {
     this.id = doorway.nextId();
     this.doorway = doorway;
     this.peer = peer;
+    this.#meter = doorway.rating.meter();
     doorway.halfOpen.add(this);
+    doorway.guests.add(this);
   }
 
   abstract readonly local: { readonly address: string; readonly port: number };
   abstract readonly encrypted: boolean;
-  abstract pause(): void;
-  abstract resume(): void;
   abstract startTls(head?: Buffer): void;
 
+  protected abstract pauseCarrier(): void;
+  protected abstract resumeCarrier(): void;
   /** Bytes that the carrier was given and has not handed to the kernel. */
   protected abstract readonly carrierBytes: number;
   /** True when the carrier will say so once it has sent everything. */
@@ -50,6 +71,10 @@ export abstract class QueuedConnection implements Connection, Flushable {
     return this.doorway.listener;
   }
 
+  get terms(): ListenerTerms {
+    return this.doorway.terms;
+  }
+
   get pendingBytes(): number {
     return this.#queuedBytes + this.carrierBytes;
   }
@@ -57,6 +82,46 @@ export abstract class QueuedConnection implements Connection, Flushable {
   handle(handler: ConnectionHandler): void {
     assert(this.#handler === null, 'handle is called once');
     this.#handler = handler;
+  }
+
+  pause(): void {
+    this.#held = true;
+    this.pauseCarrier();
+  }
+
+  resume(): void {
+    this.#held = false;
+    if (this.#slowed === null) this.resumeCarrier();
+  }
+
+  identify(client: Client): string | null {
+    const { admission, log } = this.doorway;
+    const refusal = admission.refusesClient(client, this.peer.address);
+    if (refusal === null) {
+      this.client = client;
+      return null;
+    }
+    const { user, clientId } = client;
+    this.doorway.counts.refused.add();
+    log.info('client refused', { peer: this.peer.address, user, client: clientId, refusal });
+    return refusal;
+  }
+
+  /** Lets the protocol say goodbye in its own way; cuts the connection where it cannot. */
+  evict(eviction: Eviction): void {
+    if (this.#ending || this.#gone) return;
+    this.doorway.counts.evicted.add();
+    const { why, text } = eviction;
+    if (this.#handler?.evict === undefined) {
+      this.destroy(text);
+      return;
+    }
+    this.doorway.log.info('client is asked to leave', { connection: this.id, why, reason: text });
+    try {
+      this.#handler.evict(eviction);
+    } catch (error) {
+      this.#contain(error);
+    }
   }
 
   /** Gives the new connection to its protocol; a protocol that fails here loses only this one. */
@@ -103,8 +168,9 @@ export abstract class QueuedConnection implements Connection, Flushable {
     this.flush();
     this.#ending = true;
     this.closeGently();
+    this.#stopSlowing();
     // What still comes is read and dropped: unread bytes would turn the goodbye into a reset.
-    this.resume();
+    this.resumeCarrier();
     this.#linger = this.doorway.timers.after(this.doorway.lingerMs, () => this.closeNow());
   }
 
@@ -132,6 +198,7 @@ export abstract class QueuedConnection implements Connection, Flushable {
     } catch (error) {
       this.#contain(error);
     }
+    if (this.#meter !== null) this.#count(this.#meter, chunk.length);
   }
 
   drained(): void {
@@ -154,7 +221,10 @@ export abstract class QueuedConnection implements Connection, Flushable {
     this.#more = null;
     this.#queuedBytes = 0;
     this.#linger?.cancel();
+    this.#stopSlowing();
     this.doorway.halfOpen.remove(this);
+    this.doorway.guests.delete(this);
+    if (this.client !== null) this.doorway.admission.left(this.client, this.peer.address);
     const handler = this.#handler;
     this.#handler = null;
     try {
@@ -162,6 +232,30 @@ export abstract class QueuedConnection implements Connection, Flushable {
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  #count(meter: Meter, bytes: number): void {
+    if (this.#ending || this.#gone) return;
+    const breach = meter.count(bytes, this.#handler!.messagesIn ?? 0);
+    if (breach !== null) {
+      this.evict({ why: breach, text: BREACHES[breach], reference: null });
+    } else if (meter.waitMs > 0) this.#slow(meter.waitMs);
+  }
+
+  /** Not read until the debt is paid; TCP then slows the client itself. */
+  #slow(waitMs: number): void {
+    if (this.#slowed === null) this.doorway.counts.slowed.add();
+    else this.#slowed.cancel();
+    this.pauseCarrier();
+    this.#slowed = this.doorway.timers.after(Math.ceil(waitMs), () => {
+      this.#slowed = null;
+      if (!this.#held && !this.#gone) this.resumeCarrier();
+    });
+  }
+
+  #stopSlowing(): void {
+    this.#slowed?.cancel();
+    this.#slowed = null;
   }
 
   #abandon(): void {

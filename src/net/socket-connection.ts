@@ -9,6 +9,7 @@ import { assert } from '#kit';
 import { isLoopback, unmapped } from './address.ts';
 import type { Doorway } from './doorway.ts';
 import { QueuedConnection } from './queued-connection.ts';
+import { shownBy } from './tls/client-certificate.ts';
 
 const OWNER = Symbol('connection');
 type OwnedSocket = Socket & { [OWNER]?: SocketConnection };
@@ -35,17 +36,9 @@ export class SocketConnection extends QueuedConnection {
     return this.#encrypted;
   }
 
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
   startTls(head?: Buffer): void {
-    const { certificate } = this.doorway;
-    assert(certificate !== null, 'startTls is called only where a certificate is configured');
+    const { keys } = this.doorway;
+    assert(keys !== null && this.terms.upgradable, 'startTls is called only where terms allow it');
     this.flush();
     const raw: OwnedSocket = this.#socket;
     raw.off('data', onData).off('drain', onDrain).off('end', onEnd);
@@ -54,10 +47,12 @@ export class SocketConnection extends QueuedConnection {
     if (head !== undefined && head.length > 0) raw.unshift(head);
     const socket = new TLSSocket(raw, {
       isServer: true,
-      secureContext: certificate.context,
-      requestCert: certificate.clientsVerified,
-      rejectUnauthorized: certificate.clientsVerified,
+      secureContext: keys.first.context,
+      SNICallback: keys.choose,
+      requestCert: keys.clients !== 'none',
+      rejectUnauthorized: keys.clients === 'required',
     });
+    socket.on('secure', () => this.#secured(socket));
     this.#socket = socket;
     raw.off('error', onError).off('close', onClose);
     // The TLS layer reports the raw socket's errors as its own.
@@ -65,10 +60,16 @@ export class SocketConnection extends QueuedConnection {
     this.#attach(socket);
   }
 
-  override received(chunk: Buffer): void {
-    // After an upgrade in place: decrypted bytes are the proof of a finished handshake.
-    this.#encrypted ||= this.#socket instanceof TLSSocket;
-    super.received(chunk);
+  /** The handshake of an upgrade in place is done. */
+  #secured(socket: TLSSocket): void {
+    const { keys, settings } = this.doorway;
+    const shown = shownBy(socket, keys!.clients, settings);
+    if (shown.refusal !== null) {
+      this.destroy(shown.refusal);
+      return;
+    }
+    this.#encrypted = true;
+    if (shown.identity !== null) this.peer = { ...this.peer, identity: shown.identity };
   }
 
   protected get carrierBytes(): number {
@@ -91,6 +92,14 @@ export class SocketConnection extends QueuedConnection {
       for (const chunk of more) socket.write(chunk);
       socket.uncork();
     }
+  }
+
+  protected pauseCarrier(): void {
+    this.#socket.pause();
+  }
+
+  protected resumeCarrier(): void {
+    this.#socket.resume();
   }
 
   protected closeGently(): void {

@@ -15,7 +15,7 @@ type Owned<Emitter> = Emitter & { [OWNER]?: WebSocketConnection };
 
 /** Up to this many bytes, the chunks of a turn become one message. */
 const MESSAGE_BYTES_MAX = 64 * 1024;
-const BINARY = { binary: true, compress: false } as const;
+const BINARY = { binary: true } as const;
 /** RFC 6455, 7.4.1: data of a kind that cannot be accepted; here a text message. */
 const CLOSE_UNACCEPTABLE = 1003;
 const CLOSE_NORMAL = 1000;
@@ -48,14 +48,6 @@ export class WebSocketConnection extends QueuedConnection {
 
   get encrypted(): boolean {
     return this.#socket instanceof TLSSocket;
-  }
-
-  pause(): void {
-    this.#webSocket.pause();
-  }
-
-  resume(): void {
-    this.#webSocket.resume();
   }
 
   startTls(): void {
@@ -91,6 +83,14 @@ export class WebSocketConnection extends QueuedConnection {
     this.#webSocket.send(first, BINARY);
     for (const chunk of more ?? []) this.#webSocket.send(chunk, BINARY);
     this.#socket.uncork();
+  }
+
+  protected pauseCarrier(): void {
+    this.#webSocket.pause();
+  }
+
+  protected resumeCarrier(): void {
+    this.#webSocket.resume();
   }
 
   protected closeGently(): void {

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { ADMIN_OPTIONS, Admin } from '#admin';
 import { Broker, type DeriveKey } from '#broker';
-import type { Host, Instance, ListenerPlan, Protocol } from '#contract';
+import type { Host, Instance, Protocol } from '#contract';
 import {
   type Clock,
   type Log,
@@ -17,14 +17,12 @@ import {
 } from '#kit';
 import { type MetaStore, openSqliteStore } from '#meta';
 import {
-  type Certificate,
   hostRefusal,
   isLoopback,
   Listeners,
   type ListenersContext,
-  loadCertificate,
   type Network,
-  TLS_OPTIONS,
+  TlsKeyRing,
   Turn,
 } from '#net';
 import { protocols as allProtocols } from '#protocols';
@@ -32,6 +30,7 @@ import { type EngineLimits, type Files, type LogEngine, openEngine, realFiles } 
 import { checkExposure, ensureConfiguredUser } from './authentication.ts';
 import { Closing } from './closing.ts';
 import { engineLimits } from './engine-limits.ts';
+import { listenerPlans, type Planned } from './listener-plans.ts';
 import { ServerObjects } from './object-store.ts';
 import { connectionsWithin, openFilesMax } from './open-files.ts';
 import { loadSettings } from './options/load-settings.ts';
@@ -140,7 +139,8 @@ class Start {
   }
 
   async run(): Promise<RunningServer> {
-    const certificate = await loadCertificate(this.#settings.section('tls', TLS_OPTIONS));
+    const planned = listenerPlans(this.#protocols, this.#settings);
+    const keyRing = await this.#loadKeys(planned);
     // Opened after the engine, whose lock says that the folder is ours, but closed after it as
     // well: the engine's last checkpoint moves state into the catalogue.
     this.#closing.add('catalogue', async () => this.#meta?.close());
@@ -148,22 +148,21 @@ class Start {
     const broker = await this.#openBroker(engine);
     await ensureConfiguredUser(broker, this.#settings.section('auth', AUTH_OPTIONS));
     const serverId = await identity(broker, this.#around.random);
-    const listeners = this.#makeListeners(certificate);
-    const host = { broker, serverId, listeners, certificate };
-    const plans = this.#protocols.map((protocol) => ({ protocol, plans: this.#plans(protocol) }));
+    const listeners = this.#makeListeners(keyRing);
+    const host = { broker, serverId, listeners };
     const adminListen = this.#settings.section('admin', ADMIN_OPTIONS).listen;
     checkExposure(broker, [
-      ...plans.flatMap((one) => one.plans),
+      // Where nobody has to log in, that was said for this very listener.
+      ...planned.filter((one) => one.settings.authentication !== 'off').map((one) => one.plan),
       { name: 'admin', listen: adminListen },
     ]);
     const instances = this.#openProtocols(host);
     const hasAdmin = adminListen.some((text) => text !== 'off');
     const admin = hasAdmin ? this.#makeAdmin(host, engine, instances) : null;
     this.#leaveLater(listeners, instances);
-    for (const { protocol, plans: own } of plans) {
+    for (const { protocol, plan } of planned) {
       const instance = instances.get(protocol.name)!;
-      for (const plan of own)
-        await listeners.open(plan, (connection) => instance.accept(connection));
+      await listeners.open(plan, (connection) => instance.accept(connection));
     }
     if (admin !== null) {
       await listeners.openHttp('admin', adminListen, (socket) => admin.accept(socket));
@@ -171,6 +170,14 @@ class Start {
     this.#phase = 'ready';
     const parts = { broker, metrics: this.#metrics, serverId, listeners };
     return runningServer(parts, this.#closing);
+  }
+
+  /** Reads all TLS files, so that a bad one stops the start before any data is touched. */
+  async #loadKeys(planned: readonly Planned[]): Promise<TlsKeyRing> {
+    const keyRing = new TlsKeyRing(this.#timers, this.#scope('net'));
+    this.#closing.add('certificates', () => keyRing.close());
+    for (const { settings } of planned) await keyRing.keysFor(settings);
+    return keyRing;
   }
 
   async #openEngine(): Promise<LogEngine> {
@@ -222,12 +229,13 @@ class Start {
     return broker;
   }
 
-  #makeListeners(certificate: Certificate | null): Network {
+  #makeListeners(keyRing: TlsKeyRing): Network {
     const options = this.#settings.section('server', SERVER_OPTIONS);
     const connectionsMax = connectionsWithin(options.connectionsMax, openFilesMax(), this.#log);
     const listeners = this.#around.network({
       options: { ...options, connectionsMax },
-      certificate,
+      settingsOf: (name) => this.#settings.listener(name),
+      keyRing,
       clock: this.#around.clock,
       turn: this.#turn,
       log: this.#scope('net'),
@@ -250,7 +258,6 @@ class Start {
         serverId: given.serverId,
         version: this.#version,
         bound: (listener) => given.listeners.bound(listener),
-        tlsAvailable: () => given.certificate !== null,
       };
       const values = this.#settings.section(protocol.name, protocol.options);
       instances.set(protocol.name, protocol.open(host, values));
@@ -320,10 +327,6 @@ class Start {
     return job;
   }
 
-  #plans(protocol: Protocol): ListenerPlan[] {
-    return protocol.listeners(this.#settings.section(protocol.name, protocol.options));
-  }
-
   #dataDir(): string {
     return path.resolve(this.#settings.section('server', SERVER_OPTIONS).dataDir);
   }
@@ -341,7 +344,6 @@ interface HostParts {
   readonly broker: Broker;
   readonly serverId: string;
   readonly listeners: Network;
-  readonly certificate: Certificate | null;
 }
 
 /** An id that stays with the data folder. */

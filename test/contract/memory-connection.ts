@@ -6,12 +6,15 @@
  * socket. It is no copy of TCP: there is no loss, no delay and no splitting but the test's own.
  */
 
-import type { Connection, ConnectionHandler, Peer } from '#contract';
+import type { Client, Connection, ConnectionHandler, ListenerTerms, Peer } from '#contract';
 import { assert } from '#kit';
 
 export interface MemoryOptions {
   readonly listener?: string;
   readonly encrypted?: boolean;
+  readonly terms?: Partial<ListenerTerms>;
+  /** Why a client must not come in, or null. */
+  readonly refuses?: (client: Client) => string | null;
   readonly peer?: Partial<Peer>;
   readonly local?: { readonly address: string; readonly port: number };
   /** Bytes held back by the client after which `write` answers false. */
@@ -41,6 +44,10 @@ export class MemoryConnection implements Connection {
   readonly client: MemoryClient;
   /** True after `startTls`; the bytes stay plain. */
   encrypted: boolean;
+  readonly terms: ListenerTerms;
+  /** Who the protocol said that the client is. */
+  known: Client | null = null;
+  readonly #refuses: (client: Client) => string | null;
   /** What `destroy` was given, or null. */
   destroyReason: string | null = null;
   readonly #sendMark: number;
@@ -56,6 +63,13 @@ export class MemoryConnection implements Connection {
     this.local = options.local ?? { address: '127.0.0.1', port: 1 };
     this.listener = options.listener ?? 'memory';
     this.encrypted = options.encrypted ?? false;
+    this.terms = {
+      anonymous: 'loopback',
+      transport: 'tcp',
+      upgradable: false,
+      ...options.terms,
+    };
+    this.#refuses = options.refuses ?? (() => null);
     this.#sendMark = options.sendMark ?? SEND_MARK;
     this.client = new MemoryClient(this);
   }
@@ -70,6 +84,12 @@ export class MemoryConnection implements Connection {
 
   get isClosed(): boolean {
     return this.#closed;
+  }
+
+  identify(client: Client): string | null {
+    const refusal = this.#refuses(client);
+    if (refusal === null) this.known = client;
+    return refusal;
   }
 
   handle(handler: ConnectionHandler): void {

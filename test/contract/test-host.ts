@@ -25,7 +25,6 @@ export interface TestHostOptions {
   readonly log?: Log;
   readonly limits?: Partial<EngineLimits>;
   readonly broker?: Partial<BrokerOptions>;
-  readonly tls?: boolean;
   /** Owners of slots, each with an engine of its own. Default: `TEST_OWNERS`, else 1. */
   readonly owners?: number;
 }
@@ -62,7 +61,6 @@ export async function openTestHost(options: TestHostOptions = {}): Promise<TestH
     serverId: 'test-server',
     version: '0.0.0',
     bound: () => [],
-    tlsAvailable: () => options.tls ?? false,
     async close() {
       await broker.close();
       await engine.close();

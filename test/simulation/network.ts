@@ -5,7 +5,13 @@
  */
 import type { Connection, ListenerPlan, Peer } from '#contract';
 import type { ListenersContext, Network, OpenListener } from '#net';
-import { connectionIds, type Doorway, doorwayCounts } from '../../src/net/doorway.ts';
+import {
+  connectionIds,
+  type Doorway,
+  type Guest,
+  type Lobby,
+  openDoorway,
+} from '../../src/net/doorway.ts';
 import { HalfOpen } from '../../src/net/half-open.ts';
 import { QueuedConnection } from '../../src/net/queued-connection.ts';
 import { joined } from '../../src/net/socket-connection.ts';
@@ -223,11 +229,11 @@ export class ServerEnd extends QueuedConnection {
     this.#lane = new Lane(owner.network);
   }
 
-  pause(): void {
+  protected pauseCarrier(): void {
     this.#paused = true;
   }
 
-  resume(): void {
+  protected resumeCarrier(): void {
     this.#paused = false;
     if (this.#unread.length === 0) return;
     // As from a socket: not from within the call that resumes it.
@@ -306,7 +312,8 @@ export class VirtualListeners implements Network {
   readonly #context: ListenersContext;
   readonly #halfOpen: HalfOpen;
   readonly #opened = new Map<string, Doorway>();
-  readonly #nextId = connectionIds();
+  readonly #guests = new Set<Guest>();
+  readonly #lobby: Lobby;
   #accepting = true;
 
   constructor(network: VirtualNetwork, context: ListenersContext) {
@@ -316,24 +323,12 @@ export class VirtualListeners implements Network {
       countMax: context.options.halfOpenMax,
       firstBytesMs: context.options.firstBytesTimeout,
     });
+    this.#lobby = { halfOpen: this.#halfOpen, guests: this.#guests, nextId: connectionIds() };
   }
 
   async open(plan: ListenerPlan, accept: (connection: Connection) => void): Promise<void> {
     if (plan.transport !== 'tcp') return;
-    const { options, turn, log, metrics } = this.#context;
-    this.#opened.set(plan.name, {
-      listener: plan.name,
-      log: log.with({ listener: plan.name }),
-      counts: doorwayCounts(metrics, plan.name),
-      turn,
-      timers: turn,
-      halfOpen: this.#halfOpen,
-      sendMark: options.sendMark,
-      lingerMs: options.lingerTimeout,
-      nextId: this.#nextId,
-      certificate: null,
-      accept,
-    });
+    this.#opened.set(plan.name, openDoorway(this.#context, this.#lobby, plan, null, accept));
   }
 
   async openHttp(): Promise<void> {}
@@ -352,8 +347,16 @@ export class VirtualListeners implements Network {
     return this.#opened.get(name)?.counts.open.value ?? 0;
   }
 
+  guests(): Iterable<Guest> {
+    return this.#guests;
+  }
+
   stopAccepting(): void {
     this.#accepting = false;
+  }
+
+  closeDoors(): void {
+    this.stopAccepting();
   }
 
   close(): void {

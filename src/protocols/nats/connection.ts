@@ -222,7 +222,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
   }
 
   get #upgradable(): boolean {
-    return this.wire.listener === 'nats' && !this.wire.encrypted && this.shared.host.tlsAvailable();
+    return this.wire.terms.upgradable && !this.wire.encrypted;
   }
 
   /**

@@ -253,9 +253,9 @@ test('connections are bounded N11 N12', async () => {
 });
 
 test('a TLS handshake in the first byte upgrades the connection where TLS is configured N45', async () => {
-  const secure = await openTestHost({ tls: true });
-  const instance = rig.open({ tlsRequired: true }, secure);
-  const client = dial(instance);
+  const instance = rig.open({ tlsRequired: true });
+  const upgradable = { terms: { upgradable: true } };
+  const client = dial(instance, upgradable);
   const info = JSON.parse(client.take().toString().slice(5));
   assert.equal(info.tls_available, true);
   assert.equal(info.tls_required, true);
@@ -263,10 +263,9 @@ test('a TLS handshake in the first byte upgrades the connection where TLS is con
   assert.equal(client.connection.encrypted, true);
   client.send('CONNECT {"verbose":false,"tls_required":true}\r\nPING\r\n');
   assert.equal(await said(client), 'PONG\r\n');
-  const plain = dial(instance);
+  const plain = dial(instance, upgradable);
   plain.take();
   plain.send('CONNECT {"verbose":false}\r\n');
   await plain.closed;
   assert.equal(plain.take().toString(), "-ERR 'Secure Connection - TLS Required'\r\n");
-  await rig.close(secure);
 });

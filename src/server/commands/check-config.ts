@@ -1,9 +1,11 @@
 /** `robust-server check-config`: shows what would hold, and where it comes from. Starts nothing. */
 import type { Command } from 'commander';
 import { ADMIN_OPTIONS } from '#admin';
-import { loadCertificate, parseListen, TLS_OPTIONS } from '#net';
+import { realTimers, silentLog } from '#kit';
+import { parseListen, TlsKeyRing } from '#net';
 import { protocols } from '#protocols';
 import { engineLimits } from '../engine-limits.ts';
+import { listenerPlans } from '../listener-plans.ts';
 import { placeOf } from '../object-store.ts';
 import type { Settings } from '../options/settings.ts';
 import { SERVER_OPTIONS, STORAGE_OPTIONS } from '../server-options.ts';
@@ -23,15 +25,18 @@ export function addCheckConfig(program: Command): void {
 
 /** What a start would refuse before it touches any data. */
 async function check(settings: Settings): Promise<void> {
-  await loadCertificate(settings.section('tls', TLS_OPTIONS));
   const { messageMax } = settings.section('server', SERVER_OPTIONS);
   const storage = settings.section('storage', STORAGE_OPTIONS);
   engineLimits(storage, messageMax);
   placeOf(storage, process.env);
   checkListen(settings.section('admin', ADMIN_OPTIONS).listen);
-  for (const protocol of protocols) {
-    const plans = protocol.listeners(settings.section(protocol.name, protocol.options));
-    for (const { listen } of plans) checkListen(listen);
+  const plans = listenerPlans(protocols, settings);
+  for (const { plan } of plans) checkListen(plan.listen);
+  const keyRing = new TlsKeyRing(realTimers, silentLog);
+  try {
+    for (const { settings: own } of plans) await keyRing.keysFor(own);
+  } finally {
+    keyRing.close();
   }
 }
 

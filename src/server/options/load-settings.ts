@@ -5,6 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import { BrokerError } from '#kit';
+import {
+  isListenerName,
+  LISTENER_KEYS,
+  LISTENERS_SECTION,
+  type ListenerSetting,
+  readListenerOption,
+  readListenerVariable,
+} from './listener-tables.ts';
 import { nearestName } from './nearest-name.ts';
 import { ENVIRONMENT_PREFIX, type Option, type OptionSchema } from './option-schema.ts';
 import { OptionProblem, readOption } from './option-value.ts';
@@ -37,6 +45,7 @@ export function loadSettings(schema: OptionSchema, sources: OptionSources): Sett
 class Loader {
   readonly #schema: OptionSchema;
   readonly #given = new Map<string, Setting>();
+  readonly #listeners = new Map<string, Map<string, ListenerSetting>>();
   readonly #problems: string[] = [];
 
   constructor(schema: OptionSchema) {
@@ -47,7 +56,9 @@ class Loader {
     const content = this.#parseFile(path);
     const sections = this.#schema.sections.map((section) => section.name);
     for (const [section, values] of Object.entries(content ?? {})) {
-      if (!sections.includes(section)) {
+      if (section === LISTENERS_SECTION) {
+        this.#readListeners(path, values);
+      } else if (!sections.includes(section)) {
         this.#unknown(`${path}: section [${section}]`, section, sections, (name) => `[${name}]`);
       } else if (typeof values !== 'object' || values === null || Array.isArray(values)) {
         this.#problems.push(`${path}: ${section} is a section; write [${section}] above its keys.`);
@@ -61,7 +72,10 @@ class Loader {
     for (const [variable, text] of Object.entries(environment)) {
       if (!variable.startsWith(ENVIRONMENT_PREFIX) || text === undefined) continue;
       const option = byVariable.get(variable);
-      if (option !== undefined) this.#set(option, text, `environment ${variable}`);
+      const listener = option === undefined ? readListenerVariable(variable) : null;
+      if (listener !== null) {
+        this.#setListener(listener.name, listener.key, text, `environment ${variable}`);
+      } else if (option !== undefined) this.#set(option, text, `environment ${variable}`);
       else if (!OTHER_VARIABLES.test(variable) && !KUBERNETES_VARIABLES.test(variable)) {
         this.#unknown(`environment variable ${variable}`, variable, byVariable.keys());
       }
@@ -71,7 +85,10 @@ class Loader {
   readFlags(flags: Readonly<Record<string, unknown>>): void {
     for (const [name, input] of Object.entries(flags)) {
       const option = this.#schema.options.get(name);
-      if (option === undefined) {
+      const [section, listener, key] = name.split('.');
+      if (section === LISTENERS_SECTION && listener !== undefined && key !== undefined) {
+        this.#setListener(listener, key, input, `setting ${name}`);
+      } else if (option === undefined) {
         this.#unknown(`option ${name}`, name, this.#schema.options.keys());
       } else this.#set(option, input, `flag ${option.flag}`);
     }
@@ -81,7 +98,7 @@ class Loader {
     if (this.#problems.length > 0) {
       throw new BrokerError('bad-configuration', this.#problems.join('\n'));
     }
-    return new Settings(this.#schema, this.#given);
+    return new Settings(this.#schema, this.#given, this.#listeners);
   }
 
   #parseFile(path: string): Record<string, unknown> | null {
@@ -109,6 +126,39 @@ class Loader {
       }
       const known = [...this.#schema.options.keys()].filter((name) => name.startsWith(prefix));
       this.#unknown(`${path}: key ${prefix}${key}`, prefix + key, known);
+    }
+  }
+
+  #readListeners(path: string, tables: unknown): void {
+    for (const [name, table] of Object.entries(tables ?? {})) {
+      if (typeof table !== 'object' || table === null || Array.isArray(table)) {
+        this.#problems.push(`${path}: write [listeners.NAME] above the keys of a listener.`);
+        return;
+      }
+      for (const [key, input] of Object.entries(table)) {
+        this.#setListener(name, key, input, `file ${path}`);
+      }
+    }
+  }
+
+  #setListener(name: string, key: string, input: unknown, from: string): void {
+    if (!isListenerName(name)) {
+      const rule = 'letters, digits and dashes, and not admin';
+      this.#problems.push(`listeners.${name} (${from}): a name is made of ${rule}.`);
+      return;
+    }
+    try {
+      const read = readListenerOption(key, input, from);
+      if (read === null) {
+        this.#unknown(`${from}: key listeners.${name}.${key}`, key, LISTENER_KEYS);
+        return;
+      }
+      const table = this.#listeners.get(name) ?? new Map<string, ListenerSetting>();
+      table.set(read.key, read.setting);
+      this.#listeners.set(name, table);
+    } catch (error) {
+      if (!(error instanceof OptionProblem)) throw error;
+      this.#problems.push(`listeners.${name}.${key} (${from}) ${error.message}.`);
     }
   }
 

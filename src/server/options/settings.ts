@@ -1,5 +1,7 @@
 /** The effective value of every option, and where each came from. */
 import { camel, type OptionRows, type Values } from '#kit';
+import type { ListenerSettings } from '#net';
+import { type ListenerTable, listenerSettings } from './listener-tables.ts';
 import type { Option, OptionSchema } from './option-schema.ts';
 import { type OptionValue, showOption } from './option-value.ts';
 
@@ -13,10 +15,16 @@ export interface Setting {
 export class Settings {
   readonly schema: OptionSchema;
   readonly #given: ReadonlyMap<string, Setting>;
+  readonly #listeners: ReadonlyMap<string, ListenerTable>;
 
-  constructor(schema: OptionSchema, given: ReadonlyMap<string, Setting>) {
+  constructor(
+    schema: OptionSchema,
+    given: ReadonlyMap<string, Setting>,
+    listeners: ReadonlyMap<string, ListenerTable> = new Map(),
+  ) {
     this.schema = schema;
     this.#given = given;
+    this.#listeners = listeners;
   }
 
   get(name: string): Setting | undefined {
@@ -37,6 +45,23 @@ export class Settings {
     return values as Values<Rows>;
   }
 
+  /** Listeners that have a table of their own. */
+  listenerNames(): Iterable<string> {
+    return this.#listeners.keys();
+  }
+
+  listenerTable(name: string): ListenerTable | undefined {
+    return this.#listeners.get(name);
+  }
+
+  /** What holds for a listener: its table, then the sections `server` and `tls`. */
+  listener(name: string): ListenerSettings {
+    return listenerSettings(
+      this.#listeners.get(name),
+      (key) => (this.get(`server.${key}`) ?? this.get(`tls.${key}`))?.value,
+    );
+  }
+
   /** All settings as a TOML file whose comments say where each value came from. */
   show(): string {
     const lines: string[] = [];
@@ -46,6 +71,13 @@ export class Settings {
         const { value, from } = this.get(`${name}.${key}`)!;
         const shown = isSecret(key) && value !== '' ? '"…"' : showOption(value);
         lines.push(`${`${key} = ${shown}`.padEnd(44)} # ${oneLine(from)}`);
+      }
+      lines.push('');
+    }
+    for (const [name, table] of this.#listeners) {
+      lines.push(`[listeners.${name}]`);
+      for (const [key, { value, from }] of table) {
+        lines.push(`${`${key} = ${showOption(value)}`.padEnd(44)} # ${oneLine(from)}`);
       }
       lines.push('');
     }

@@ -34,7 +34,7 @@ export function connect(connection: NatsConnection): boolean {
 /** What makes a CONNECT unacceptable whoever sends it; null when nothing does. */
 function refusal(connection: NatsConnection, options: ConnectOptions): string | null {
   const { wire } = connection;
-  const plain = !wire.encrypted && wire.listener === 'nats';
+  const plain = !wire.encrypted && wire.terms.transport === 'tcp';
   if (plain && (connection.upgradeNeeded || options.tlsRequired)) return SAYS.tlsRequired;
   if (options.protocol < 0 || options.protocol > PROTOCOL_MAX) return SAYS.clientProtocol;
   if (options.noResponders && !options.headers) return SAYS.noRespondersNeedHeaders;
