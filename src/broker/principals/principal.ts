@@ -16,15 +16,17 @@ export const SERVER_PRINCIPAL: Principal = {
   superuser: true,
 };
 
-/** What a connection adds to who acts on it: rules can ask for it. All of it is the client's word
- * but the address and the certificate. */
+/**
+ * What a connection adds to who acts on it: rules can ask for it. All of it is the client's word
+ * but the address and the certificate.
+ */
 export interface PeerFacts {
   /** Label of metrics. */
-  readonly protocol?: string;
-  readonly clientId?: string;
-  readonly peerHost?: string;
+  readonly protocol?: string | undefined;
+  readonly clientId?: string | undefined;
+  readonly peerHost?: string | undefined;
   /** Common name of the certificate that the client proved. */
-  readonly commonName?: string;
+  readonly commonName?: string | undefined;
 }
 
 export const NO_FACTS: PeerFacts = {};

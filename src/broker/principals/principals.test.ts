@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
+import { createHash, pbkdf2Sync } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { BrokerError } from '#kit';
+import { ScramClient } from '../../../test/contract/scram-client.ts';
 import { flatAddress, slashSpelling, strictDotSpelling } from '../addresses/address.ts';
 import { slashPattern, strictDotPattern } from '../addresses/pattern.ts';
 import { Rig } from '../broker.rig.ts';
@@ -32,38 +33,11 @@ function put(rule: Partial<Rule> & Pick<Rule, 'pattern'>): void {
   rig.broker.principals.putRule({ ...base, ...rule });
 }
 
-/** The client's side of a SCRAM log-in, as RFC 5802 has it. */
-function proof(
-  mechanism: ScramMechanism,
-  password: string,
-  first: string,
-  answer: string,
-): { readonly message: Buffer; readonly signature: string } {
-  const hash = mechanism === 'SCRAM-SHA-256' ? 'sha256' : 'sha512';
-  const [nonce, salt, iterations] = answer.split(',').map((field) => field.slice(2));
-  const saltBytes = Buffer.from(salt!, 'base64');
-  const bytes = hash === 'sha256' ? 32 : 64;
-  const salted = pbkdf2Sync(password, saltBytes, Number(iterations), bytes, hash);
-  const hmac = (key: Buffer, text: string): Buffer => createHmac(hash, key).update(text).digest();
-  const clientKey = hmac(salted, 'Client Key');
-  const stored = createHash(hash).update(clientKey).digest();
-  const without = `c=biws,r=${nonce}`;
-  const spoken = `${first},${answer},${without}`;
-  const signature = hmac(stored, spoken);
-  const bits = clientKey.map((byte, at) => byte ^ signature[at]!);
-  return {
-    message: Buffer.from(`${without},p=${Buffer.from(bits).toString('base64')}`),
-    signature: `v=${hmac(hmac(salted, 'Server Key'), spoken).toString('base64')}`,
-  };
-}
-
 function scramLogin(mechanism: ScramMechanism, name: string, password: string): Principal {
   const login = rig.broker.principals.scram(mechanism, LOOPBACK);
-  const first = `n=${name},r=fyko+d2lbbFgONRv9qkxdawL`;
-  const answer = login.first(Buffer.from(`n,,${first}`)).toString();
-  const { message, signature } = proof(mechanism, password, first, answer);
-  const done = login.final(message);
-  assert.equal(done.answer.toString(), signature);
+  const client = new ScramClient(mechanism, name, password);
+  const done = login.final(client.final(login.first(client.first)));
+  assert.equal(done.answer.toString(), client.signature);
   return done.principal;
 }
 

@@ -33,13 +33,13 @@ export interface Credentials {
 /** Where a client comes from. */
 export interface Origination {
   readonly loopback: boolean;
+  /** Who may come without credentials there; absent: those of this machine. */
+  readonly anonymous?: 'loopback' | 'everyone' | 'nobody';
   readonly facts?: PeerFacts;
 }
 
 export interface AuthSettings {
   readonly noMatch: NoMatch;
-  /** From where clients without credentials are let in. */
-  readonly anonymous: 'loopback' | 'never' | 'always';
   /** Failed log-ins of one address in one window, after which it is not heard; 0 = no limit. */
   readonly failuresMax: number;
   readonly failuresWindowMs: number;
@@ -78,7 +78,6 @@ export class Principals {
   readonly #secret: Buffer;
   #settings: AuthSettings = {
     noMatch: 'auto',
-    anonymous: 'loopback',
     failuresMax: 0,
     failuresWindowMs: 60_000,
   };
@@ -104,7 +103,6 @@ export class Principals {
     this.#settings = { ...this.#settings, ...settings };
     this.#failures.max = this.#settings.failuresMax;
     this.#failures.windowMs = this.#settings.failuresWindowMs;
-    this.#anonymous.account.enabled = this.#settings.anonymous !== 'never';
     this.#book = null;
     this.#changed();
   }
@@ -199,9 +197,8 @@ export class Principals {
   }
 
   /** Whoever comes without credentials. @throws BrokerError `not-authorized` where not allowed */
-  anonymous({ loopback, facts }: Origination): Principal {
-    const { anonymous } = this.#settings;
-    if (anonymous === 'always' || (anonymous === 'loopback' && loopback)) {
+  anonymous({ loopback, anonymous = 'loopback', facts }: Origination): Principal {
+    if (anonymous === 'everyone' || (anonymous === 'loopback' && loopback)) {
       return facts === undefined ? this.#anonymous : new Actor(this.#anonymous.account, facts);
     }
     throw new BrokerError('not-authorized', 'credentials are needed on this listener.');

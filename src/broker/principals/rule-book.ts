@@ -93,7 +93,6 @@ export interface OwnRules {
 
 const ADMINISTER = actionBit('administer');
 const CREATE = actionBit('create');
-const OPEN_OF_CLUSTER = actionBit('describe') | actionBit('describe-settings');
 
 export class RuleBook {
   readonly #byPrincipal = new Map<string, Compiled[]>();
@@ -139,8 +138,7 @@ export class RuleBook {
     if (bit === ADMINISTER && question.head !== CLUSTER_ADDRESS) return false;
     if (own.denies.some(bit, question, 'touches')) return false;
     if (own.allows.some(bit, question, 'covers')) return true;
-    if (bit === ADMINISTER) return false;
-    if (question.head === CLUSTER_ADDRESS && (bit & OPEN_OF_CLUSTER) === 0) return false;
+    if (question.head === CLUSTER_ADDRESS) return false;
     return this.noMatch === 'allow' || (this.noMatch === 'auto' && !own.restricted);
   }
 
@@ -169,7 +167,7 @@ export class RuleBook {
 export function blankAllows(bit: number, what: Place | string): boolean {
   if (bit === ADMINISTER) return false;
   const text = typeof what === 'string' ? what : what instanceof Address ? what.text : '';
-  return text !== CLUSTER_ADDRESS || (bit & OPEN_OF_CLUSTER) !== 0;
+  return text !== CLUSTER_ADDRESS;
 }
 
 function compile(rule: Rule): Compiled {

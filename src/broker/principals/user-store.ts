@@ -158,16 +158,9 @@ export class UserStore {
    * password is compared with it: the password before is no password any more.
    * @throws BrokerError `invalid-name`, `invalid-argument`
    */
-  setScram(name: string, { mechanism, salt, iterations, salted }: ScramChange): void {
-    this.#checkName(name);
-    if (iterations < SCRAM_ITERATIONS_MIN || iterations > SCRAM_ITERATIONS_MAX) {
-      const range = `${SCRAM_ITERATIONS_MIN} to ${SCRAM_ITERATIONS_MAX}`;
-      throw new BrokerError('invalid-argument', `iterations: ${range}.`);
-    }
-    const bytes = scramHash(mechanism) === 'sha256' ? 32 : 64;
-    if (salt.length === 0 || salted.length !== bytes) {
-      throw new BrokerError('invalid-argument', 'salt or salted password has a wrong length.');
-    }
+  setScram(name: string, change: ScramChange): void {
+    this.checkScram(name, [change]);
+    const { mechanism, salt, iterations, salted } = change;
     const known = this.#accounts.get(name)?.stored ?? null;
     const base = known ?? { superuser: false, loopbackOnly: false };
     const { source: _, form: __, iterations: ___, ...kept } = base as Partial<StoredUser>;
@@ -181,6 +174,21 @@ export class UserStore {
         [mechanism]: scramCredential(mechanism, salted, salt, iterations),
       },
     });
+  }
+
+  /** Would `setScram` take these? @throws BrokerError as it does */
+  checkScram(name: string, changes: readonly ScramChange[]): void {
+    this.#checkName(name);
+    for (const { mechanism, salt, iterations, salted } of changes) {
+      if (iterations < SCRAM_ITERATIONS_MIN || iterations > SCRAM_ITERATIONS_MAX) {
+        const range = `${SCRAM_ITERATIONS_MIN} to ${SCRAM_ITERATIONS_MAX}`;
+        throw new BrokerError('invalid-argument', `iterations: ${range}.`);
+      }
+      const bytes = scramHash(mechanism) === 'sha256' ? 32 : 64;
+      if (salt.length === 0 || salted.length !== bytes) {
+        throw new BrokerError('invalid-argument', 'salt or salted password has a wrong length.');
+      }
+    }
   }
 
   /** Takes the credential away. @throws BrokerError `invalid-name` when there is none */

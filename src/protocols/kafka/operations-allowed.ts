@@ -10,6 +10,7 @@ const OPERATION = {
   DELETE: 6,
   ALTER: 7,
   DESCRIBE: 8,
+  CLUSTER_ACTION: 9,
   DESCRIBE_CONFIGS: 10,
   ALTER_CONFIGS: 11,
   IDEMPOTENT_WRITE: 12,
@@ -18,9 +19,12 @@ const OPERATION = {
 const TOPIC_RIGHTS: readonly (readonly [Action, readonly (keyof typeof OPERATION)[]])[] = [
   ['subscribe', ['READ']],
   ['publish', ['WRITE']],
-  ['create', ['CREATE', 'ALTER', 'ALTER_CONFIGS']],
+  ['create', ['CREATE']],
   ['remove', ['DELETE']],
-  ['describe', ['DESCRIBE', 'DESCRIBE_CONFIGS']],
+  ['alter', ['ALTER']],
+  ['describe', ['DESCRIBE']],
+  ['describe-settings', ['DESCRIBE_CONFIGS']],
+  ['alter-settings', ['ALTER_CONFIGS']],
 ];
 
 export function topicOperations(room: Room, session: Session, stream: Stream): number {
@@ -40,13 +44,18 @@ export function groupOperations(room: Room, session: Session, group: string): nu
   return bits;
 }
 
+const CLUSTER_RIGHTS: readonly (readonly [Action, keyof typeof OPERATION])[] = [
+  ['alter', 'ALTER'],
+  ['administer', 'CLUSTER_ACTION'],
+  ['alter-settings', 'ALTER_CONFIGS'],
+  ['describe-settings', 'DESCRIBE_CONFIGS'],
+];
+
 export function clusterOperations(room: Room, session: Session): number {
-  const open =
+  let bits =
     (1 << OPERATION.DESCRIBE) | (1 << OPERATION.CREATE) | (1 << OPERATION.IDEMPOTENT_WRITE);
-  return room.mayAdminister(session)
-    ? open |
-        (1 << OPERATION.ALTER) |
-        (1 << OPERATION.ALTER_CONFIGS) |
-        (1 << OPERATION.DESCRIBE_CONFIGS)
-    : open;
+  for (const [action, operation] of CLUSTER_RIGHTS) {
+    if (room.mayOnCluster(session, action)) bits |= 1 << OPERATION[operation];
+  }
+  return bits;
 }

@@ -56,6 +56,19 @@ export const options = {
     max: 0x7fffffff,
     help: 'Largest fetch response, whatever the client asks for; one batch always fits.',
   },
+  'sasl-session-max': {
+    type: 'duration',
+    default: 0,
+    min: 0,
+    help: 'Time after which a client that logged in must do so again (KIP-368); 0 = never.',
+  },
+  'failed-authentication-delay': {
+    type: 'duration',
+    default: 100,
+    min: 0,
+    max: 10_000,
+    help: 'How long the answer to a failed log-in is held back.',
+  },
   'idle-timeout': {
     type: 'duration',
     default: 10 * MINUTE,

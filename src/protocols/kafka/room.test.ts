@@ -72,6 +72,9 @@ test('the advertised ranges are those of Kafka 4.2, Produce from 0 K3 K84 K100 K
       [21, 0, 2],
       [22, 0, 5],
       [23, 2, 4],
+      [29, 1, 3],
+      [30, 1, 3],
+      [31, 1, 3],
       [32, 1, 4],
       [35, 1, 4],
       [36, 0, 2],
@@ -79,6 +82,8 @@ test('the advertised ranges are those of Kafka 4.2, Produce from 0 K3 K84 K100 K
       [42, 0, 2],
       [44, 0, 1],
       [47, 0, 0],
+      [50, 0, 0],
+      [51, 0, 0],
       [60, 0, 2],
       [75, 0, 0],
     ],
@@ -256,7 +261,10 @@ test('after a handshake of version 0 the token comes without a Kafka header K74'
 test('an unknown SASL mechanism is told which there are K74', async () => {
   const client = new Client(room);
   const answer = await client.ask(saslHandshake, 1, { mechanism: 'GSSAPI' });
-  assert.deepEqual([answer.errorCode, answer.mechanisms], [33, ['PLAIN']]);
+  assert.deepEqual(
+    [answer.errorCode, answer.mechanisms],
+    [33, ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']],
+  );
   await client.memory.closed;
 });
 

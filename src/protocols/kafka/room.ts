@@ -2,9 +2,9 @@
  * What all connections of the Kafka room share: the broker, the groups, the writer that encodes
  * answers, and the list of sessions whose answers go out at the end of this turn.
  */
-import { type Broker, flatAddress, slashSpelling } from '#broker';
+import { type Action, type Broker, CLUSTER_ADDRESS, flatAddress, slashSpelling } from '#broker';
 import type { Connection, Host, Instance } from '#contract';
-import { BrokerError, type Counter } from '#kit';
+import type { Counter } from '#kit';
 import { advertisedFor } from './advertised.ts';
 import type { Call } from './call.ts';
 import { Coordinator } from './groups/coordinator.ts';
@@ -18,6 +18,7 @@ import { Writer } from './writer.ts';
 
 /** Sessions that did not end by themselves this long after the stop are cut. */
 const STOP_PATIENCE_MS = 5000;
+const CLUSTER = flatAddress(CLUSTER_ADDRESS);
 
 export class Room implements Instance {
   readonly host: Host;
@@ -30,6 +31,7 @@ export class Room implements Instance {
   readonly #requests = new Map<number, Counter>();
   readonly #sessions = new Set<Session>();
   readonly #stopWatching: () => void;
+  readonly #stopAsking: () => void;
   #toFlush: Session[] = [];
   #spareFlush: Session[] = [];
   #stopping: (() => void) | null = null;
@@ -42,6 +44,9 @@ export class Room implements Instance {
     this.groups = new Coordinator(host, options);
     this.#stopWatching = host.broker.streams.watch((event, stream) => {
       if (event === 'removed') this.groups.forgetStream(stream.name);
+    });
+    this.#stopAsking = host.broker.principals.onChange(() => {
+      for (const session of [...this.#sessions]) session.checkPrincipal();
     });
     const { metrics } = host;
     this.refused = metrics.counter(
@@ -58,13 +63,7 @@ export class Room implements Instance {
   }
 
   accept(connection: Connection): void {
-    let principal = null;
-    try {
-      principal = this.broker.anonymous({ loopback: connection.peer.loopback });
-    } catch (error) {
-      if (!(error instanceof BrokerError)) throw error;
-    }
-    const session = new Session(this, connection, principal);
+    const session = new Session(this, connection);
     this.#sessions.add(session);
     connection.handle(session);
     if (this.#stopping !== null) session.stop();
@@ -82,6 +81,7 @@ export class Room implements Instance {
 
   close(): Promise<void> {
     this.#stopWatching();
+    this.#stopAsking();
     return new Promise((resolve) => {
       const patience = this.host.timers.after(STOP_PATIENCE_MS, () => {
         for (const session of [...this.#sessions]) session.connection.destroy('server stops');
@@ -121,8 +121,8 @@ export class Room implements Instance {
     return this.broker.authorize(session.principal!, action, slashSpelling.parse(`$group/${id}`));
   }
 
-  mayAdminister(session: Session): boolean {
-    return this.broker.authorize(session.principal!, 'administer', flatAddress('$cluster'));
+  mayOnCluster(session: Session, action: Action): boolean {
+    return this.broker.authorize(session.principal!, action, CLUSTER);
   }
 
   /** Where clients of this connection find the one node. */

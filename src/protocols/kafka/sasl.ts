@@ -1,66 +1,123 @@
 /**
- * SASL on one connection: the order of its steps (KIP-43, KIP-152, KIP-368) and the PLAIN mechanism
- * (RFC 4616). Users and passwords are the broker's.
+ * SASL on one connection: the order of its steps (KIP-43, KIP-152), re-authentication (KIP-368), and
+ * the mechanisms PLAIN (RFC 4616) and SCRAM. Users and passwords are the broker's.
  */
 import { isUtf8 } from 'node:buffer';
+import {
+  isScram,
+  type Origination,
+  type Principal,
+  SCRAM_MECHANISMS,
+  type ScramLogin,
+} from '#broker';
 import { BrokerError } from '#kit';
 import type { Session } from './session.ts';
 
-export const MECHANISMS: readonly string[] = ['PLAIN'];
+const PLAIN = 'PLAIN';
+export const MECHANISMS: readonly string[] = [PLAIN, ...SCRAM_MECHANISMS];
+
+const NO_BYTES = Buffer.alloc(0);
+const WRONG = 'authentication failed: invalid credentials';
+
+/** What a token was answered; `refusal` as a client may see it. */
+export type TokenAnswer =
+  | { readonly refusal: null; readonly bytes: Buffer }
+  | { readonly refusal: string };
 
 type Step = 'none' | 'handshaken' | 'raw';
 
 export class Sasl {
   #step: Step = 'none';
+  #mechanism = '';
+  #scram: ScramLogin | null = null;
+  /** The mechanism that the session began with. */
+  #first = '';
+  /** When the session must have authenticated again, on the monotonic clock; 0 = never. */
+  #endsAtMs = 0;
 
   /** Frames are bare tokens now: the client did the handshake in version 0. */
   get rawTokens(): boolean {
     return this.#step === 'raw';
   }
 
+  /** Its time is over: only a new authentication may come. */
+  expired(nowMs: number): boolean {
+    return this.#endsAtMs !== 0 && nowMs >= this.#endsAtMs;
+  }
+
   /** @returns false when the mechanism is unknown */
   handshake(mechanism: string, version: number): boolean {
     if (!MECHANISMS.includes(mechanism)) return false;
     this.#step = version === 0 ? 'raw' : 'handshaken';
+    this.#mechanism = mechanism;
+    this.#scram = null;
     return true;
   }
 
-  /** True once after a handshake: the next token may come. */
-  takeTurn(): boolean {
-    if (this.#step === 'none') return false;
-    this.#step = 'none';
-    return true;
+  /** True when a token may come: after a handshake, and while an exchange goes on. */
+  get awaitsToken(): boolean {
+    return this.#step !== 'none';
   }
 
-  /** @returns the bytes to answer, or null when the connection must close */
-  async rawToken(token: Buffer, session: Session): Promise<Buffer | null> {
+  /** Takes the next token; the last one makes its user the session's principal. */
+  async token(token: Buffer, session: Session): Promise<TokenAnswer> {
+    const mechanism = this.#mechanism;
+    const step = this.#step;
+    // Whatever happens, a token that is not followed up ends the exchange.
     this.#step = 'none';
-    return (await authenticate(token, session)) === null ? Buffer.alloc(0) : null;
+    if (this.#first !== '' && this.#first !== mechanism) {
+      return { refusal: 'the mechanism of a connection cannot change' };
+    }
+    try {
+      if (!isScram(mechanism)) {
+        const principal = await this.#plain(token, session);
+        return this.#accept(principal, NO_BYTES, session);
+      }
+      const { principals } = session.room.broker;
+      if (this.#scram === null) {
+        this.#scram = principals.scram(mechanism, session.origination());
+        const bytes = this.#scram.first(token);
+        this.#step = step;
+        return { refusal: null, bytes };
+      }
+      const { answer, principal } = this.#scram.final(token);
+      return this.#accept(principal, answer, session);
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      this.#scram = null;
+      return { refusal: error.code === 'malformed' ? error.message : WRONG };
+    }
   }
-}
 
-/**
- * Checks a PLAIN token and makes its user the session's principal.
- * @returns null, or the reason of the refusal as a client may see it
- */
-export async function authenticate(token: Buffer, session: Session): Promise<string | null> {
-  const fields = isUtf8(token) ? token.toString('utf8').split('\0') : [];
-  const [authorizationId, user, password] = fields;
-  if (fields.length !== 3 || !user || !password) return 'malformed PLAIN token';
-  if (authorizationId !== '' && authorizationId !== user) {
-    return 'acting for another user is not supported';
+  /** Milliseconds until the client must authenticate again; 0 = never. */
+  lifetimeMs(session: Session): number {
+    return this.#endsAtMs === 0 ? 0 : session.room.options.saslSessionMax;
   }
-  try {
-    const { loopback } = session.connection.peer;
-    const principal = await session.room.broker.authenticate({ user, password, loopback });
+
+  #accept(principal: Principal, bytes: Buffer, session: Session): TokenAnswer {
+    this.#scram = null;
     const before = session.principal;
     if (before !== null && !before.anonymous && before.id !== principal.id) {
-      return 'the user of a connection cannot change'; // KIP-368
+      return { refusal: 'the user of a connection cannot change' }; // KIP-368
     }
-    session.authenticated(principal);
-    return null;
-  } catch (error) {
-    if (!(error instanceof BrokerError)) throw error;
-    return 'authentication failed: invalid credentials';
+    this.#first = this.#mechanism;
+    const { options, host } = session.room;
+    const { saslSessionMax } = options;
+    this.#endsAtMs = saslSessionMax === 0 ? 0 : host.clock.monotonicMs() + saslSessionMax;
+    const refusal = session.authenticated(principal);
+    return refusal === null ? { refusal, bytes } : { refusal };
+  }
+
+  async #plain(token: Buffer, session: Session): Promise<Principal> {
+    const fields = isUtf8(token) ? token.toString('utf8').split('\0') : [];
+    const [authorizationId, user, password] = fields;
+    if (fields.length !== 3 || !user || !password) {
+      throw new BrokerError('malformed', 'malformed PLAIN token');
+    }
+    if (authorizationId !== '' && authorizationId !== user) {
+      throw new BrokerError('malformed', 'acting for another user is not supported');
+    }
+    const origination: Origination = session.origination();
+    return session.room.broker.authenticate({ user, password, ...origination });
   }
 }

@@ -3,7 +3,7 @@
  * after the other, as in Kafka; only runs of Produce overlap, so that pipelined producers share
  * commits. Everything that waits is bounded: while a request cannot begin, nothing is read.
  */
-import type { Principal } from '#broker';
+import type { Origination, Principal } from '#broker';
 import type { Connection, ConnectionHandler } from '#contract';
 import { BrokerError, type Timer } from '#kit';
 import { Call } from './call.ts';
@@ -51,13 +51,13 @@ export class Session implements ConnectionHandler {
   #activeMs: number;
   #idleTimer: Timer | null = null;
 
-  constructor(room: Room, connection: Connection, principal: Principal | null) {
+  constructor(room: Room, connection: Connection) {
     this.room = room;
     this.connection = connection;
-    this.principal = principal;
+    this.principal = this.#known();
     const { requestBytesMax, unauthenticatedRequestBytesMax } = room.options;
     this.#framing = new Framing(
-      principal === null ? unauthenticatedRequestBytesMax : requestBytesMax,
+      this.principal === null ? unauthenticatedRequestBytesMax : requestBytesMax,
     );
     this.#activeMs = room.host.clock.monotonicMs();
     this.#watchIdle(room.options.idleTimeout);
@@ -92,9 +92,23 @@ export class Session implements ConnectionHandler {
     this.room.left(this);
   }
 
-  authenticated(principal: Principal): void {
+  /** Where the client comes from and what rules may ask of it. */
+  origination(): Origination {
+    const { peer } = this.connection;
+    return { loopback: peer.loopback, facts: { protocol: 'kafka', peerHost: peer.address } };
+  }
+
+  /** @returns why the client must not come in, or null */
+  authenticated(principal: Principal): string | null {
     this.principal = principal;
     this.#framing.limit = this.room.options.requestBytesMax;
+    return null;
+  }
+
+  /** Users have changed: whose user is gone has to go. */
+  checkPrincipal(): void {
+    if (this.principal === null || this.room.broker.principals.stands(this.principal)) return;
+    this.refuse('the user was removed or disabled');
   }
 
   /** A call has its answer: it goes out at the end of this turn, when its turn has come. */
@@ -159,6 +173,16 @@ export class Session implements ConnectionHandler {
     this.room.host.log.error('request failed', { connection: this.connection.id, reason });
     this.#ending = true;
     this.connection.destroy('internal error');
+  }
+
+  /** Who it is without a word of its own; null where it must say. */
+  #known(): Principal | null {
+    try {
+      return this.room.broker.anonymous(this.origination());
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      return null;
+    }
   }
 
   #end(): void {
@@ -231,10 +255,7 @@ export class Session implements ConnectionHandler {
       return;
     }
     const flexible = header.apiVersion >= api.pair.flexible;
-    if (this.principal === null && !mayComeFirst(header.apiKey)) {
-      this.refuse(`${api.pair.name} before authentication`);
-      return;
-    }
+    if (!mayComeFirst(header.apiKey) && !this.#maySpeak(api.pair.name)) return;
     // Of an ApiVersions of the future not even the header's form is known (KIP-511).
     if (supported) readHeaderRest(reader, header, flexible);
     const clientId = this.#readClientId(frame, header.clientIdAt, header.clientIdEnd);
@@ -244,20 +265,29 @@ export class Session implements ConnectionHandler {
     this.room.serve(reader, call);
   }
 
+  #maySpeak(api: string): boolean {
+    if (this.principal === null) this.refuse(`${api} before authentication`);
+    else if (this.sasl.expired(this.room.host.clock.monotonicMs())) {
+      this.refuse(`${api} after the end of the session, before a new authentication`); // KIP-368
+    } else return true;
+    return false;
+  }
+
   /** After SaslHandshake version 0 the tokens come as they are, with a size in front (KIP-43). */
   #beginRawToken(token: Buffer): void {
     this.#authenticating = true;
-    this.sasl.rawToken(token, this).then(
+    this.sasl.token(token, this).then(
       (answer) => {
         this.#authenticating = false;
         if (this.#gone) return;
-        if (answer === null) {
-          this.refuse('authentication failed');
+        if (answer.refusal !== null) {
+          this.refuse(answer.refusal);
           return;
         }
-        const frame = Buffer.alloc(4 + answer.length);
-        frame.writeInt32BE(answer.length);
-        frame.set(answer, 4);
+        const { bytes } = answer;
+        const frame = Buffer.alloc(4 + bytes.length);
+        frame.writeInt32BE(bytes.length);
+        frame.set(bytes, 4);
         this.connection.write(frame);
         this.#advance();
       },

@@ -9,7 +9,9 @@ import {
   flatAddress,
   type Principal,
   type Stream,
+  type StreamPlace,
   type StreamSettings,
+  wholeOf,
 } from '#broker';
 import { BrokerError } from '#kit';
 
@@ -23,6 +25,9 @@ const RESERVED_NAME = /^(__|amq\.|mq9\.)/;
 export class Topics {
   readonly #broker: Broker;
   readonly #addresses = new WeakMap<Stream, Address>();
+  /** With the routes of this version. */
+  #wholes = new WeakMap<Stream, StreamPlace>();
+  #routesVersion = -1;
 
   constructor(broker: Broker) {
     this.#broker = broker;
@@ -37,7 +42,9 @@ export class Topics {
   }
 
   may(principal: Principal, action: Action, stream: Stream): boolean {
-    return this.#broker.authorize(principal, action, this.#addressOf(stream));
+    // Who reads a topic gets everything that lies in it, whichever way it came in.
+    const place = action === 'subscribe' ? this.#wholeOf(stream) : this.#addressOf(stream);
+    return this.#broker.authorize(principal, action, place);
   }
 
   /** The same for a topic that may not exist. */
@@ -61,6 +68,20 @@ export class Topics {
     if (reason !== null) throw new BrokerError('invalid-name', reason);
     if (this.byName(name) !== undefined) throw new BrokerError('stream-exists', `'${name}'`);
     return this.#broker.streams.create(name, settings);
+  }
+
+  #wholeOf(stream: Stream): StreamPlace {
+    const { routes } = this.#broker;
+    if (this.#routesVersion !== routes.version) {
+      this.#routesVersion = routes.version;
+      this.#wholes = new WeakMap();
+    }
+    let whole = this.#wholes.get(stream);
+    if (whole === undefined) {
+      whole = wholeOf(routes, stream.name);
+      this.#wholes.set(stream, whole);
+    }
+    return whole;
   }
 
   #addressOf(stream: Stream): Address {

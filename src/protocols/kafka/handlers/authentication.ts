@@ -1,10 +1,10 @@
-/** SaslHandshake and SaslAuthenticate: PLAIN against the broker's users. */
+/** SaslHandshake and SaslAuthenticate. */
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
 import { saslHandshake } from '../messages/17-sasl-handshake.ts';
 import { saslAuthenticate } from '../messages/36-sasl-authenticate.ts';
-import { answers } from '../operation.ts';
-import { authenticate, MECHANISMS } from '../sasl.ts';
+import { answers, answersLater } from '../operation.ts';
+import { MECHANISMS } from '../sasl.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -16,17 +16,42 @@ export const saslHandshakeOperation = answers(saslHandshake, ({ mechanism }, cal
   return { errorCode: KAFKA.UNSUPPORTED_SASL_MECHANISM, mechanisms: MECHANISMS };
 });
 
-export const saslAuthenticateOperation = answers(saslAuthenticate, async ({ authBytes }, call) => {
-  if (!call.session.sasl.takeTurn()) {
-    return refusal(call, KAFKA.ILLEGAL_SASL_STATE, 'SaslHandshake comes first');
-  }
-  const reason = await authenticate(authBytes, call.session);
-  if (reason !== null) return refusal(call, KAFKA.SASL_AUTHENTICATION_FAILED, reason);
-  return { errorCode: KAFKA.NONE, errorMessage: null, authBytes: NO_BYTES };
-});
+export const saslAuthenticateOperation = answersLater(
+  saslAuthenticate,
+  ({ authBytes }, call, room) => {
+    const { session } = call;
+    const { sasl } = session;
+    if (!sasl.awaitsToken) {
+      refuse(call, KAFKA.ILLEGAL_SASL_STATE, 'SaslHandshake comes first');
+      return;
+    }
+    sasl.token(Buffer.from(authBytes), session).then(
+      (answer) => {
+        if (answer.refusal === null) {
+          const sessionLifetimeMs = sasl.lifetimeMs(session);
+          const { bytes } = answer;
+          const body = { errorCode: KAFKA.NONE, errorMessage: null, authBytes: bytes };
+          call.answer({ ...body, sessionLifetimeMs });
+          return;
+        }
+        // Who guesses has to wait for each answer.
+        const { refusal } = answer;
+        const timer = room.host.timers.after(room.options.failedAuthenticationDelay, () =>
+          refuse(call, KAFKA.SASL_AUTHENTICATION_FAILED, refusal),
+        );
+        call.onClosed = () => timer.cancel();
+      },
+      (error: unknown) => session.crash(error),
+    );
+  },
+);
 
-function refusal(call: Call<typeof saslAuthenticate>, errorCode: number, errorMessage: string) {
+function refuse(
+  call: Call<typeof saslAuthenticate>,
+  errorCode: number,
+  errorMessage: string,
+): void {
   // The answer goes out first, so that the client can tell a wrong password from a lost network.
   call.session.endAfterAnswers();
-  return { errorCode, errorMessage, authBytes: NO_BYTES };
+  call.answer({ errorCode, errorMessage, authBytes: NO_BYTES });
 }

@@ -51,8 +51,8 @@ function describeTopic(
   const stream = room.topics.byName(resource.resourceName);
   const allowed =
     stream === undefined
-      ? room.topics.mayByName(principal, 'describe', resource.resourceName)
-      : room.topics.may(principal, 'describe', stream);
+      ? room.topics.mayByName(principal, 'describe-settings', resource.resourceName)
+      : room.topics.may(principal, 'describe-settings', stream);
   if (!allowed) return refused(resource, KAFKA.TOPIC_AUTHORIZATION_FAILED, 'not authorized');
   if (stream === undefined) {
     return refused(resource, KAFKA.UNKNOWN_TOPIC_OR_PARTITION, 'there is no such topic');
@@ -153,7 +153,7 @@ function alter(
   }
   const principal = call.session.principal!;
   const stream = room.topics.byName(resourceName);
-  if (!room.topics.mayByName(principal, 'create', stream?.name ?? resourceName)) {
+  if (!room.topics.mayByName(principal, 'alter-settings', stream?.name ?? resourceName)) {
     return fault(KAFKA.TOPIC_AUTHORIZATION_FAILED, 'not authorized');
   }
   if (stream === undefined) {

@@ -1,5 +1,6 @@
 /** Which function serves which API. A message pair without a line here fails the room's test. */
 import type { Operation } from '../operation.ts';
+import { createAclsOperation, deleteAclsOperation, describeAclsOperation } from './acls.ts';
 import { apiVersionsOperation } from './api-versions.ts';
 import { saslAuthenticateOperation, saslHandshakeOperation } from './authentication.ts';
 import {
@@ -33,6 +34,7 @@ import {
 } from './offsets-of-logs.ts';
 import { produceOperation } from './produce.ts';
 import { initProducerIdOperation } from './producer-ids.ts';
+import { alterScramOperation, describeScramOperation } from './scram-users.ts';
 import {
   createPartitionsOperation,
   createTopicsOperation,
@@ -61,6 +63,9 @@ const ALL: readonly Operation[] = [
   deleteRecordsOperation,
   initProducerIdOperation,
   offsetForLeaderEpochOperation,
+  describeAclsOperation,
+  createAclsOperation,
+  deleteAclsOperation,
   describeConfigsOperation,
   describeLogDirsOperation,
   saslAuthenticateOperation,
@@ -68,6 +73,8 @@ const ALL: readonly Operation[] = [
   deleteGroupsOperation,
   incrementalAlterConfigsOperation,
   offsetDeleteOperation,
+  describeScramOperation,
+  alterScramOperation,
   describeClusterOperation,
   describeTopicPartitionsOperation,
 ];

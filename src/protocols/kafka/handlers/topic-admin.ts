@@ -167,7 +167,7 @@ function growTopic(
   room: Room,
 ): Fault | null {
   const stream = room.topics.byName(name);
-  if (!room.topics.mayByName(call.session.principal!, 'create', stream?.name ?? name)) {
+  if (!room.topics.mayByName(call.session.principal!, 'alter', stream?.name ?? name)) {
     return fault(KAFKA.TOPIC_AUTHORIZATION_FAILED, 'not authorized');
   }
   if (stream === undefined) {
