@@ -1,6 +1,6 @@
 /**
- * ACLs of Kafka as rules of the broker and back. An ACL on a topic is a rule on the stream: it holds
- * for every way to what is in it. Rules on addresses have no form here and are not shown.
+ * ACLs of Kafka as rules of the broker and back. An ACL on a topic is a rule on the stream: it
+ * holds for every way to what is in it. Rules on addresses have no form here and are not shown.
  */
 import { createHash } from 'node:crypto';
 import type { Action, ActionName, Rule, RuleKind, SourcedRule } from '#broker';

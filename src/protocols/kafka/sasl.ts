@@ -1,6 +1,6 @@
 /**
- * SASL on one connection: the order of its steps (KIP-43, KIP-152), re-authentication (KIP-368), and
- * the mechanisms PLAIN (RFC 4616) and SCRAM. Users and passwords are the broker's.
+ * SASL on one connection: the order of its steps (KIP-43, KIP-152), re-authentication (KIP-368),
+ * and the mechanisms PLAIN (RFC 4616) and SCRAM. Users and passwords are the broker's.
  */
 import { isUtf8 } from 'node:buffer';
 import {
