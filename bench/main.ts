@@ -6,8 +6,9 @@ import { costs } from './costs/index.ts';
 import { curves } from './curves/index.ts';
 import { factsOfMachine } from './facts.ts';
 import { costLineOf, curveLineOf, lineOf } from './lines.ts';
+import { draw } from './page/page.ts';
 import { questions } from './questions/index.ts';
-import { draw } from './report.ts';
+
 import { type Result, writeResult } from './results.ts';
 import type { Effort } from './turns.ts';
 

@@ -22,11 +22,12 @@ const SHAPES: readonly Shape[] = [
   { logs: 10_000, batchBytes: 4_096 },
 ];
 
+const only = numberOf('only', -1);
 const total = numberOf('gigabytes', 2) * 2 ** 30;
 /** Bytes of one message, for the size of each on disk. */
 const messageBytes = numberOf('messages', 1_024);
 
-for (const { logs: count, batchBytes } of SHAPES) {
+for (const { logs: count, batchBytes } of only < 0 ? SHAPES : [SHAPES[only]!]) {
   const directory = scratch();
   const rig = await openRig(directory);
   const logs = Array.from({ length: count }, (_, index) => rig.engine.open(idOf(index), 'fsync'));

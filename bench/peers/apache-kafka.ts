@@ -4,49 +4,39 @@
  * does.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { installJars } from './maven.ts';
 import { freshFolder, isInstalled, PEERS, type Running, runStep, type Side } from './peer.ts';
 import { freePort, ServerProcess } from './server-process.ts';
 
-export const VERSION = '4.3.1';
+const VERSION = '4.3.1';
 const FOLDER = join(PEERS, `kafka-${VERSION}`);
-export const LIBRARIES = join(FOLDER, 'libs');
+export const KAFKA_LIBRARIES = join(FOLDER, 'libs');
 /** Any 16 bytes in base64url serve as the cluster id. */
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 
-const dependency = (group: string, name: string, version: string) =>
-  `<dependency><groupId>${group}</groupId><artifactId>${name}</artifactId>` +
-  `<version>${version}</version></dependency>`;
-
-const POM = [
-  '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>',
-  '<groupId>bench</groupId><artifactId>kafka</artifactId><version>1</version>',
-  '<packaging>pom</packaging><dependencies>',
-  dependency('org.apache.kafka', 'kafka_2.13', VERSION),
-  dependency('org.apache.kafka', 'kafka-tools', VERSION),
-  dependency('org.slf4j', 'slf4j-nop', '1.7.36'),
-  '</dependencies></project>',
-].join('\n');
+const ARTEFACTS = [
+  ['org.apache.kafka', 'kafka_2.13', VERSION],
+  ['org.apache.kafka', 'kafka-tools', VERSION],
+  ['org.slf4j', 'slf4j-nop', '1.7.36'],
+] as const;
 
 function kafka(setting: string, durability: string, lines: readonly string[]): Side {
   return {
     name: 'kafka',
     setting,
     durability,
-    install: installKafka,
+    install,
     version: () => VERSION,
     staysUp: true,
     start: () => startKafka(setting, lines),
   };
 }
 
-export function installKafka(): void {
-  if (isInstalled(join(LIBRARIES, `kafka-tools-${VERSION}.jar`))) return;
-  mkdirSync(FOLDER, { recursive: true });
-  writeFileSync(join(FOLDER, 'pom.xml'), POM);
-  const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${LIBRARIES}`];
-  runStep('mvn', ['-q', '-B', '-f', join(FOLDER, 'pom.xml'), ...goal], {});
+function install(): void {
+  if (isInstalled(join(KAFKA_LIBRARIES, `kafka-tools-${VERSION}.jar`))) return;
+  installJars(FOLDER, ARTEFACTS);
 }
 
 /** @param name of its folder */
@@ -68,7 +58,7 @@ export async function startKafka(name: string, lines: readonly string[]): Promis
     ...lines,
   ];
   writeFileSync(config, `${all.join('\n')}\n`);
-  const java = ['-Xms1g', '-Xmx1g', '-XX:+UseG1GC', '-cp', `${LIBRARIES}/*`];
+  const java = ['-Xms1g', '-Xmx1g', '-XX:+UseG1GC', '-cp', `${KAFKA_LIBRARIES}/*`];
   const format = ['format', '--standalone', '-t', CLUSTER_ID, '-c', config];
   runStep('java', [...java, 'kafka.tools.StorageTool', ...format], {});
   const server = new ServerProcess({

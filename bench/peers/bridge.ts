@@ -1,8 +1,8 @@
 /**
  * The bridge that people write between two brokers: `node bridge.ts MQTT_PORT KAFKA_PORT`. It has a
- * durable MQTT session at QoS 1. What came while a request was on its way goes to the Kafka topic of
- * the same name in the next one, acks=all. MQTT.js acknowledges a message when it has given it
- * away: holding that back until Kafka has answered would mean one message for each round trip.
+ * durable MQTT session at QoS 1. What came while a request was on its way goes to Kafka in the next
+ * one, acks=all, to the topic of the same name. MQTT.js acknowledges a message when it has given
+ * it away: holding that back until Kafka has answered would mean one message for each round trip.
  */
 
 import { Kafka, logLevel, type Message, type Producer } from 'kafkajs';

@@ -21,6 +21,10 @@ import { question as natsFanOut } from './nats-fan-out.ts';
 import { question as natsLatency } from './nats-latency.ts';
 import { question as natsPub } from './nats-pub.ts';
 import { question as natsRequest } from './nats-request.ts';
+import { question as toolKafkaConsumer } from './tool-kafka-consumer.ts';
+import { question as toolKafkaProducer } from './tool-kafka-producer.ts';
+import { question as toolNatsBench } from './tool-nats-bench.ts';
+import { question as toolPerfTest } from './tool-perf-test.ts';
 
 export const questions: readonly Question[] = [
   mqttQos0,
@@ -43,4 +47,8 @@ export const questions: readonly Question[] = [
   amqpDrain,
   amqpLatency,
   crossing,
+  toolKafkaProducer,
+  toolKafkaConsumer,
+  toolPerfTest,
+  toolNatsBench,
 ];

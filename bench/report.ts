@@ -1,3 +1,0 @@
-/** Draws docs/benchmarks.md from everything that was measured. */
-
-export function draw(): void {}
