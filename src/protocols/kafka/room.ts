@@ -66,6 +66,7 @@ export class Room implements Instance {
     const session = new Session(this, connection);
     this.#sessions.add(session);
     connection.handle(session);
+    session.admit();
     if (this.#stopping !== null) session.stop();
   }
 

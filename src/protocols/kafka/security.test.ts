@@ -282,3 +282,20 @@ test('a topic whose parts may not be read is not read as a whole X33', async () 
   assert.notEqual(bits & (1 << OPERATION.WRITE), 0);
   principals.removeRule('part');
 });
+
+test('a certificate of a user of ours is a log-in; a banned one stays out K74 M178', async () => {
+  const identity = { commonName: 'carol', digest: '', user: 'carol', clientId: null };
+  const client = new Client(room, { peer: { ...PEER, identity } });
+  assert.equal((await client.ask(metadata, 8, { topics: [] })).controllerId, 0);
+  const stranger = { ...identity, user: 'nobody' };
+  const other = new Client(room, { peer: { ...PEER, identity: stranger } });
+  other.send(metadata, 8, { topics: [] });
+  await other.memory.closed;
+  const refuses = ({ user }: { user: string }) => (user === 'carol' ? 'banned' : null);
+  const banned = new Client(room, { peer: { ...PEER, identity }, refuses });
+  await banned.memory.closed;
+  const late = new Client(room, { peer: PEER, refuses });
+  const answered = scram(late, 'SCRAM-SHA-256', 'carol', 'secret');
+  setTimeout(() => timers.pass(1), 50).unref();
+  assert.equal((await answered).errorCode, KAFKA.SASL_AUTHENTICATION_FAILED);
+});

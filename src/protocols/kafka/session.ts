@@ -94,15 +94,24 @@ export class Session implements ConnectionHandler {
 
   /** Where the client comes from and what rules may ask of it. */
   origination(): Origination {
-    const { peer } = this.connection;
-    return { loopback: peer.loopback, facts: { protocol: 'kafka', peerHost: peer.address } };
+    const { peer, terms } = this.connection;
+    const { address, loopback, identity } = peer;
+    const facts = { protocol: 'kafka', peerHost: address, commonName: identity?.commonName };
+    return { loopback, anonymous: terms.anonymous, facts };
+  }
+
+  /** Who is known already must not be banned; the others are asked when they have logged in. */
+  admit(): void {
+    if (this.principal === null) return;
+    const refusal = this.connection.identify({ user: this.principal.name, clientId: null });
+    if (refusal !== null) this.refuse(refusal);
   }
 
   /** @returns why the client must not come in, or null */
   authenticated(principal: Principal): string | null {
     this.principal = principal;
     this.#framing.limit = this.room.options.requestBytesMax;
-    return null;
+    return this.connection.identify({ user: principal.name, clientId: null });
   }
 
   /** Users have changed: whose user is gone has to go. */
@@ -177,8 +186,11 @@ export class Session implements ConnectionHandler {
 
   /** Who it is without a word of its own; null where it must say. */
   #known(): Principal | null {
+    const { broker } = this.room;
+    const user = this.connection.peer.identity?.user ?? null;
     try {
-      return this.room.broker.anonymous(this.origination());
+      if (user !== null) return broker.principals.proved(user, this.origination());
+      return broker.anonymous(this.origination());
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
       return null;
