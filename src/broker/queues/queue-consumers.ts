@@ -43,6 +43,8 @@ export interface AttachOptions {
   readonly leaseMs?: number;
   /** Deliveries that it gets before `grant` gives it more; no limit when left out. */
   readonly credit?: number;
+  /** A delivery is finished with its hand-over: nothing of it is in flight, nobody calls `ack`. */
+  readonly finishes?: boolean;
 }
 
 export interface Attachment {
@@ -116,6 +118,7 @@ export class Consumer implements Attachment {
   readonly priority: number;
   readonly exclusive: boolean;
   readonly leaseMs: number;
+  readonly finishes: boolean;
   attached = true;
   active = true;
   inFlightCount = 0;
@@ -143,6 +146,7 @@ export class Consumer implements Attachment {
     this.exclusive = options.exclusive ?? false;
     this.leaseMs = options.leaseMs ?? leaseMs;
     this.credit = options.credit ?? Number.POSITIVE_INFINITY;
+    this.finishes = options.finishes ?? false;
     this.#prefetch = options.prefetch ?? Number.POSITIVE_INFINITY;
     this.#prefetchBytes = options.prefetchBytes ?? Number.POSITIVE_INFINITY;
     this.#ring = ring;

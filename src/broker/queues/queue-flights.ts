@@ -26,6 +26,10 @@ export class QueueFlights {
 
   begin(item: Item, redelivered: boolean, count: number, consumer: Consumer | null): Flight {
     const flight = new Flight(item, redelivered, count, consumer, this.#host);
+    if (consumer?.finishes === true) {
+      consumer.credit--;
+      return flight;
+    }
     this.#all.set(item.position, flight);
     consumer?.took(flight);
     const leaseMs = consumer === null ? this.#leaseMs : consumer.leaseMs;

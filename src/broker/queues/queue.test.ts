@@ -49,6 +49,22 @@ describe('a queue over one stream', () => {
     assert.equal(second.got[0]!.deliveryCount, 2);
   });
 
+  it('has nothing in flight with a consumer that finishes what it gets, and keeps that', async () => {
+    const queue = declare('q');
+    const consumer = new Collector();
+    const attachment = queue.attach(consumer, { finishes: true, credit: 2 });
+    for (const value of ['1', '2', '3']) await rig.publish('q', value);
+    assert.deepEqual(consumer.values, ['1', '2']);
+    assert.equal(queue.unackedCount, 0);
+    assert.equal(queue.ack(consumer.got[0]!.position), false);
+    attachment.detach();
+    assert.equal(queue.readyCount, 1);
+    assert.equal(queue.counts.acked, 2);
+    await rig.publish('other', 'carries what is finished');
+    await rig.crash();
+    assert.equal(declare('q').readyCount, 1);
+  });
+
   it('keeps its place and single acknowledgements over a crash', async () => {
     const queue = declare('q');
     for (const value of ['1', '2', '3', '4']) await rig.publish('q', value);

@@ -349,6 +349,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
       // Only a delivery passes the turn on, not a look that found nothing.
       this.#consumers.served(consumer);
       consumer.consumer.deliver(this.#give(item, consumer));
+      if (consumer.finishes) this.#finish(item, ENDED.acked);
       return true;
     }
     if (this.#head.over) {

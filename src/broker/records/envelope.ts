@@ -197,7 +197,10 @@ class LastText {
 const lastAddress = new LastText();
 const lastProducer = new LastText();
 
-/** What the last plain message had, and the headers that it got: publishers repeat themselves. */
+/**
+ * What the last message had, and the headers that it got: publishers repeat themselves. Headers,
+ * keys and the like are compared as objects, which nobody changes once a message has them.
+ */
 const last = {
   address: null as Message['address'] | null,
   producer: '',
@@ -205,22 +208,54 @@ const last = {
   homeText: '',
   origin: -1,
   flags: -1,
-  bytes: Buffer.alloc(0),
+  headers: NO_HEADERS,
+  native: null as Buffer | null,
+  correlation: null as Buffer | null,
+  contentType: '',
+  contentEncoding: '',
+  replyTo: '',
+  messageId: '',
+  expiresAtMs: 0,
+  priority: -1,
+  bytes: Buffer.alloc(0) as Buffer,
 };
 
-/** A message with nothing in its envelope but address and producer. */
-function isPlain(message: Message): boolean {
+function isLikeLast(message: Message, homeText: string, flags: number): boolean {
   return (
-    message.headers.length === 0 &&
-    message.native === null &&
-    message.contentType === '' &&
-    message.contentEncoding === '' &&
-    message.replyTo === '' &&
-    message.correlation === null &&
-    message.messageId === '' &&
-    message.expiresAtMs === 0 &&
-    message.priority < 0
+    last.address === message.address &&
+    last.native === message.native &&
+    last.headers === message.headers &&
+    last.producer === message.producer &&
+    last.principal === message.principal &&
+    last.flags === flags &&
+    last.origin === message.origin &&
+    last.homeText === homeText &&
+    last.expiresAtMs === message.expiresAtMs &&
+    last.messageId === message.messageId &&
+    last.correlation === message.correlation &&
+    last.replyTo === message.replyTo &&
+    last.contentType === message.contentType &&
+    last.contentEncoding === message.contentEncoding &&
+    last.priority === message.priority
   );
+}
+
+function rememberLast(message: Message, homeText: string, flags: number): void {
+  last.address = message.address;
+  last.native = message.native;
+  last.headers = message.headers;
+  last.producer = message.producer;
+  last.principal = message.principal;
+  last.flags = flags;
+  last.origin = message.origin;
+  last.homeText = homeText;
+  last.expiresAtMs = message.expiresAtMs;
+  last.messageId = message.messageId;
+  last.correlation = message.correlation;
+  last.replyTo = message.replyTo;
+  last.contentType = message.contentType;
+  last.contentEncoding = message.contentEncoding;
+  last.priority = message.priority;
 }
 
 /**
@@ -231,22 +266,11 @@ function isPlain(message: Message): boolean {
  */
 export function storedHeaders(message: Message, homeText: string, routeKey: boolean): Buffer {
   const flags = flagsOf(message) | (routeKey ? FLAG_ROUTE_KEY : 0);
-  if (!isPlain(message)) return writeHeaders(message, homeText, flags);
-  if (
-    last.address !== message.address ||
-    last.flags !== flags ||
-    last.producer !== message.producer ||
-    last.principal !== message.principal ||
-    last.origin !== message.origin ||
-    last.homeText !== homeText
-  ) {
-    last.bytes = Buffer.from(writeHeaders(message, homeText, flags));
-    last.address = message.address;
-    last.flags = flags;
-    last.producer = message.producer;
-    last.principal = message.principal;
-    last.origin = message.origin;
-    last.homeText = homeText;
+  if (!isLikeLast(message, homeText, flags)) {
+    // What is remembered lies where the next headers are written, and goes with them.
+    last.address = null;
+    last.bytes = writeHeaders(message, homeText, flags);
+    rememberLast(message, homeText, flags);
   }
   return last.bytes;
 }

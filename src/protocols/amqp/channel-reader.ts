@@ -37,7 +37,8 @@ export class ChannelReader implements QueueConsumer {
 
   /** [A37] Deliveries begin at once; higher priorities come first while they can take more. */
   begin(queue: Queue): void {
-    this.#attachment = queue.attach(this, { priority: this.facts.priority });
+    const { priority, noAck } = this.facts;
+    this.#attachment = queue.attach(this, { priority, finishes: noAck });
   }
 
   end(): void {
@@ -76,7 +77,6 @@ export class ChannelReader implements QueueConsumer {
       channel.readerUnackedCount++;
     }
     channel.writeDelivery(this.#tagBytes, tag, delivery, this.queue.name);
-    if (this.facts.noAck) this.queue.ack(delivery);
   }
 
   /** A delivery was acknowledged or went back. */

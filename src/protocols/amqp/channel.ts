@@ -8,14 +8,15 @@ import { BrokerError } from '#kit';
 import type { ChannelReader } from './channel-reader.ts';
 import { ConfirmLedger } from './confirms.ts';
 import { type Content, readContent, withReplyTo } from './content.ts';
-import { type Written, writeDeliver, writeGetOk, writeReturn } from './content-frames.ts';
+import { writeDeliver, writeGetOk, writeReturn } from './content-frames.ts';
 import type { DirectReply } from './direct-reply.ts';
 import { AmqpError } from './errors.ts';
 import { BASIC, type Fields, type MethodName } from './methods.ts';
 import type { Outbound } from './outbound.ts';
 import type { Outstanding } from './outstanding.ts';
 import { Publisher, type Route } from './publisher.ts';
-import { nativeNames, nativeProperties, shownNames, shownProperties } from './shown-properties.ts';
+import { sameBytes } from './same-bytes.ts';
+import { packNative, shownNative } from './shown-properties.ts';
 import { type Unacked, UnackedDeliveries } from './unacked.ts';
 import type { VirtualHost } from './virtual-host.ts';
 
@@ -149,6 +150,11 @@ export class Channel {
     this.#expecting = 'header';
   }
 
+  /** True between messages: the last one is published, or failed. */
+  get betweenMessages(): boolean {
+    return this.#expecting === 'method';
+  }
+
   header(buffer: Buffer, at: number, end: number): void {
     if (this.#expecting !== 'header') {
       throw new AmqpError(505, 'expected method frame, got content header frame instead');
@@ -180,12 +186,7 @@ export class Channel {
 
   /** Publishers repeat their properties: equal bytes are the same content. */
   #contentOf(buffer: Buffer, at: number, end: number): Content {
-    const last = this.#lastContentBytes;
-    if (
-      this.#lastContent !== null &&
-      last.length === end - at &&
-      last.compare(buffer, at, end) === 0
-    ) {
+    if (this.#lastContent !== null && sameBytes(this.#lastContentBytes, buffer, at, end)) {
       return this.#lastContent;
     }
     // A copy, so that neither cache nor message holds on to the whole chunk.
@@ -286,73 +287,60 @@ export class Channel {
 
   #return(route: Route, content: Content, value: Buffer): void {
     const { outbound, frameMax } = this.connection;
-    writeReturn(outbound.output, this.number, frameMax, 312, 'NO_ROUTE', {
-      names: route.names,
-      properties: content.bytes,
-      value,
-    });
+    const packed = packNative(route.names, content.bytes);
+    writeReturn(outbound.output, this.number, frameMax, 312, 'NO_ROUTE', packed, value);
   }
 
   // ---- delivering ---------------------------------------------------------------------------
 
   writeDelivery(tagBytes: Buffer, tag: number, delivery: Delivery, queueName: string): void {
-    const { outbound, frameMax } = this.connection;
-    const written = this.#written(delivery.message, queueName);
-    writeDeliver(
-      outbound.output,
-      this.number,
-      frameMax,
-      tagBytes,
-      tag,
-      delivery.redelivered,
-      written,
-    );
-    this.connection.outbound.wake();
-  }
-
-  writeGot(tag: number, delivery: Delivery, queueName: string, messageCount: number): void {
-    const { outbound, frameMax } = this.connection;
-    const written = this.#written(delivery.message, queueName);
-    writeGetOk(
-      outbound.output,
-      this.number,
-      frameMax,
-      tag,
-      delivery.redelivered,
-      messageCount,
-      written,
-    );
-    this.connection.outbound.wake();
+    this.#deliver(tagBytes, tag, delivery.redelivered, delivery.message, queueName);
   }
 
   /** A message that belongs to no queue: a direct reply. */
   writeMessage(tagBytes: Buffer, message: Message, queueName: string): void {
-    const { outbound, frameMax } = this.connection;
-    const written = this.#written(message, queueName);
-    writeDeliver(
-      outbound.output,
-      this.number,
-      frameMax,
-      tagBytes,
-      this.unacked.pass(),
-      false,
-      written,
-    );
-    this.connection.outbound.wake();
+    this.#deliver(tagBytes, this.unacked.pass(), false, message, queueName);
   }
 
-  #written(message: Message, queueName: string): Written {
-    const { native, value } = message;
+  #deliver(
+    tagBytes: Buffer,
+    tag: number,
+    redelivered: boolean,
+    message: Message,
+    queueName: string,
+  ): void {
+    const { outbound, frameMax } = this.connection;
+    const { output } = outbound;
+    const packed = this.#packed(message, queueName);
+    const { value } = message;
+    writeDeliver(output, this.number, frameMax, tagBytes, tag, redelivered, packed, value);
+    outbound.wake();
+  }
+
+  writeGot(tag: number, delivery: Delivery, queueName: string, messageCount: number): void {
+    const { outbound, frameMax } = this.connection;
+    const { message, redelivered } = delivery;
+    const packed = this.#packed(message, queueName);
+    const { output } = outbound;
+    writeGetOk(
+      output,
+      this.number,
+      frameMax,
+      tag,
+      redelivered,
+      messageCount,
+      packed,
+      message.value,
+    );
+    outbound.wake();
+  }
+
+  /** Exchange, routing key and properties. */
+  #packed(message: Message, queueName: string): Buffer {
+    const { native } = message;
     // [A42] An AMQP message is given back as it came: types, order and unknown headers.
-    if (native !== null && message.origin === this.host.origin) {
-      return { names: nativeNames(native), properties: nativeProperties(native), value };
-    }
-    const nowMs = this.host.clock.nowMs();
-    return {
-      names: shownNames(message, queueName),
-      properties: shownProperties(message, nowMs),
-      value,
-    };
+    if (native !== null && message.origin === this.host.origin) return native;
+    return shownNative(message, queueName, this.host.clock.nowMs());
   }
 
   // ---- settling and ending ------------------------------------------------------------------

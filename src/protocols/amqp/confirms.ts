@@ -22,6 +22,8 @@ export class ConfirmLedger implements PublishSink {
   readonly #toldAlone = new Set<number>();
   #nacks: number[] = [];
   #lastTag = 0;
+  /** A flush was asked for and has not come. */
+  #awaitsFlush = false;
 
   /** @param wake asks for a call of `flush` at the end of this turn */
   constructor(outstanding: Outstanding, wake: () => void) {
@@ -57,10 +59,13 @@ export class ConfirmLedger implements PublishSink {
       this.#early.add(tag);
       if (error === null) this.#earlyUntold.push(tag);
     }
+    if (this.#awaitsFlush) return;
+    this.#awaitsFlush = true;
     this.#wake();
   }
 
   flush(tell: TellConfirm): void {
+    this.#awaitsFlush = false;
     // Failures first: an acknowledgement of several must not pass over a tag that is not told yet.
     const nacks = this.#nacks;
     this.#nacks = [];

@@ -203,7 +203,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
     this.#offender = PUBLISH;
     if (type === FRAME.header) channel.header(buffer, at, end);
     else channel.body(buffer, at, end);
-    if (this.host.broker.busy) this.#waitForRoom();
+    if (channel.betweenMessages && this.host.broker.busy) this.#waitForRoom();
   }
 
   /** After our channel.close: the answer, or a close of the client's own that crossed it. */

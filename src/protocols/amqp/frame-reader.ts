@@ -84,7 +84,7 @@ export class FrameReader {
         throw new ProtocolError('frame type', 0, `unknown type ${type}`, FRAME_ERROR);
       }
     }
-    const size = buffer.readUInt32BE(at + 3);
+    const size = readLong(buffer, at + 3);
     const total = size + FRAME_OVERHEAD_BYTES;
     // Some clients count the payload alone; RabbitMQ lets them, so eight bytes more are fine.
     if (size > this.frameMax) {
@@ -120,7 +120,8 @@ export class FrameReader {
     } else {
       this.#at = end + 1;
     }
-    this.#sink(type, buffer.readUInt16BE(at + 1), buffer, at + FRAME_HEADER_BYTES, end);
+    const channel = (buffer[at + 1]! << 8) | buffer[at + 2]!;
+    this.#sink(type, channel, buffer, at + FRAME_HEADER_BYTES, end);
     return true;
   }
 
@@ -139,4 +140,11 @@ export class FrameReader {
     this.#at = 0;
     return joined;
   }
+}
+
+/** Three for each message: the methods of `Buffer` check again what is known to be there. */
+function readLong(buffer: Buffer, at: number): number {
+  return (
+    ((buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!) >>> 0
+  );
 }

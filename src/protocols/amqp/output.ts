@@ -86,6 +86,19 @@ export class Output {
     if (this.#frame !== -1) this.#frame = 0;
   }
 
+  /** Where `reserve` made room; another one after the next call that writes. */
+  get block(): Buffer {
+    return this.#block;
+  }
+
+  /** Room in one piece for frames that the caller puts there. @returns where it begins */
+  reserve(size: number): number {
+    this.#room(size);
+    const at = this.#at;
+    this.#at = at + size;
+    return at;
+  }
+
   beginFrame(type: number, channel: number): void {
     assert(this.#frame === -1, 'frames do not nest');
     this.#room(FRAME_HEADER_BYTES);
@@ -107,16 +120,24 @@ export class Output {
     const size = to - from;
     const copied = size < COPY_BYTES_MAX;
     this.#room(copied ? size + FRAME_OVERHEAD_BYTES : FRAME_HEADER_BYTES);
-    this.octet(type);
-    this.short(channel);
-    this.long(size);
+    const block = this.#block;
+    let at = this.#at;
+    block[at++] = type;
+    block[at++] = channel >>> 8;
+    block[at++] = channel;
+    block[at++] = size >>> 24;
+    block[at++] = size >>> 16;
+    block[at++] = size >>> 8;
+    block[at++] = size;
+    this.#at = at;
     if (copied) {
-      payload.copy(this.#block, this.#at, from, to);
-      this.#at += size;
-    } else {
-      this.#handOver();
-      this.#write(payload.subarray(from, to));
+      payload.copy(block, at, from, to);
+      block[at + size] = FRAME_END;
+      this.#at = at + size + 1;
+      return;
     }
+    this.#handOver();
+    this.#write(payload.subarray(from, to));
     this.octet(FRAME_END);
   }
 

@@ -21,6 +21,7 @@ import { AmqpError, named, refusal } from './errors.ts';
 import { DELAYED_TYPE } from './matchers.ts';
 import { utf8Bytes } from './output.ts';
 import type { Repeats } from './repeats.ts';
+import { sameBytes } from './same-bytes.ts';
 import { packNative } from './shown-properties.ts';
 import {
   type AmqpExchange,
@@ -303,12 +304,4 @@ export class Publisher {
 
 function keyOf(exchange: AmqpExchange, key: string): { key?: Buffer } {
   return exchange.name === DEFAULT_EXCHANGE ? {} : { key: utf8Bytes(key) };
-}
-
-function sameBytes(known: Buffer, buffer: Buffer, at: number, end: number): boolean {
-  if (known.length !== end - at) return false;
-  for (let index = 0; index < known.length; index++) {
-    if (known[index] !== buffer[at + index]) return false;
-  }
-  return true;
 }

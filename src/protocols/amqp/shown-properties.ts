@@ -27,7 +27,7 @@ export function packNative(names: Buffer, properties: Buffer): Buffer {
 }
 
 /** Position of the properties in packed bytes: after the two short strings. */
-function propertiesAt(native: Buffer): number {
+export function propertiesAt(native: Buffer): number {
   const exchangeEnd = 1 + (native[0] ?? 0);
   return exchangeEnd + 1 + (native[exchangeEnd] ?? 0);
 }
@@ -43,11 +43,6 @@ export function unpackNative(native: Buffer): NativePart {
   };
 }
 
-/** Both short strings of packed bytes as they stand, to be copied into a delivery. */
-export function nativeNames(native: Buffer): Buffer {
-  return native.subarray(0, propertiesAt(native));
-}
-
 export function nativeProperties(native: Buffer): Buffer {
   return native.subarray(propertiesAt(native));
 }
@@ -55,6 +50,11 @@ export function nativeProperties(native: Buffer): Buffer {
 /** True when the packed bytes say that the message was published to this exchange. */
 export function publishedTo(native: Buffer, exchange: string): boolean {
   return native[0] === exchange.length && native.toString('latin1', 1, 1 + native[0]) === exchange;
+}
+
+/** Names and properties, packed, for a message of another protocol. */
+export function shownNative(message: Message, queueName: string, nowMs: number): Buffer {
+  return packNative(shownNames(message, queueName), shownProperties(message, nowMs));
 }
 
 /** Property bytes for a message of another protocol. */
