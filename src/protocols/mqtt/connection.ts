@@ -56,6 +56,10 @@ export class Link implements ConnectionHandler {
   /** Expiry that CONNECT asked for: DISCONNECT may not raise it from zero. */
   connectExpirySec = 0;
   keepAliveSec = 0;
+  /** When CONNECT had come, on the monotonic clock. */
+  connectMs = 0;
+  /** Reason code of its end; -1 while it has none, and when the network failed. */
+  endReason = -1;
   /** Acknowledgements for what the client publishes; made with its first QoS 1 or 2 message. */
   inbound: Inbound | null = null;
   /** Topic names it published to: the last one, and its aliases. */
@@ -110,7 +114,7 @@ export class Link implements ConnectionHandler {
   #read(): void {
     const { reader, options } = this.room;
     let framed = false;
-    let handled = false;
+    let handled = 0;
     try {
       while ((this.state === 'open' || this.state === 'waiting') && !this.#stalled) {
         framed = false;
@@ -118,13 +122,16 @@ export class Link implements ConnectionHandler {
         framed = true;
         if (!this.#handle(reader)) break;
         this.#framer.consume();
-        handled = true;
+        handled++;
       }
     } catch (error) {
       this.#failed(error, framed);
       return;
     }
-    if (handled) this.#lastPacketMs = this.room.monotonicMs();
+    if (handled > 0) {
+      this.#lastPacketMs = this.room.monotonicMs();
+      this.room.metrics.packetsReceived.add(handled);
+    }
     if (this.progressed) {
       this.progressed = false;
       this.session?.outbound?.wake();
@@ -138,6 +145,7 @@ export class Link implements ConnectionHandler {
   /** @returns false when the packet must wait: it is met again when reading goes on */
   #handle(reader: PacketReader): boolean {
     if (this.state === 'waiting') {
+      this.connectMs = this.room.monotonicMs();
       connect(this, reader);
       return true;
     }
@@ -266,6 +274,7 @@ export class Link implements ConnectionHandler {
   leave(reason: number, detail: string): void {
     if (this.state === 'closed' || this.state === 'leaving') return;
     const open = this.state === 'open';
+    this.endReason = reason;
     if (open && this.version === 5) {
       const text = detail === '' ? reasonSentence(reason) : detail;
       const properties = this.withReason(14, text, NO_PROPERTIES);
@@ -332,15 +341,17 @@ export class Link implements ConnectionHandler {
     ids: readonly number[] | null,
   ): boolean {
     const { room } = this;
-    if (!fits(topic)) return this.#tooLarge();
+    if (!fits(topic)) return this.#tooLarge(message, topic);
     const nowMs = message.expiresAtMs === 0 ? 0 : room.nowMs();
     const encoded =
       this.aliases === null
         ? room.packets.encode(message, topic, qos, retain, ids, this.version, nowMs)
         : this.#encodeWithAlias(message, topic, qos, retain, ids);
-    if (encoded === null || encoded.size > this.packetBytesMax) return this.#tooLarge();
-    room.metrics.sent.add();
+    if (encoded === null || encoded.size > this.packetBytesMax) {
+      return this.#tooLarge(message, topic);
+    }
     this.output.publish(encoded, packetId, dup);
+    room.sent(this.session!, message, topic, qos, packetId);
     return true;
   }
 
@@ -352,11 +363,11 @@ export class Link implements ConnectionHandler {
     ids: readonly number[] | null,
   ): void {
     if (!this.hasRoom) {
-      this.room.metrics.droppedSlow.add();
+      this.room.dropped(this.session!, message, topic, 'slow-client');
       return;
     }
     if (message.expiresAtMs !== 0 && message.expired(this.room.nowMs())) {
-      this.room.metrics.droppedExpired.add();
+      this.room.dropped(this.session!, message, topic, 'expired');
       return;
     }
     this.publish(message, topic, 0, retain, false, 0, ids);
@@ -381,8 +392,8 @@ export class Link implements ConnectionHandler {
     return encoded;
   }
 
-  #tooLarge(): boolean {
-    this.room.metrics.droppedTooLarge.add();
+  #tooLarge(message: Message, topic: string): boolean {
+    this.room.dropped(this.session!, message, topic, 'too-large');
     return false;
   }
 

@@ -1,18 +1,34 @@
-/** What is counted about MQTT. */
-import type { Counter, Gauge, Metrics } from '#kit';
+/** What is counted about MQTT. Labels are levels of QoS and reasons, never names of clients. */
+import { type Counter, type Gauge, type Histogram, LATENCY_SECONDS, type Metrics } from '#kit';
+
+/** By QoS. */
+export type PerQos = readonly [Counter, Counter, Counter];
 
 export interface MqttMetrics {
   readonly connections: Gauge;
   readonly sessions: Gauge;
-  readonly received: Counter;
-  readonly sent: Counter;
+  /** Of all sessions, with a client or not. */
+  readonly subscriptions: Gauge;
+  readonly received: PerQos;
+  readonly sent: PerQos;
+  /** Payload bytes of what was received. */
+  readonly receivedBytes: Counter;
+  readonly sentBytes: Counter;
+  /** Packets of all types from clients. */
+  readonly packetsReceived: Counter;
   /** QoS 0 messages that a slow client lost. */
   readonly droppedSlow: Counter;
   readonly droppedTooLarge: Counter;
   readonly droppedExpired: Counter;
+  /** QoS 1 and 2 messages for a session whose queue had its limit. */
+  readonly droppedFull: Counter;
   /** Messages that a client may not publish, or that the disk could not take. */
   readonly refused: Counter;
   readonly malformed: Counter;
+  /** From CONNECT to CONNACK, in seconds. */
+  readonly handshake: Histogram;
+  /** From the broker's taking a message to its sending, in seconds; one message in 64. */
+  readonly delivery: Histogram;
 }
 
 export function mqttMetrics(metrics: Metrics): MqttMetrics {
@@ -22,18 +38,38 @@ export function mqttMetrics(metrics: Metrics): MqttMetrics {
       'Messages not sent to a client that subscribed to them, by reason.',
       { reason },
     );
+  const perQos = (what: string, help: string): PerQos => {
+    const one = (qos: string): Counter =>
+      metrics.counter(`robustmq_mqtt_messages_${what}_total`, help, { qos });
+    return [one('0'), one('1'), one('2')];
+  };
+  const counter = (what: string, help: string): Counter =>
+    metrics.counter(`robustmq_mqtt_${what}_total`, help);
+  const latency = (what: string, help: string): Histogram =>
+    metrics.histogram(`robustmq_mqtt_${what}_seconds`, help, LATENCY_SECONDS);
   return {
     connections: metrics.gauge('robustmq_mqtt_connections', 'Clients connected with MQTT.'),
     sessions: metrics.gauge('robustmq_mqtt_sessions', 'MQTT sessions, with or without a client.'),
-    received: metrics.counter('robustmq_mqtt_messages_received_total', 'PUBLISH from clients.'),
-    sent: metrics.counter('robustmq_mqtt_messages_sent_total', 'PUBLISH sent to clients.'),
+    subscriptions: metrics.gauge('robustmq_mqtt_subscriptions', 'Subscriptions of all sessions.'),
+    received: perQos('received', 'PUBLISH from clients.'),
+    sent: perQos('sent', 'PUBLISH sent to clients.'),
+    receivedBytes: counter('payload_received_bytes', 'Payload bytes of PUBLISH from clients.'),
+    sentBytes: counter('payload_sent_bytes', 'Payload bytes of PUBLISH sent to clients.'),
+    packetsReceived: counter('packets_received', 'Packets of all types from clients.'),
     droppedSlow: dropped('slow-client'),
     droppedTooLarge: dropped('too-large'),
     droppedExpired: dropped('expired'),
-    refused: metrics.counter('robustmq_mqtt_messages_refused_total', 'PUBLISH refused.'),
-    malformed: metrics.counter(
-      'robustmq_mqtt_protocol_errors_total',
+    droppedFull: dropped('queue-full'),
+    refused: counter('messages_refused', 'PUBLISH refused.'),
+    malformed: counter(
+      'protocol_errors',
       'Connections closed for malformed packets or protocol errors.',
     ),
+    handshake: latency('handshake', 'From CONNECT to CONNACK.'),
+    delivery: latency('delivery', 'From taking a message to sending it; one message in 64.'),
   };
+}
+
+export function sumOf(counters: PerQos): number {
+  return counters[0].value + counters[1].value + counters[2].value;
 }

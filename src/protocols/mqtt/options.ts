@@ -1,5 +1,6 @@
 /** Options of the MQTT listeners and sessions, one row each. */
 import type { OptionRows, Values } from '#kit';
+import { STRATEGIES } from './shared-strategies.ts';
 
 export const OPTIONS = {
   listen: {
@@ -113,6 +114,133 @@ export const OPTIONS = {
     default: 1_000_000,
     min: 1,
     help: 'Message ids that are remembered for all clients; the oldest are forgotten first.',
+  },
+  'qos-max': {
+    type: 'integer',
+    default: 2,
+    min: 0,
+    max: 2,
+    help: 'Highest QoS of messages from clients; subscriptions are granted no more.',
+  },
+  'retain-available': {
+    type: 'boolean',
+    default: true,
+    help: 'Clients may publish retained messages.',
+  },
+  'retained-max': {
+    type: 'integer',
+    default: -1,
+    min: -1,
+    help: 'Retained messages of the server, -1 = no limit; a new topic beyond is quota exceeded.',
+  },
+  'retained-bytes-max': {
+    type: 'bytes',
+    default: 16 << 20,
+    min: 0,
+    help: 'Largest payload of a retained message; a larger one is refused.',
+  },
+  'retained-expiry': {
+    type: 'duration',
+    default: -1,
+    min: -1,
+    help: 'Expiry of retained messages that bring none; -1 = they stay.',
+  },
+  'queue-max': {
+    type: 'integer',
+    default: -1,
+    min: -1,
+    help: 'QoS 1 and 2 messages that wait for one session, at most; -1 = as many as come.',
+  },
+  'queue-overflow': {
+    type: 'text',
+    default: 'drop-oldest',
+    choices: ['drop-oldest', 'drop-newest'],
+    help: 'Which message a session loses when queue-max is reached; it is counted as dropped.',
+  },
+  'shared-strategy': {
+    type: 'text',
+    default: 'round_robin_per_group',
+    choices: STRATEGIES,
+    help: 'How a shared subscription chooses a member, where its group has no choice of its own.',
+  },
+  'queue-alias': {
+    type: 'boolean',
+    default: true,
+    help: 'The filter $queue/{filter} is a shared subscription; otherwise it is refused.',
+  },
+  'exclusive-subscriptions': {
+    type: 'boolean',
+    default: true,
+    help: 'The filter $exclusive/{filter} has one subscriber; otherwise it is refused.',
+  },
+  'replay-subscriptions': {
+    type: 'boolean',
+    default: true,
+    help: 'The filters $s/{from}/{filter} and $q/{topic} read stored messages; else refused.',
+  },
+  'sys-interval': {
+    type: 'duration',
+    default: 10_000,
+    min: 0,
+    help: 'How often the values under $SYS are published to who subscribed; 0 = there are none.',
+  },
+  'presence-events': {
+    type: 'list',
+    default: ['client_connected', 'client_disconnected', 'session_subscribed'],
+    help: 'Events that are published as $events/{name}; also session_unsubscribed and message_*.',
+  },
+  'auto-subscribe': {
+    type: 'list',
+    default: [],
+    help: 'Filters that every client is subscribed to, as "inbox/%c qos=1 nl=1 rap=1 rh=2".',
+  },
+  'topic-rewrite': {
+    type: 'list',
+    default: [],
+    help: 'Rules as "publish|subscribe|all {filter} {expression} {new name}", the last match wins.',
+  },
+  'slow-threshold': {
+    type: 'duration',
+    default: 0,
+    min: 0,
+    help: 'Latency from which a subscription is listed as slow; 0 = they are not watched.',
+  },
+  'slow-kind': {
+    type: 'text',
+    default: 'whole',
+    choices: ['whole', 'internal', 'response'],
+    help: 'Which latency: until the acknowledgement, until it is sent, or from there to the end.',
+  },
+  'slow-max': {
+    type: 'integer',
+    default: 10,
+    min: 1,
+    max: 1000,
+    help: 'Slow subscriptions that are listed, the slowest first.',
+  },
+  'slow-expiry': {
+    type: 'duration',
+    default: 300_000,
+    min: 1000,
+    help: 'Time after which a slow subscription leaves the list.',
+  },
+  'topic-metrics-max': {
+    type: 'integer',
+    default: 512,
+    min: 0,
+    help: 'Topics whose messages are counted by wish of an administrator.',
+  },
+  'traces-max': {
+    type: 'integer',
+    default: 10,
+    min: 0,
+    help: 'Traces that may run or be kept at one time.',
+  },
+  'trace-bytes-max': {
+    type: 'bytes',
+    default: 4 << 20,
+    min: 4096,
+    help: 'Text of one trace, in memory; it ends when it is full.',
   },
   'deny-action': {
     type: 'text',

@@ -17,7 +17,7 @@ import {
 import { PUBREL } from './codec/index.ts';
 import { encodeMessage } from './packet-cache.ts';
 import type { Session } from './session.ts';
-import type { GroupMember } from './shared-groups.ts';
+import type { SessionSubscription } from './subscription.ts';
 
 const PUBREL_HEADER = (PUBREL << 4) | 2;
 const IDENTIFIERS = 65_535;
@@ -35,8 +35,21 @@ interface Held {
   readonly ids: readonly number[] | null;
 }
 
+/** Who is told that a message of its is done with. */
+export interface Acknowledged {
+  ack(position: number): void;
+}
+
+/** Something that brings messages while a client is there to take them. */
+export interface Feed {
+  attach(): void;
+  detach(): void;
+  /** There may be room again. */
+  wake(): void;
+}
+
 interface Flight {
-  readonly queue: Queue | null;
+  readonly queue: Acknowledged | null;
   readonly position: number;
   readonly qos: 1 | 2;
   held: Held | null;
@@ -46,17 +59,15 @@ interface Flight {
   sent: boolean;
 }
 
-/** Brings the messages of one queue to one session: its own queue, or that of a shared group. */
-export class QueueFeed implements QueueConsumer {
+/** Brings the messages of its own queue to a session. */
+export class QueueFeed implements QueueConsumer, Feed {
   readonly #outbound: Outbound;
   readonly #queue: Queue;
-  readonly #member: GroupMember | null;
   #attachment: Attachment | null = null;
 
-  constructor(outbound: Outbound, queue: Queue, member: GroupMember | null) {
+  constructor(outbound: Outbound, queue: Queue) {
     this.#outbound = outbound;
     this.#queue = queue;
-    this.#member = member;
   }
 
   attach(): void {
@@ -78,8 +89,7 @@ export class QueueFeed implements QueueConsumer {
   }
 
   deliver(delivery: Delivery): void {
-    if (this.#member === null) this.#outbound.deliver(this.#queue, delivery);
-    else this.#outbound.deliverShared(this.#queue, delivery, this.#member);
+    this.#outbound.deliver(this.#queue, delivery);
   }
 }
 
@@ -88,7 +98,7 @@ export class Outbound {
   readonly #flights = new Map<number, Flight>();
   /** Sent on this connection and not yet finished. */
   #open = 0;
-  readonly #feeds = new Set<QueueFeed>();
+  readonly #feeds = new Set<Feed>();
   /** Positions whose identifier is another than their place gives. */
   #identifiers: Map<number, number> | null = null;
   /** Released before a crash, whose end the queue may not have heard of. */
@@ -106,12 +116,20 @@ export class Outbound {
     return this.#flights.size;
   }
 
-  addFeed(feed: QueueFeed): void {
+  /** What is under way, for people. */
+  list(): { packetId: number; qos: number; state: string }[] {
+    return [...this.#flights].map(([packetId, { qos, released, sent }]) => {
+      const state = released ? 'released' : 'published';
+      return { packetId, qos, state: sent ? state : `${state}, to be sent again` };
+    });
+  }
+
+  addFeed(feed: Feed): void {
     this.#feeds.add(feed);
     if (this.#session.link?.delivering) feed.attach();
   }
 
-  removeFeed(feed: QueueFeed): void {
+  removeFeed(feed: Feed): void {
     this.#feeds.delete(feed);
     feed.detach();
   }
@@ -187,13 +205,22 @@ export class Outbound {
     this.#fly(packetId, { queue, position, qos, held: null, released: false, sent: true });
   }
 
-  deliverShared(queue: Queue, delivery: Delivery, member: GroupMember): void {
+  /**
+   * A message of a source that is not the session's own queue: it is told when it is done with, and
+   * has it again when the connection ends before that.
+   */
+  deliverFrom(
+    queue: Acknowledged,
+    subscription: SessionSubscription,
+    message: Message,
+    position: number,
+    redelivered: boolean,
+  ): void {
     const link = this.#session.link!;
-    const { message, position } = delivery;
-    const qos = Math.min(message.qos, member.subscription.qos) as 0 | 1 | 2;
-    const retain = message.retain && member.subscription.retainAsPublished;
+    const qos = Math.min(message.qos, subscription.qos) as 0 | 1 | 2;
+    const retain = message.retain && subscription.retainAsPublished;
     const topic = slashSpelling.show(message.address);
-    const { ids } = member.subscription;
+    const { ids } = subscription;
     if (qos === 2) {
       // Once begun it stays with its member [MQTT-4.8.2-4] [MQTT-4.8.2-5].
       this.hold(message, topic, 2, retain, ids);
@@ -206,7 +233,7 @@ export class Outbound {
       return;
     }
     const packetId = this.#freeIdentifier();
-    if (!link.publish(message, topic, 1, retain, delivery.redelivered, packetId, ids)) {
+    if (!link.publish(message, topic, 1, retain, redelivered, packetId, ids)) {
       queue.ack(position);
       return;
     }
@@ -260,6 +287,7 @@ export class Outbound {
     const flight = this.#flights.get(packetId);
     if (flight === undefined || !flight.released) return;
     this.#flights.delete(packetId);
+    this.#session.room.hooks.messages?.acked(this.#session, packetId);
     if (flight.sent) this.#open--;
     const { durable, store, clientId } = this.#session;
     if (durable) store.removeReleased(clientId, packetId);
@@ -307,6 +335,7 @@ export class Outbound {
 
   #finish(packetId: number, flight: Flight): void {
     this.#flights.delete(packetId);
+    this.#session.room.hooks.messages?.acked(this.#session, packetId);
     if (flight.sent) this.#open--;
     this.#letGo(packetId, flight);
   }

@@ -8,6 +8,7 @@ import type { SessionSubscription } from './subscription.ts';
 
 /** Messages in one go, before others get their turn. */
 const BATCH = 256;
+const LOOK = 15;
 
 export class RetainedReplay {
   readonly #session: Session;
@@ -36,17 +37,24 @@ export class RetainedReplay {
   /** SUBACK is written: values may go. */
   start(): void {
     const { room } = this.#session;
-    this.#source = room.broker.lastValues.match(this.#subscription.pattern)[Symbol.iterator]();
+    this.#source = room.features.lastValues(this.#subscription.pattern);
   }
 
   /** @returns true when there is nothing left to send */
   run(): boolean {
     if (this.#source === null) return false;
+    const { replayBudget } = this.#session.room;
     for (let count = 0; count < BATCH; count++) {
+      if (!replayBudget.take(1)) break;
       if (this.#next === null) {
         const { done, value } = this.#source.next();
         if (done === true) return true;
-        if (value === null) continue;
+        if (value === null) {
+          // A look at some rows that found none costs as much as some that are sent.
+          count += LOOK;
+          replayBudget.take(LOOK);
+          continue;
+        }
         this.#next = value;
       }
       if (!this.#send(this.#next)) return false;

@@ -7,19 +7,28 @@ import {
   type DelayedMessage,
   DelayedMessages,
   type Message,
+  type QueueSettings,
   slashSpelling,
 } from '#broker';
-import type { Connection, Host, Instance } from '#contract';
+import type { Action, Connection, Host, Instance } from '#contract';
 import { type BrokerError, expectBrokerError, type Log, type Timers } from '#kit';
 import { PacketReader, PublishPacket, REASON } from './codec/index.ts';
 import { Link } from './connection.ts';
+import { ExclusiveFilters } from './features/exclusive.ts';
+import { type DropReason, Hooks } from './features/hooks.ts';
+import { Features } from './features/index.ts';
+import { strategyOfGroup } from './features/share-groups.ts';
 import { type MqttMetrics, mqttMetrics } from './metrics.ts';
 import type { MqttOptions } from './options.ts';
 import { Flusher } from './output.ts';
 import { PacketCache } from './packet-cache.ts';
+import { RetainedRules } from './retained-rules.ts';
+import type { Session } from './session.ts';
 import { SessionStore } from './session-store.ts';
 import { Sessions } from './sessions.ts';
 import { SharedGroups } from './shared-groups.ts';
+import type { StrategyName } from './shared-strategies.ts';
+import { TurnBudget } from './turn-budget.ts';
 
 /** Clients that do not close after our DISCONNECT are cut off after this. */
 const LEAVE_TIMEOUT_MS = 2000;
@@ -28,6 +37,14 @@ const DELAYED = 'mqtt.delayed';
 const WILLS = 'mqtt.will';
 /** The scope of message ids: an id counts together with its client. */
 const DEDUPE = 'mqtt';
+const REPLAYED_PER_TURN = 2048;
+/** The counter of each reason. */
+const DROPPED = {
+  'slow-client': 'droppedSlow',
+  'too-large': 'droppedTooLarge',
+  expired: 'droppedExpired',
+  'queue-full': 'droppedFull',
+} as const satisfies Record<DropReason, keyof MqttMetrics>;
 
 type Row = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -46,6 +63,15 @@ export class Room implements Instance {
   readonly delayed: DelayedMessages;
   /** Wills whose time has not come, by client; those that waited for room have ids of their own. */
   readonly wills: DelayedMessages;
+  readonly retained: RetainedRules;
+  /** Retained messages that are looked at in one turn, for all clients together. */
+  readonly replayBudget: TurnBudget;
+  readonly hooks = new Hooks();
+  readonly exclusive = new ExclusiveFilters();
+  readonly features: Features;
+  /** Rules that change topic names (M181); null while there are none. */
+  publishedName: ((link: Link, topic: string) => string) | null = null;
+  subscribedName: ((link: Link, filter: string) => string) | null = null;
   readonly flusher: Flusher;
   readonly packets = new PacketCache();
   /** One reader and one PUBLISH for all connections: packets are handled one after the other. */
@@ -65,15 +91,20 @@ export class Room implements Instance {
     this.metrics = mqttMetrics(host.metrics);
     this.store = new SessionStore(host.broker.state);
     this.sessions = new Sessions(this);
-    this.groups = new SharedGroups(host.broker);
+    const strategyOf = (group: string): StrategyName => strategyOfGroup(this, group);
+    this.groups = new SharedGroups(host.broker, host.random, strategyOf);
+    this.retained = new RetainedRules(host.broker, options, () => this.nowMs());
+    this.replayBudget = new TurnBudget(host.timers, REPLAYED_PER_TURN);
     this.flusher = new Flusher(host.timers);
     const { dedupeWindow: timeMs, dedupeIdsMax: idsMax } = options;
     this.dedupe = timeMs > 0 ? host.broker.dedupe.window(DEDUPE, { timeMs, idsMax }) : null;
     const nowMs = (): number => this.nowMs();
     this.delayed = new DelayedMessages(host.broker, DELAYED, nowMs);
     this.wills = new DelayedMessages(host.broker, WILLS, nowMs);
+    this.hooks.watchSessions(this.exclusive);
     // In the same stretch of code: what is overdue finds all subscriptions.
     this.sessions.restore();
+    this.features = new Features(this, host);
   }
 
   nowMs(): number {
@@ -87,6 +118,10 @@ export class Room implements Instance {
   /** A client identifier for who brought none, unlike any other [MQTT-3.1.3-6]. */
   newClientId(): string {
     return `auto-${this.#host.random.bytes(12).toString('hex')}`;
+  }
+
+  get actions(): readonly Action[] {
+    return this.features.actions;
   }
 
   accept(connection: Connection): void {
@@ -103,6 +138,56 @@ export class Room implements Instance {
     if (this.#links.size === 0) this.#closed?.();
   }
 
+  /** A client has got its CONNACK. */
+  connected(link: Link): void {
+    this.metrics.handshake.observe((this.monotonicMs() - link.connectMs) / 1000);
+    this.hooks.connected(link);
+  }
+
+  links(): Iterable<Link> {
+    return this.#links;
+  }
+
+  // ---- what happens to messages -----------------------------------------------------------------
+
+  received(link: Link, message: Message): void {
+    this.metrics.received[message.qos].add();
+    this.metrics.receivedBytes.add(message.value!.length);
+    this.hooks.messages?.received(link, message);
+  }
+
+  sent(session: Session, message: Message, topic: string, qos: 0 | 1 | 2, id: number): void {
+    const counter = this.metrics.sent[qos];
+    counter.add();
+    if (message.value !== null) this.metrics.sentBytes.add(message.value.length);
+    if ((counter.value & 63) === 0 && message.appendTimeMs !== 0) {
+      this.metrics.delivery.observe(Math.max(0, this.nowMs() - message.appendTimeMs) / 1000);
+    }
+    this.hooks.messages?.sent(session, message, topic, qos, id);
+  }
+
+  dropped(session: Session, message: Message, topic: string, reason: DropReason): void {
+    this.metrics[DROPPED[reason]].add();
+    this.hooks.messages?.dropped(session, message, topic, reason);
+  }
+
+  // ---- queues of sessions -----------------------------------------------------------------------
+
+  queueSettings(durable: boolean): QueueSettings {
+    const { queueMax, queueOverflow } = this.options;
+    if (queueMax < 0 || queueOverflow !== 'drop-oldest') return { durable };
+    return { durable, lengthMax: queueMax };
+  }
+
+  /** True when the newest message is the one that is lost, and counted. */
+  queueIsFull(session: Session, message: Message): boolean {
+    const { queueMax, queueOverflow } = this.options;
+    if (queueMax < 0 || queueOverflow !== 'drop-newest') return false;
+    if (session.queue === null || session.queue.readyCount < queueMax) return false;
+    this.dropped(session, message, slashSpelling.show(message.address), 'queue-full');
+    return true;
+  }
+
   /** Publishes a will. When the log has no room now it waits on disk. */
   publishWill(message: Message): void {
     if (!this.broker.authorize(message.principal, 'publish', message.address)) {
@@ -111,9 +196,20 @@ export class Room implements Instance {
     }
     try {
       this.broker.publish(message, this.broker.target(message.address, 'first-level'), null, 0);
-      if (message.retain) this.broker.keepLast(message);
+      if (message.retain) this.#keepWill(message);
     } catch (error) {
       this.#willFailed(message, expectBrokerError(error));
+    }
+  }
+
+  /** A will has been taken when it is found that it may not be retained: only that is left out. */
+  #keepWill(message: Message): void {
+    try {
+      this.retained.check(message);
+      this.retained.keep(message);
+    } catch (error) {
+      expectBrokerError(error);
+      this.metrics.refused.add();
     }
   }
 
@@ -155,6 +251,7 @@ export class Room implements Instance {
       const finish = (): void => {
         cut.cancel();
         this.#closed = null;
+        this.features.close();
         this.sessions.close();
         for (const kind of [DELAYED, WILLS]) this.broker.time.unregister(kind);
         this.packets.clear();

@@ -15,12 +15,13 @@ import {
 } from '#broker';
 import type { FilterRequest } from './codec/index.ts';
 import type { Link } from './connection.ts';
+import { StoredReplay } from './features/stored-replay.ts';
 import { META_ALIAS, META_QOS, META_RETAIN, Outbound, QueueFeed } from './outbound.ts';
 import { RetainedReplay } from './retained-replay.ts';
 import type { Room } from './room.ts';
 import type { SessionRecord, SessionStore, SubscriptionRecord } from './session-store.ts';
 import { SessionSubscription } from './subscription.ts';
-import { filterMatches, isShared, sharedFilter } from './topics.ts';
+import { filterMatches, isReplay, isShared, sharedFilter } from './topics.ts';
 import { type Will, willRecord } from './will.ts';
 
 export const SESSION_QUEUE_PREFIX = 'mqtt.session.';
@@ -100,10 +101,15 @@ export class Session implements Subscriber {
   #add(request: FilterRequest, id: number, pattern: Pattern): SessionSubscription {
     const old = this.#subscriptions?.get(request.filter);
     const subscription = new SessionSubscription(request, id, pattern);
+    if (isReplay(request.filter)) subscription.replay = new StoredReplay(this, subscription);
     this.#subscriptions ??= new Map();
     this.#subscriptions.set(request.filter, subscription);
     if (id !== 0) this.#identified++;
+    this.room.metrics.subscriptions.add();
+    // The old one keeps its place in the log for the new one.
+    if (subscription.replay !== null) old?.replay?.detach();
     if (isShared(request.filter)) this.#join(subscription);
+    else if (subscription.replay !== null) this.outboundMade().addFeed(subscription.replay);
     else this.#register(subscription);
     if (old !== undefined) this.#drop(old);
     return subscription;
@@ -115,12 +121,15 @@ export class Session implements Subscriber {
     if (subscription === undefined) return false;
     this.#subscriptions!.delete(filter);
     this.#drop(subscription);
+    subscription.replay?.forget();
     if (this.durable) this.store.removeSubscription(this.clientId, filter);
     return true;
   }
 
   #drop(subscription: SessionSubscription): void {
     if (subscription.id !== 0) this.#identified--;
+    this.room.metrics.subscriptions.add(-1);
+    if (subscription.replay !== null) this.outboundMade().removeFeed(subscription.replay);
     subscription.registration?.end();
     subscription.registration = null;
     if (subscription.member !== null) this.room.groups.leave(subscription.member);
@@ -133,8 +142,7 @@ export class Session implements Subscriber {
     const shared = sharedFilter(subscription.filter)!;
     const member = this.room.groups.join(this, subscription, shared.group, shared.filter);
     subscription.member = member;
-    if (this.link !== null) member.online(this.room.broker);
-    this.outboundMade().addFeed(member.feed);
+    this.outboundMade().addFeed(member);
   }
 
   /**
@@ -158,10 +166,10 @@ export class Session implements Subscriber {
   #queueMade(): Queue {
     if (this.queue === null) {
       const name = SESSION_QUEUE_PREFIX + this.clientId;
-      this.queue = this.room.broker.queues.declare(name, { durable: this.durable });
+      this.queue = this.room.broker.queues.declare(name, this.room.queueSettings(this.durable));
       this.queue.meta = (message, matches) => this.#meta(message, matches);
       const outbound = this.outboundMade();
-      outbound.addFeed(new QueueFeed(outbound, this.queue, null));
+      outbound.addFeed(new QueueFeed(outbound, this.queue));
     }
     return this.queue;
   }
@@ -179,7 +187,8 @@ export class Session implements Subscriber {
       if (own.retainAsPublished) bits |= META_RETAIN;
       if (!alias) bits &= ~META_ALIAS;
     }
-    return qos === 0 ? null : (qos & META_QOS) | bits;
+    if (qos === 0 || this.room.queueIsFull(this, message)) return null;
+    return (qos & META_QOS) | bits;
   }
 
   /** Identifiers of all subscriptions that match, null for none [MQTT-3.3.4-3]. */
@@ -187,12 +196,16 @@ export class Session implements Subscriber {
     if (this.#identified === 0) return null;
     let found: number[] | null = null;
     for (const subscription of this.#subscriptions!.values()) {
-      if (subscription.id === 0 || subscription.member !== null) continue;
-      if (!filterMatches(subscription.filter, topic)) continue;
+      if (subscription.id === 0 || !subscription.plain) continue;
+      if (!filterMatches(subscription.pattern.text, topic)) continue;
       found ??= [];
       found.push(subscription.id);
     }
     return found;
+  }
+
+  subscriptions(): Iterable<SessionSubscription> {
+    return this.#subscriptions?.values() ?? [];
   }
 
   // ---- live messages ------------------------------------------------------------------------
@@ -307,8 +320,7 @@ export class Session implements Subscriber {
   online(link: Link): void {
     this.link = link;
     for (const subscription of this.#subscriptions?.values() ?? []) {
-      if (subscription.member === null) this.#register(subscription);
-      else subscription.member.online(this.room.broker);
+      if (subscription.plain) this.#register(subscription);
     }
   }
 
@@ -317,8 +329,7 @@ export class Session implements Subscriber {
     this.#replays = null;
     this.#outbound?.pause();
     for (const subscription of this.#subscriptions?.values() ?? []) {
-      if (subscription.member === null) this.#register(subscription);
-      else subscription.member.offline();
+      if (subscription.plain) this.#register(subscription);
     }
   }
 

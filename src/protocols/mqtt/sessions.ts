@@ -2,7 +2,8 @@
  * All sessions by client identifier: opening and resuming them at CONNECT, takeover, what happens
  * when a connection ends (will, expiry), and bringing them back at a start.
  */
-import { type Principal, slashPattern, slashSpelling } from '#broker';
+import { type Pattern, type Principal, slashPattern, slashSpelling } from '#broker';
+import { expectBrokerError } from '#kit';
 import {
   type ConnectPacket,
   decodePublish,
@@ -14,8 +15,8 @@ import {
 import { messageOf } from './message.ts';
 import type { Room } from './room.ts';
 import { SESSION_QUEUE_PREFIX, Session } from './session.ts';
-import type { StoredSession } from './session-store.ts';
-import { isShared, sharedFilter } from './topics.ts';
+import type { StoredSession, SubscriptionRecord } from './session-store.ts';
+import { plainFilter } from './topics.ts';
 import { storedWill, willMessage, willOf } from './will.ts';
 
 /** Kind of the broker's time engine: when sessions end, by client. */
@@ -42,6 +43,10 @@ export class Sessions {
 
   list(): Iterable<Session> {
     return this.#byClient.values();
+  }
+
+  get(clientId: string): Session | undefined {
+    return this.#byClient.get(clientId);
   }
 
   /** The session for a CONNECT that was checked and authorised [MQTT-3.1.4-2]. */
@@ -72,7 +77,9 @@ export class Sessions {
 
   /** A connection has ended; `will` false when the client took it back with DISCONNECT 0. */
   disconnected(session: Session, will: boolean): void {
+    const { link } = session;
     session.offline();
+    if (link !== null) this.#room.hooks.disconnected(session, link, link.endReason);
     const nowMs = this.#room.nowMs();
     session.disconnectedAtMs = nowMs;
     if (!will) session.will = null; // [MQTT-3.14.4-3]
@@ -91,7 +98,8 @@ export class Sessions {
   /** Ends a session: a will that waits is due now, everything else is removed. */
   end(session: Session): void {
     if (session.ended) return;
-    const { broker, wills } = this.#room;
+    const { broker, wills, hooks } = this.#room;
+    hooks.ended(session);
     if (session.will !== null) this.#publishWill(session);
     else wills.hasten(session.clientId);
     broker.time.cancel(SESSION_END, session.clientId);
@@ -135,9 +143,9 @@ export class Sessions {
     session.expiring = record.expiring;
     for (const subscription of stored.subscriptions) {
       const { filter } = subscription;
-      const shared = isShared(filter) ? sharedFilter(filter) : null;
-      const pattern = slashPattern(shared?.filter ?? filter);
-      if (pattern !== null) session.restoreSubscription(subscription, pattern);
+      const plain = plainFilter(filter);
+      const pattern = plain === null ? null : slashPattern(plain);
+      if (pattern !== null) this.#restoreSubscription(session, subscription, pattern);
     }
     session.restoreReceived(stored.received);
     if (stored.released.length > 0 || stored.identifiers.size > 0) {
@@ -146,7 +154,18 @@ export class Sessions {
     for (const { packetId, packet } of stored.held) restoreHeld(session, packetId, packet, nowMs);
   }
 
+  #restoreSubscription(session: Session, stored: SubscriptionRecord, pattern: Pattern): void {
+    try {
+      session.restoreSubscription(stored, pattern);
+    } catch (error) {
+      // It reads a stream that was removed meanwhile.
+      expectBrokerError(error);
+      this.#room.store.removeSubscription(session.clientId, stored.filter);
+    }
+  }
+
   #restored(session: Session): void {
+    for (const each of session.subscriptions()) this.#room.exclusive.subscribed(session, each);
     if (session.disconnectedAtMs === 0) this.disconnected(session, true);
     else if (session.expirySec === 0) this.end(session);
     if (!session.ended) session.restoreQueue();

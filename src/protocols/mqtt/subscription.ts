@@ -1,6 +1,7 @@
 /** One subscription of one session: its options, and where it is registered with the broker. */
 import type { Pattern, Subscription } from '#broker';
 import type { FilterRequest } from './codec/index.ts';
+import type { StoredReplay } from './features/stored-replay.ts';
 import type { GroupMember } from './shared-groups.ts';
 
 export class SessionSubscription implements FilterRequest {
@@ -17,6 +18,8 @@ export class SessionSubscription implements FilterRequest {
   readonly pattern: Pattern;
   registration: Subscription | null = null;
   member: GroupMember | null = null;
+  /** It reads what is stored. */
+  replay: StoredReplay | null = null;
 
   constructor(request: FilterRequest, id: number, pattern: Pattern) {
     this.filter = request.filter;
@@ -27,5 +30,10 @@ export class SessionSubscription implements FilterRequest {
     this.id = id;
     this.ids = id === 0 ? null : [id];
     this.pattern = pattern;
+  }
+
+  /** Registered with the broker by the session itself. */
+  get plain(): boolean {
+    return this.member === null && this.replay === null;
   }
 }

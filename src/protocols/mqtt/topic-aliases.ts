@@ -25,6 +25,11 @@ export class Routes {
     this.#target = target;
   }
 
+  /** Names lead to other places now; aliases keep theirs until the client sets them anew. */
+  forget(): void {
+    this.#bytes = null;
+  }
+
   alias(alias: number): Target | undefined {
     return this.#aliases?.[alias];
   }

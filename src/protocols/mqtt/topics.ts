@@ -56,10 +56,28 @@ export interface SharedFilter {
   readonly filter: string;
 }
 
+const DOLLAR = 0x24;
 const SHARE_PREFIX = '$share/';
+export const KEPT_GROUP = '$q';
+/** The older form: a shared subscription whose group has no name (M130). */
+export const QUEUE_PREFIX = '$queue/';
+export const REPLAY_PREFIX = '$s/';
+export const EXCLUSIVE_PREFIX = '$exclusive/';
+/** A shared subscription whose messages wait also while there are no members (M187). */
+export const KEPT_PREFIX = '$q/';
+/** Groups without a name of their own, by the prefix that stands for them. */
+const NAMELESS = [
+  [QUEUE_PREFIX, '$queue'],
+  [KEPT_PREFIX, KEPT_GROUP],
+] as const;
 
 export function isShared(filter: string): boolean {
-  return filter.startsWith(SHARE_PREFIX) || filter === '$share';
+  if (filter.charCodeAt(0) !== DOLLAR) return false;
+  return (
+    filter.startsWith(SHARE_PREFIX) ||
+    filter === '$share' ||
+    NAMELESS.some(([prefix]) => filter.startsWith(prefix))
+  );
 }
 
 /**
@@ -67,11 +85,49 @@ export function isShared(filter: string): boolean {
  * [MQTT-4.8.2-2].
  */
 export function sharedFilter(text: string): SharedFilter | null {
+  for (const [prefix, group] of NAMELESS) {
+    if (!text.startsWith(prefix)) continue;
+    return text === prefix ? null : { group, filter: text.slice(prefix.length) };
+  }
   const end = text.indexOf('/', SHARE_PREFIX.length);
   if (end <= SHARE_PREFIX.length || end === text.length - 1) return null;
   const group = text.slice(SHARE_PREFIX.length, end);
   if (/[+#]/.test(group)) return null;
   return { group, filter: text.slice(end + 1) };
+}
+
+/** The filter that topics are compared with; null when the form around it is wrong. */
+export function plainFilter(filter: string): string | null {
+  if (isShared(filter)) return sharedFilter(filter)?.filter ?? null;
+  if (filter.startsWith(EXCLUSIVE_PREFIX)) return filter.slice(EXCLUSIVE_PREFIX.length);
+  if (filter.startsWith(REPLAY_PREFIX)) return replayFilter(filter)?.filter ?? null;
+  return filter;
+}
+
+/** A wish to read what is stored: `$s/{from}/{filter}` (M187). */
+export interface ReplayFilter {
+  /** A number is a time in ms. */
+  readonly from: 'earliest' | 'latest' | number;
+  readonly filter: string;
+}
+
+export function isReplay(filter: string): boolean {
+  return filter.startsWith(REPLAY_PREFIX);
+}
+
+/** Null when it is no such filter. */
+export function replayFilter(text: string): ReplayFilter | null {
+  if (!text.startsWith(REPLAY_PREFIX)) return null;
+  const form = /^\$s\/(earliest|latest|\d{1,15})\/(.+)$/s.exec(text);
+  if (form === null) return null;
+  const [, from = '', filter = ''] = form;
+  return { from: from === 'earliest' || from === 'latest' ? from : momentMs(from), filter };
+}
+
+/** Seconds up to the year 5138, milliseconds beyond. */
+function momentMs(digits: string): number {
+  const value = Number(digits);
+  return value < 100_000_000_000 ? value * 1000 : value;
 }
 
 export function levelCount(filter: string): number {

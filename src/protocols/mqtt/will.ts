@@ -12,6 +12,7 @@ import {
   WILL,
   type WillPacket,
 } from './codec/index.ts';
+import { isReadOnly } from './features/own-topics.ts';
 import { messageOf } from './message.ts';
 import type { WillRecord } from './session-store.ts';
 
@@ -37,6 +38,7 @@ export function willMessage(will: Will, principal: Principal, nowMs: number): Me
 
 /** May this principal publish the will? Asked at CONNECT and again when it is published (M38). */
 export function willAllowed(broker: Broker, principal: Principal, will: WillPacket): boolean {
+  if (isReadOnly(will.topic)) return false;
   return broker.authorize(principal, 'publish', slashSpelling.parse(will.topic));
 }
 

@@ -46,6 +46,9 @@ function refusal(link: Link, packet: ConnectPacket): number {
     return REASON.clientIdNotValid; // [MQTT-3.1.3-8]
   }
   if (will !== null) {
+    const { options } = link.room;
+    if (will.qos > options.qosMax) return REASON.qosNotSupported; // [MQTT-3.2.2-12]
+    if (will.retain && !options.retainAvailable) return REASON.retainNotSupported; // [MQTT-3.2.2-13]
     topicName(Buffer.from(will.topic), link.room.options.topicLevelsMax);
     checkResponseTopic(will.properties.responseTopic);
   }
@@ -127,6 +130,7 @@ function begin(link: Link, packet: ConnectPacket, opened: Opened, assigned: stri
   link.startKeepAlive(keepAliveSec);
   session.online(link);
   session.outbound?.resume();
+  link.room.connected(link);
   link.releaseReading();
   link.readOn();
 }
@@ -138,8 +142,10 @@ function connackProperties(
   keepAliveSec: number,
 ): Properties {
   const { options } = link.room;
-  // What is not limited is left out (3.2.2.3): QoS 2, retain, wildcards, shared subscriptions.
+  // What is not limited is left out (3.2.2.3): wildcards, shared subscriptions, and mostly these.
   const properties: Properties = { maximumPacketSize: options.packetBytesMax };
+  if (options.qosMax < 2) properties.maximumQos = options.qosMax as 0 | 1; // [MQTT-3.2.2-9]
+  if (!options.retainAvailable) properties.retainAvailable = 0;
   if (options.receiveMaximum < 0xffff) properties.receiveMaximum = options.receiveMaximum;
   if (options.topicAliasMax > 0) properties.topicAliasMaximum = options.topicAliasMax;
   if (assigned !== '') properties.assignedClientId = assigned;

@@ -28,6 +28,7 @@ export function disconnect(link: Link, reader: PacketReader): boolean {
   }
   // Only a plain goodbye takes the will back [MQTT-3.1.2-10].
   const will = link.version === 5 && reason !== REASON.success;
+  link.endReason = reason;
   link.finish();
   link.detach(will);
   return true;

@@ -10,6 +10,7 @@ import {
 } from '../codec/index.ts';
 import type { Link } from '../connection.ts';
 import { ackReasonOf } from '../errors.ts';
+import { isReadOnly, isReserved } from '../features/own-topics.ts';
 import { Inbound } from '../inbound.ts';
 import { messageOf } from '../message.ts';
 import type { Room } from '../room.ts';
@@ -27,13 +28,31 @@ export function publish(link: Link, reader: PacketReader): boolean {
   checkResponseTopic(packet.properties.responseTopic);
   const target = resolve(link, packet);
   const { qos, packetId } = packet;
+  if (qos > 0 || packet.retain) checkOffer(room, qos, packet.retain);
   if (qos > 0 && !mayReceive(link, session, qos, packetId)) return true;
-  if (isDelayed(target.address.text)) return publishLater(link, session, target.address.text);
+  if (isReserved(target.address.text)) {
+    const name = target.address.text;
+    if (isDelayed(name)) return publishLater(link, session, name);
+    if (isReadOnly(name)) {
+      deny(link, session, qos, packetId);
+      return true;
+    }
+  }
   if (!room.broker.authorize(session.principal, 'publish', target.address)) {
     deny(link, session, qos, packetId);
     return true;
   }
   return hand(link, session, messageFrom(link, session, target.address), target, packetId);
+}
+
+/** What CONNACK has said that there is not (3.2.2.3). */
+function checkOffer({ options }: Room, qos: number, retain: boolean): void {
+  if (qos > options.qosMax) {
+    throw new ProtocolError('QoS', 0, `${qos}`, REASON.qosNotSupported); // [MQTT-3.2.2-11]
+  }
+  if (retain && !options.retainAvailable) {
+    throw new ProtocolError('retain', 0, 'is off', REASON.retainNotSupported); // [MQTT-3.2.2-14]
+  }
 }
 
 /** The message of the packet that is in the room's hands. */
@@ -54,14 +73,17 @@ function publishLater(link: Link, session: Session, name: string): boolean {
   const { qos, packetId } = room.publishPacket;
   const inbound = qos === 0 ? null : inboundOf(link, session);
   let token = -1;
+  let message: Message;
   try {
     const { sec, topic } = delayOf(name);
     const address = slashSpelling.parse(topic);
-    if (!room.broker.authorize(session.principal, 'publish', address)) {
+    const may = room.broker.authorize(session.principal, 'publish', address);
+    if (!may || isReadOnly(topic)) {
       deny(link, session, qos, packetId);
       return true;
     }
-    keepForLater(room, messageFrom(link, session, address), sec);
+    message = messageFrom(link, session, address);
+    keepForLater(room, message, sec);
     token = inbound?.begin(packetId, qos === 2) ?? -1;
     if (qos === 2) session.receivedBegin(packetId);
   } catch (error) {
@@ -73,7 +95,7 @@ function publishLater(link: Link, session: Session, name: string): boolean {
     refused(link, session, qos, packetId, error);
     return true;
   }
-  room.metrics.received.add();
+  room.received(link, message);
   if (inbound !== null) room.store.committed((error) => inbound.published(token, error));
   return true;
 }
@@ -96,7 +118,10 @@ function hand(
   if (qos === 2) session.receivedBegin(packetId);
   let taken: boolean;
   try {
-    if (message.retain) inbound?.defer();
+    if (message.retain) {
+      room.retained.check(message);
+      inbound?.defer();
+    }
     taken = room.dedupe === null || message.messageId === '';
     if (taken) room.broker.publish(message, target, inbound, token);
     else taken = publishNew(room, message, target, inbound, token);
@@ -111,10 +136,10 @@ function hand(
     refused(link, session, qos, packetId, error);
     return true;
   }
-  room.metrics.received.add();
+  room.received(link, message);
   if (message.retain) {
     // The commit of the message is the commit of the last value too (M116).
-    if (taken) room.broker.keepLast(message);
+    if (taken) room.retained.keep(message);
     inbound?.undefer();
   }
   return true;
@@ -207,7 +232,8 @@ function resolve(link: Link, packet: PublishPacket): Target {
   let target = routes.last(bytes, topicStart, topicEnd);
   if (target === null) {
     const { topic } = packet;
-    const address = slashSpelling.parse(topicName(topic, link.room.options.topicLevelsMax));
+    const name = topicName(topic, link.room.options.topicLevelsMax);
+    const address = slashSpelling.parse(link.room.publishedName?.(link, name) ?? name);
     target = link.room.broker.target(address, 'first-level');
     routes.remember(topic, target);
   }

@@ -1,6 +1,4 @@
 /** SUBSCRIBE and UNSUBSCRIBE (3.8.4, 3.10.4). */
-import { slashPattern } from '#broker';
-import { BrokerError } from '#kit';
 import {
   decodeSubscribe,
   decodeUnsubscribe,
@@ -16,7 +14,8 @@ import type { Link } from '../connection.ts';
 import { reasonOf } from '../errors.ts';
 import type { RetainedReplay } from '../retained-replay.ts';
 import type { Session } from '../session.ts';
-import { isShared, levelCount, sharedFilter } from '../topics.ts';
+import { takeSubscription } from '../subscribing.ts';
+import { isShared } from '../topics.ts';
 
 const FAILURE = 0x80;
 
@@ -28,11 +27,12 @@ export function subscribe(link: Link, reader: PacketReader): boolean {
     // [MQTT-3.8.3-4]
     if (noLocal && isShared(filter)) throw protocolError('No Local', 0, 'on a shared subscription');
   }
-  const codes: number[] = [];
   const replays: RetainedReplay[] = [];
-  for (const request of filters) {
-    codes.push(subscribeOne(link, session, request, id, replays));
-  }
+  const { bridge } = link;
+  const codes = filters.map((filter) => {
+    const request = renamed(link, filter);
+    return takeSubscription({ session, request, id, bridge }, replays);
+  });
   const answer = (): void => {
     if (link.session !== session || !link.delivering) return;
     const shown = codes.map((code, index) => codeFor(link, code, filters[index]!));
@@ -44,6 +44,11 @@ export function subscribe(link: Link, reader: PacketReader): boolean {
   };
   whenStored(link, session, answer);
   return true;
+}
+
+function renamed(link: Link, request: FilterRequest): FilterRequest {
+  const filter = link.room.subscribedName?.(link, request.filter) ?? request.filter;
+  return filter === request.filter ? request : { ...request, filter };
 }
 
 /** Subscriptions that outlive the connection are on disk before the client hears of them. */
@@ -58,42 +63,6 @@ function whenStored(link: Link, session: Session, answer: () => void): void {
   });
 }
 
-function subscribeOne(
-  link: Link,
-  session: Session,
-  request: FilterRequest,
-  id: number,
-  replays: RetainedReplay[],
-): number {
-  const { options, broker } = link.room;
-  const shared = isShared(request.filter) ? sharedFilter(request.filter) : null;
-  if (isShared(request.filter) && shared === null) return REASON.topicFilterInvalid;
-  const filter = shared?.filter ?? request.filter;
-  const pattern = slashPattern(filter);
-  // One bad filter leaves the others alone (M103).
-  if (pattern === null || levelCount(filter) > options.topicLevelsMax) {
-    return REASON.topicFilterInvalid;
-  }
-  if (!broker.authorize(session.principal, 'subscribe', pattern)) return REASON.notAuthorized;
-  const known = session.subscription(request.filter) !== undefined;
-  if (!known && session.subscriptionCount >= options.subscriptionsMax) return REASON.quotaExceeded;
-  // A bridge wants neither its own messages nor a cleared retain flag (M25).
-  const wanted = link.bridge
-    ? { ...request, noLocal: shared === null, retainAsPublished: true }
-    : request;
-  try {
-    const subscription = session.subscribe(wanted, id, pattern);
-    // [MQTT-3.3.1-9..11]; shared ones get no replay (4.8.2).
-    const { retainHandling } = wanted;
-    const replayed = shared === null && retainHandling < 2 && !(retainHandling === 1 && known);
-    if (replayed) replays.push(session.replay(subscription));
-  } catch (error) {
-    if (!(error instanceof BrokerError)) throw error;
-    return reasonOf(error);
-  }
-  return request.qos;
-}
-
 /** 3.1.1 has one failure code; 3.1 has none and always grants (M24). */
 function codeFor(link: Link, code: number, request: FilterRequest): number {
   if (link.version === 5 || code < FAILURE) return code;
@@ -103,9 +72,12 @@ function codeFor(link: Link, code: number, request: FilterRequest): number {
 export function unsubscribe(link: Link, reader: PacketReader): boolean {
   const { packetId, filters } = decodeUnsubscribe(reader, link.version);
   const session = link.session!;
-  const codes = filters.map((filter) =>
-    session.unsubscribe(filter) ? REASON.success : REASON.noSubscriptionExisted,
-  );
+  const codes = filters.map((filter) => {
+    const name = link.room.subscribedName?.(link, filter) ?? filter;
+    if (!session.unsubscribe(name)) return REASON.noSubscriptionExisted;
+    link.room.hooks.unsubscribed(session, name);
+    return REASON.success;
+  });
   whenStored(link, session, () => {
     if (link.session !== session || !link.delivering) return;
     link.output.append(

@@ -1,0 +1,91 @@
+/** Retained messages for administrators: list, read, delete by filter (M119). */
+import { type Address, type Json, type Message, slashPattern, slashSpelling } from '#broker';
+import type { Action, ActionCall } from '#contract';
+import { BrokerError } from '#kit';
+import type { Room } from '../room.ts';
+import { committed } from './delayed-browser.ts';
+import type { Feature } from './feature.ts';
+
+/** Values that are looked at or removed before others get their turn. */
+const PER_TURN = 500;
+
+export class RetainedBrowser implements Feature {
+  readonly #room: Room;
+  readonly actions: readonly Action[];
+
+  constructor(room: Room) {
+    this.#room = room;
+    this.actions = [
+      {
+        method: 'GET',
+        path: 'retained',
+        summary: 'Lists retained messages, of the topics that ?filter= matches.',
+        run: (call) => ({ rows: this.#rows(call) }),
+      },
+      {
+        method: 'GET',
+        path: 'retained/:topic',
+        summary: 'Shows the retained message of a topic; the payload as base64.',
+        run: ({ params }) => {
+          const message = room.broker.lastValues.get(slashSpelling.parse(params['topic']!));
+          if (message === undefined) {
+            throw new BrokerError('precondition-failed', 'nothing is retained there.');
+          }
+          const payload = (message.value ?? Buffer.alloc(0)).toString('base64');
+          return { value: { ...rowOf(message), payload } };
+        },
+      },
+      {
+        method: 'DELETE',
+        path: 'retained',
+        summary: 'Removes the retained messages of the topics that ?filter= matches.',
+        run: async (call) => ({ value: { removed: await this.#remove(call) } }),
+      },
+    ];
+  }
+
+  *#rows(call: ActionCall): Generator<Json> {
+    for (const message of this.#room.broker.lastValues.match(patternOf(call, '#'))) {
+      if (message !== null) yield rowOf(message);
+    }
+  }
+
+  async #remove(call: ActionCall): Promise<number> {
+    const { broker } = this.#room;
+    let removed = 0;
+    for (let found: Address[] = []; ; found = []) {
+      for (const message of broker.lastValues.match(patternOf(call, null))) {
+        if (message !== null) found.push(message.address);
+        if (found.length >= PER_TURN) break;
+      }
+      for (const address of found) broker.lastValues.remove(address);
+      removed += found.length;
+      // The commit is the pause: others have their turn, and the disk keeps up.
+      await committed(this.#room);
+      if (found.length < PER_TURN) return removed;
+    }
+  }
+}
+
+function patternOf(
+  { query }: ActionCall,
+  missing: string | null,
+): NonNullable<ReturnType<typeof slashPattern>> {
+  const filter = query.get('filter') ?? missing;
+  const pattern = filter === null ? null : slashPattern(filter);
+  if (pattern === null) throw new BrokerError('invalid-argument', '?filter= is no topic filter.');
+  return pattern;
+}
+
+function rowOf(message: Message): Record<string, Json> {
+  const { address, qos, value, producer, principal, expiresAtMs, appendTimeMs } = message;
+  return {
+    topic: slashSpelling.show(address),
+    qos,
+    bytes: value?.length ?? 0,
+    client: producer,
+    user: principal.name,
+    at: new Date(appendTimeMs).toISOString(),
+    expires: expiresAtMs === 0 ? null : new Date(expiresAtMs).toISOString(),
+  };
+}
