@@ -89,7 +89,14 @@ export class QueueJournal {
     this.#log = log;
     this.#find = find;
     this.#pending = pending;
-    engine.onCheckpoint(() => this.#checkpoint());
+  }
+
+  /**
+   * All queues are there again: from now on checkpoints have them. One before would take the marks
+   * further than the queues that it does not know yet.
+   */
+  begin(): void {
+    this.#engine.onCheckpoint(() => this.#checkpoint());
   }
 
   /** Brings the states of queues to where they were at the last commit. */

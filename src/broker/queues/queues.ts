@@ -167,6 +167,7 @@ export class Queues {
       }
       if (queue.referencesOnly) this.#capture(queue);
     }
+    this.#journal.begin();
     this.#broker.time.register(RETRY_KIND, ({ id, value }) => {
       const [queueId, position] = id.split(':').map(Number);
       this.#byId.get(queueId!)?.comeBack(position!, value.readDoubleBE(0));
