@@ -1,6 +1,6 @@
 /**
  * The groups of this server and their committed offsets. Offsets are the broker's cursors, on disk
- * before a commit is answered; members are in `group.ts`, in memory.
+ * before a commit is answered; members are in `group.ts`, their complete generations on disk too.
  */
 import type { CommittedOffset, Cursors } from '#broker';
 import type { Host } from '#contract';
@@ -17,6 +17,7 @@ import {
   type SyncRequest,
   type SyncResult,
 } from './member.ts';
+import { GroupStore } from './stored-group.ts';
 
 /** Committed offsets are looked through for old ones this often. */
 const RETENTION_CHECK_MS = 10 * 60 * 1000;
@@ -36,6 +37,7 @@ export class Coordinator {
   readonly #host: Host;
   readonly #options: KafkaOptions;
   readonly #groupHost: GroupHost;
+  readonly #store: GroupStore;
   /** When groups lost their last member: their offsets age from then on (KIP-211). */
   readonly #emptiedMs = new Map<string, number>();
   readonly #openedMs: number;
@@ -47,6 +49,7 @@ export class Coordinator {
     this.#options = options;
     this.#cursors = host.broker.cursors;
     this.#openedMs = host.clock.nowMs();
+    this.#store = new GroupStore(host.broker.state, host.log);
     this.#groupHost = {
       clock: host.clock,
       timers: host.timers,
@@ -54,7 +57,9 @@ export class Coordinator {
       membersMax: options.groupMembersMax,
       newMemberId: (prefix) => `${prefix.slice(0, MEMBER_PREFIX_CHARS)}-${this.#newUuid()}`,
       emptied: (group) => this.#emptied(group),
+      save: (group, done) => this.#store.save(group, 0, done),
     };
+    this.#reopen();
     this.#retentionTimer = host.timers.after(RETENTION_CHECK_MS, this.#expireOffsets);
   }
 
@@ -145,8 +150,7 @@ export class Coordinator {
     if (group !== undefined && group.members.size > 0) return KAFKA.NON_EMPTY_GROUP;
     if (!this.exists(id)) return KAFKA.GROUP_ID_NOT_FOUND;
     group?.end(KAFKA.GROUP_ID_NOT_FOUND);
-    this.#groups.delete(id);
-    this.#emptiedMs.delete(id);
+    this.#forget(id);
     this.#cursors.remove(id);
     return KAFKA.NONE;
   }
@@ -181,9 +185,29 @@ export class Coordinator {
    */
   #emptied(group: Group): void {
     if (!group.idle || this.#groups.get(group.id) !== group) return;
-    if (this.#cursors.list(group.id).length > 0) {
-      this.#emptiedMs.set(group.id, this.#host.clock.nowMs());
-    } else this.#groups.delete(group.id);
+    if (this.#cursors.list(group.id).length === 0) {
+      this.#forget(group.id);
+      return;
+    }
+    const nowMs = this.#host.clock.nowMs();
+    this.#emptiedMs.set(group.id, nowMs);
+    if (group.generation > 0) this.#store.save(group, nowMs, () => {});
+  }
+
+  #forget(id: string): void {
+    this.#groups.delete(id);
+    this.#emptiedMs.delete(id);
+    this.#store.forget(id);
+  }
+
+  /** Groups of before the start go on where they were. */
+  #reopen(): void {
+    for (const [id, stored] of this.#store.all()) {
+      const group = new Group(id, this.#groupHost);
+      group.restore(stored);
+      this.#groups.set(id, group);
+      if (stored.emptiedMs > 0) this.#emptiedMs.set(id, stored.emptiedMs);
+    }
   }
 
   readonly #expireOffsets = (): void => {
@@ -197,8 +221,7 @@ export class Coordinator {
         this.#cursors.remove(id, stream, partition);
       }
       if (this.#cursors.list(id).length > 0) continue;
-      this.#emptiedMs.delete(id);
-      this.#groups.delete(id);
+      this.#forget(id);
     }
     this.#retentionTimer = this.#host.timers.after(RETENTION_CHECK_MS, this.#expireOffsets);
   };

@@ -43,6 +43,7 @@ function newGroup(more: { initialRebalanceDelayMs?: number; membersMax?: number 
     emptied: () => {
       emptied++;
     },
+    save: (_, done) => done(),
     ...more,
   });
 }

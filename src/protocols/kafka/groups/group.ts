@@ -1,11 +1,12 @@
 /**
  * A classic consumer group: the life of `GroupCoordinator` as clients know it (Kafka protocol
- * guide, "Group Membership API"; KIP-345 static members, KIP-394 ids first, KIP-814). Members live
- * in memory only: after a restart they are told UNKNOWN_MEMBER_ID and join again, with their
- * offsets kept (K62). It knows no bytes, no connection and no offset: `coordinator.ts` joins these.
+ * guide, "Group Membership API"; KIP-345 static members, KIP-394 ids first, KIP-814). Each finished
+ * generation is handed out to be stored, and comes back after a restart with its members (K62). It
+ * knows no bytes, no connection and no offset: `coordinator.ts` joins these.
  */
 import type { Clock, Timer, Timers } from '#kit';
 import { KAFKA } from '../error-codes.ts';
+import { joinResult, syncResult } from './group-answers.ts';
 import {
   type Answer,
   type GroupProtocol,
@@ -19,6 +20,7 @@ import {
   type SyncResult,
 } from './member.ts';
 import { winningProtocol } from './protocol-vote.ts';
+import type { StoredGroup } from './stored-group.ts';
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';
 
@@ -31,6 +33,8 @@ export interface GroupHost {
   readonly membersMax: number;
   /** The last member went. */
   emptied(group: Group): void;
+  /** Stores the generation that is complete now, or could not; the group goes on either way. */
+  save(group: Group, done: () => void): void;
 }
 
 export class Group {
@@ -53,6 +57,28 @@ export class Group {
   constructor(id: string, host: GroupHost) {
     this.id = id;
     this.#host = host;
+  }
+
+  /**
+   * As it was stored: its members have their session timeout to be heard of, and go on without a
+   * rebalance when they are.
+   */
+  restore({ generation, protocolType, protocolName, leaderId, members }: StoredGroup): void {
+    this.generation = generation;
+    this.protocolType = protocolType;
+    this.protocolName = protocolName;
+    this.leaderId = leaderId;
+    for (const { id, instanceId, assignment, ...said } of members) {
+      const member = new Member(id, instanceId);
+      member.update(said);
+      member.assignment = assignment;
+      member.synced = true;
+      this.members.set(id, member);
+      if (instanceId !== null) this.#instances.set(instanceId, id);
+      this.#seen(member);
+      this.#arm(member, member.sessionTimeoutMs);
+    }
+    if (members.length > 0) this.state = 'Stable';
   }
 
   /** Nothing would be lost if the group were forgotten. */
@@ -79,7 +105,7 @@ export class Group {
     member.synced = true;
     if (this.state === 'Stable') {
       this.#stopWaitingForSyncs();
-      answer(this.#syncResult(member));
+      answer(syncResult(this, member));
       return;
     }
     member.awaitingSync?.(refusedSync(KAFKA.REBALANCE_IN_PROGRESS));
@@ -198,7 +224,7 @@ export class Group {
     if (settled) {
       member.update(request);
       this.#seen(member);
-      answer(this.#joinResult(member));
+      answer(joinResult(this, member));
       return;
     }
     this.#await(member, request, answer);
@@ -242,10 +268,11 @@ export class Group {
       return;
     }
     // Its assignment still holds, so nobody needs to be disturbed.
-    const result = this.#joinResult(member);
-    if (request.canSkipAssignment) {
-      answer({ ...result, skipAssignment: id === this.leaderId });
-    } else answer({ ...result, leader: oldLeader, members: [] });
+    const result = joinResult(this, member);
+    const told = request.canSkipAssignment
+      ? { ...result, skipAssignment: id === this.leaderId }
+      : { ...result, leader: oldLeader, members: [] };
+    this.#host.save(this, () => answer(told));
   }
 
   #await(member: Member, request: JoinRequest, answer: Answer<JoinResult>): void {
@@ -337,7 +364,7 @@ export class Group {
       const answer = member.awaitingJoin;
       member.awaitingJoin = null;
       this.#seen(member);
-      answer?.(this.#joinResult(member));
+      answer?.(joinResult(this, member));
     }
   }
 
@@ -356,15 +383,25 @@ export class Group {
 
   #assign(assignments: SyncRequest['assignments']): void {
     const byMember = new Map(assignments.map((one) => [one.memberId, one.assignment]));
-    this.state = 'Stable';
     for (const member of this.members.values()) {
       const assignment = byMember.get(member.id);
       member.assignment = assignment === undefined ? NOTHING : Buffer.from(assignment);
+    }
+    const { generation } = this;
+    // Nobody works with an assignment that a restart would forget.
+    this.#host.save(this, () => {
+      if (this.state === 'CompletingRebalance' && this.generation === generation) this.#stable();
+    });
+  }
+
+  #stable(): void {
+    this.state = 'Stable';
+    for (const member of this.members.values()) {
       const answer = member.awaitingSync;
       member.awaitingSync = null;
       if (answer === null) continue;
       this.#seen(member);
-      answer(this.#syncResult(member));
+      answer(syncResult(this, member));
     }
     this.#stopWaitingForSyncs();
   }
@@ -454,35 +491,5 @@ export class Group {
     this.#rebalanceTimer?.cancel();
     this.#rebalanceTimer = null;
     this.#gathering = null;
-  }
-
-  #joinResult(member: Member): JoinResult {
-    const { protocolName } = this;
-    const leads = member.id === this.leaderId;
-    return {
-      errorCode: KAFKA.NONE,
-      generationId: this.generation,
-      protocolType: this.protocolType,
-      protocolName,
-      leader: this.leaderId ?? '',
-      skipAssignment: false,
-      memberId: member.id,
-      members: leads
-        ? [...this.members.values()].map((one) => ({
-            memberId: one.id,
-            groupInstanceId: one.instanceId,
-            metadata: one.metadata(protocolName ?? ''),
-          }))
-        : [],
-    };
-  }
-
-  #syncResult(member: Member): SyncResult {
-    return {
-      errorCode: KAFKA.NONE,
-      protocolType: this.protocolType,
-      protocolName: this.protocolName,
-      assignment: member.assignment,
-    };
   }
 }

@@ -7,15 +7,19 @@ export interface GroupProtocol {
   readonly metadata: Buffer;
 }
 
-export interface JoinRequest {
-  readonly memberId: string;
-  readonly groupInstanceId: string | null;
+/** What a group keeps of what a member said of itself. */
+export interface SaidByMember {
   readonly clientId: string;
   readonly clientHost: string;
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
-  readonly protocolType: string;
   readonly protocols: readonly GroupProtocol[];
+}
+
+export interface JoinRequest extends SaidByMember {
+  readonly memberId: string;
+  readonly groupInstanceId: string | null;
+  readonly protocolType: string;
   /** The client can be told its member id before it joins (JoinGroup version 4, KIP-394). */
   readonly idFirst: boolean;
   /** The client understands `skipAssignment` (JoinGroup version 9, KIP-814). */
@@ -85,7 +89,7 @@ export class Member {
   }
 
   /** Takes what a JoinGroup says; copies the metadata out of the request's frame. */
-  update(request: JoinRequest): void {
+  update(request: SaidByMember): void {
     this.clientId = request.clientId;
     this.clientHost = request.clientHost;
     this.sessionTimeoutMs = request.sessionTimeoutMs;
