@@ -20,6 +20,7 @@ import type { Principal } from './principals/principal.ts';
 import { type Credentials, type Origination, Principals } from './principals/principals.ts';
 import type { Action } from './principals/rule.ts';
 import type { Queue } from './queues/queue.ts';
+import { QueueRoutes, ROUTES_KEPT_MAX } from './queues/queue-routes.ts';
 import { Queues } from './queues/queues.ts';
 import type { Message } from './records/message.ts';
 import { Cursors } from './state/cursors.ts';
@@ -106,6 +107,7 @@ export class Broker {
   #holding: Target[] = [];
   readonly #healthListeners = new Set<(health: EngineHealth, reason: string) => void>();
   #closing = false;
+  #spareRoutes: QueueRoutes | null = null;
   readonly #timers: Timers;
   /** 0 = not read in this turn. */
   #nowMs = 0;
@@ -263,6 +265,7 @@ export class Broker {
     this.#deliver(message, plan, routes);
     if (partition === null) sink?.published(token, null);
     const without = routes === null ? 0 : routes.groupsWithout;
+    if (routes !== null) this.#putAway(routes);
     return plan.interest - without + queues.length + (partition === null ? 0 : 1);
   }
 
@@ -298,10 +301,14 @@ export class Broker {
     for (const message of partition.decode(stored)) {
       const routes = this.#routesOf(message, plan, partition, NO_QUEUES);
       if (routes !== null) {
-        for (const queue of routes.queues) touched.add(queue, this.#apart(queue, partition));
+        for (let index = 0; index < routes.count; index++) {
+          const queue = routes.queues[index]!;
+          touched.add(queue, this.#apart(queue, partition));
+        }
         this.#route(message, routes, partition);
       }
       this.#deliver(message, plan, routes);
+      if (routes !== null) this.#putAway(routes);
     }
     return appended;
   }
@@ -406,7 +413,9 @@ export class Broker {
     ) {
       return null;
     }
-    const routes = new QueueRoutes(partition);
+    const routes = this.#spareRoutes ?? new QueueRoutes();
+    this.#spareRoutes = null;
+    routes.partition = partition;
     for (const { queue, matches } of plan.queues) {
       const meta = queue.meta === null ? 0 : queue.meta(message, matches);
       if (meta !== null) routes.add(queue, meta);
@@ -429,9 +438,16 @@ export class Broker {
     return routes;
   }
 
+  /** For the next message: most have a queue or none, and need no arrays of their own. */
+  #putAway(routes: QueueRoutes): void {
+    if (routes.count > ROUTES_KEPT_MAX) return;
+    routes.clear();
+    this.#spareRoutes = routes;
+  }
+
   #route(message: Message, routes: QueueRoutes, partition: Partition | null): void {
-    const { queues, metas } = routes;
-    for (let index = 0; index < queues.length; index++) {
+    const { queues, metas, count } = routes;
+    for (let index = 0; index < count; index++) {
       const queue = queues[index]!;
       if (queue.cursor?.partition !== partition) this.queues.holdReferences(queue);
       if (partition !== null) partition.touch(queue, this.#apart(queue, partition));
@@ -464,29 +480,5 @@ export class Broker {
     this.#open.seal();
     this.queues.seal();
     this.state.seal();
-  }
-}
-
-class QueueRoutes {
-  readonly queues: Queue[] = [];
-  readonly metas: number[] = [];
-  readonly groupMatches: { subscription: Subscription; alias: boolean }[] = [];
-  durable = false;
-  /** Groups of which no member accepts the message. */
-  groupsWithout = 0;
-  readonly #partition: Partition | null;
-
-  constructor(partition: Partition | null) {
-    this.#partition = partition;
-  }
-
-  /** A queue that is a cursor over the message's own partition needs no reference. */
-  add(queue: Queue, meta: number): void {
-    const own = queue.cursor !== null && queue.cursor.partition === this.#partition;
-    if (own && !queue.referencesOnly) return;
-    if (queue.removed || this.queues.includes(queue)) return;
-    this.queues.push(queue);
-    this.metas.push(meta);
-    if (queue.durable) this.durable = true;
   }
 }

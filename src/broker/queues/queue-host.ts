@@ -15,6 +15,8 @@ export interface QueueHost {
   changed(queue: Queue): void;
   /** The queue has references to append with the next entry. */
   routed(queue: Queue): void;
+  /** The queue has messages that do not wait for a commit. */
+  arrived(queue: Queue): void;
   /** The offset where references take over has changed. */
   limited(queue: Queue): void;
   /** Makes the lane of references for a priority. */

@@ -234,7 +234,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     const lane = this.#lanes.ofPriority(priority) ?? this.addLane(priority);
     lane.push(message, meta);
     if (this.durable) this.#host.routed(this);
-    else if (message.partition === null) this.committed();
+    else this.#host.arrived(this);
   }
 
   /** Makes the lane of references for a priority. */

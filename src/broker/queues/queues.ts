@@ -98,6 +98,7 @@ export class Queues {
   #saveTimer: Timer | null = null;
   /** Called when the disk is not full any more. */
   #spaceWaiters: (() => void)[] = [];
+  #arriving = false;
 
   constructor(
     engine: LogEngine,
@@ -310,6 +311,7 @@ export class Queues {
         this.#routed.add(queue);
         this.#engine.wake();
       },
+      arrived: (queue) => this.#arrive(queue),
       limited: (queue) => this.#limited(queue),
       makeLane: (queue, priority) => this.#makeLane(queue, priority),
       delay: (queue, position, dueMs, bytes) => this.#delay(queue, position, dueMs, bytes),
@@ -335,6 +337,23 @@ export class Queues {
         log.warn('a dead letter waits', { queue: queue.name, reason: error.message });
       },
     };
+  }
+
+  /**
+   * At once, as live subscribers get theirs; but dead letters of a delivery that goes on come when
+   * it is over, or queues that pass them on to each other would never end.
+   */
+  #arrive(queue: Queue): void {
+    if (this.#arriving) {
+      this.#given.timers.soon(() => queue.committed());
+      return;
+    }
+    this.#arriving = true;
+    try {
+      queue.committed();
+    } finally {
+      this.#arriving = false;
+    }
   }
 
   #makeLane(queue: Queue, priority: number): ReferenceLane {

@@ -7,6 +7,7 @@ import { BrokerError } from '#kit';
 import type { BatchFacts, ShardLog, StoredBatch } from '#storage';
 import type { Message } from '../records/message.ts';
 import type { Partition, Run } from '../streams/partition.ts';
+import { HELD_MESSAGES_MAX, HeldMessages, isOnlyHere } from './held-messages.ts';
 import { type Item, Lane, type LaneOwner } from './queue-lane.ts';
 import type { LaneState } from './queue-state.ts';
 import {
@@ -19,11 +20,6 @@ import {
 import { ReferenceSources, type Source, type SourceHost } from './reference-sources.ts';
 
 const READ_BYTES = 256 << 10;
-/**
- * Messages kept in memory beside their references; later ones are read again when their turn comes.
- */
-const HELD_MESSAGES_MAX = 1000;
-const HELD_BYTES_MAX = 8 << 20;
 /** How far ahead one read looks for references into it. */
 const NEAR_REFERENCES = 4 * HELD_MESSAGES_MAX;
 const RECOVERY_READ_BYTES = 1 << 20;
@@ -61,8 +57,7 @@ export class ReferenceLane extends Lane {
   #visible: number;
   #sealed: number;
   #end: number;
-  #heldCount = 0;
-  #heldBytes = 0;
+  readonly #held = new HeldMessages();
   #removed = false;
   /** Told when the references before an index are on disk. */
   #waiting: { readonly index: number; readonly done: Stored }[] = [];
@@ -161,10 +156,8 @@ export class ReferenceLane extends Lane {
     page.offsets[slot] = message.offset;
     page.metas[slot] = meta;
     page.sizes[slot] = size;
-    const room = this.#heldCount < HELD_MESSAGES_MAX && this.#heldBytes < HELD_BYTES_MAX;
-    if (room || partition === null) {
-      this.#hold(page, slot, message);
-    } else page.messages[slot] = null;
+    if (this.#held.room || partition === null) this.#held.hold(page, slot, message);
+    else page.messages[slot] = null;
     this.#end = index + 1;
     if (this.logId === 0) {
       this.state.bytes += size;
@@ -253,7 +246,10 @@ export class ReferenceLane extends Lane {
     if (error === null) this.committed?.();
   }
 
-  /** Makes committed references ready. */
+  /**
+   * Makes references ready: those to committed messages, and in a lane that does not survive a
+   * crash those to what is in memory (`#early`).
+   */
   settle(): void {
     const bound = Math.min(this.#end, this.#stableEnd());
     while (this.#visible < bound) {
@@ -261,27 +257,40 @@ export class ReferenceLane extends Lane {
       const slot = this.#visible % PAGE_REFERENCES;
       const number = page.partitions[slot]!;
       const partition = number === DEAD ? null : this.#sources.at(number).partition;
-      if (partition !== null && page.offsets[slot]! >= partition.highWatermark) break;
+      const committed = partition === null || page.offsets[slot]! < partition.highWatermark;
+      if (!committed && !this.#early(page, slot)) break;
       this.hiddenBytes -= page.sizes[slot]!;
       this.#visible++;
     }
+  }
+
+  /**
+   * Who loses its queue in a crash need not wait for the disk: a message that is lost with it was
+   * not acknowledged either and is sent again. Exactly once is not promised before it is stored.
+   */
+  #early(page: ReferencePage, slot: number): boolean {
+    if (this.logId !== 0) return false;
+    const message = page.messages[slot];
+    return message != null && message.qos < 2;
   }
 
   /** The append of these offsets failed: their references stand for nothing. */
   failed(partition: Partition, fromOffset: number): void {
     const number = this.#sources.known(partition);
     if (number === undefined) return;
-    for (let index = this.#visible; index < this.#end; index++) {
+    // What was ready before its commit and not taken does not come either.
+    const first = this.logId === 0 ? Math.min(this.next, this.#visible) : this.#visible;
+    for (let index = first; index < this.#end; index++) {
       const page = this.#pages.at(index)!;
       const slot = index % PAGE_REFERENCES;
       if (page.partitions[slot] !== number || page.offsets[slot]! < fromOffset) continue;
       if (index < this.#sealed || this.logId === 0) {
         this.state.bytes -= page.sizes[slot]!;
-        this.hiddenBytes -= page.sizes[slot]!;
+        if (index >= this.#visible) this.hiddenBytes -= page.sizes[slot]!;
       } else this.unsealedBytes -= page.sizes[slot]!;
       page.partitions[slot] = DEAD;
       page.sizes[slot] = 0;
-      this.#release(page, slot);
+      this.#held.release(page, slot);
     }
   }
 
@@ -335,6 +344,24 @@ export class ReferenceLane extends Lane {
     for (const { done } of this.#waiting.splice(0)) done(null);
   }
 
+  override giveBack(item: Item): void {
+    super.giveBack(item);
+    this.#keepAgain(item);
+  }
+
+  override delay(item: Item): number {
+    this.#keepAgain(item);
+    return super.delay(item);
+  }
+
+  #keepAgain(item: Item): void {
+    if (this.logId !== 0 || !isOnlyHere(item)) return;
+    const local = item.position - this.base;
+    const page = this.#pages.at(local);
+    const slot = local % PAGE_REFERENCES;
+    if (page !== undefined && !page.messages[slot]) this.#held.hold(page, slot, item.message);
+  }
+
   // ---- what the lane asks for ----------------------------------------------------------------
 
   protected fetch(local: number): Item | number | Promise<void> {
@@ -381,7 +408,7 @@ export class ReferenceLane extends Lane {
         page.partitions[slot] = DEAD;
         return;
       }
-      this.#hold(page, slot, first);
+      this.#held.hold(page, slot, first);
       this.#holdNear(page.partitions[slot]!, run.messages, local + 1);
     };
     const gone = (error: unknown): void => {
@@ -411,8 +438,8 @@ export class ReferenceLane extends Lane {
       while (at < messages.length && messages[at]!.offset < offset) at++;
       const message = messages[at];
       if (message === undefined) return;
-      if (this.#heldCount > HELD_MESSAGES_MAX || this.#heldBytes > HELD_BYTES_MAX) return;
-      if (message.offset === offset && !page.messages[slot]) this.#hold(page, slot, message);
+      if (!this.#held.room) return;
+      if (message.offset === offset && !page.messages[slot]) this.#held.hold(page, slot, message);
     }
   }
 
@@ -422,7 +449,7 @@ export class ReferenceLane extends Lane {
 
   protected passed(local: number): void {
     const page = this.#pages.at(local);
-    if (page !== undefined) this.#release(page, local % PAGE_REFERENCES);
+    if (page !== undefined) this.#held.release(page, local % PAGE_REFERENCES);
     if (this.logId !== 0 && local % PAGE_REFERENCES === PAGE_REFERENCES - 1) this.#evict();
     this.#freePassed();
   }
@@ -433,7 +460,8 @@ export class ReferenceLane extends Lane {
       const page = this.#pages.at(Math.min(to, (number + 1) * PAGE_REFERENCES) - 1);
       if (page === undefined) continue;
       const end = Math.min(to, (number + 1) * PAGE_REFERENCES);
-      for (let index = start; index < end; index++) this.#release(page, index % PAGE_REFERENCES);
+      for (let index = start; index < end; index++)
+        this.#held.release(page, index % PAGE_REFERENCES);
     }
     this.#freePassed();
   }
@@ -453,23 +481,10 @@ export class ReferenceLane extends Lane {
 
   // ---- memory --------------------------------------------------------------------------------
 
-  #hold(page: ReferencePage, slot: number, message: Message): void {
-    page.messages[slot] = message;
-    this.#heldCount++;
-    this.#heldBytes += page.sizes[slot]!;
-  }
-
-  #release(page: ReferencePage, slot: number): void {
-    if (!page.messages[slot]) return;
-    page.messages[slot] = null;
-    this.#heldCount--;
-    this.#heldBytes -= page.sizes[slot]!;
-  }
-
   #evict(): void {
     if (this.logId === 0) return;
     this.#pages.evict(this.next, this.#visible, (page) => {
-      for (let slot = 0; slot < page.messages.length; slot++) this.#release(page, slot);
+      for (let slot = 0; slot < page.messages.length; slot++) this.#held.release(page, slot);
     });
   }
 }

@@ -21,7 +21,7 @@ export const REFERENCE_BYTES = 24;
 export const DEAD = 0xffffffff;
 
 export class ReferencePage {
-  readonly number: number;
+  number: number;
   /** Slots below are not in memory. */
   from: number;
   partitions: Uint32Array;
@@ -55,6 +55,25 @@ export class ReferencePage {
   }
 }
 
+/** An empty page that was let go: a queue that runs dry and fills again needs no new one. */
+let spare: ReferencePage | null = null;
+
+function pageOf(number: number, slot: number): ReferencePage {
+  const page = spare;
+  if (page === null) {
+    return new ReferencePage(number, slot, Math.min(PAGE_REFERENCES, slot + FIRST_SLOTS));
+  }
+  spare = null;
+  page.number = number;
+  page.from = slot;
+  return page;
+}
+
+/** What still has messages is not worth the work. */
+function letGo(page: ReferencePage): void {
+  if (spare === null && page.messages.every((message) => message === null)) spare = page;
+}
+
 export class ReferencePages {
   readonly #pages = new Map<number, ReferencePage>();
   /** Number of a partition by its log id; DEAD for one that is not there any more. */
@@ -80,7 +99,7 @@ export class ReferencePages {
     const slot = index % PAGE_REFERENCES;
     let page = this.#pages.get(number);
     if (page === undefined) {
-      page = new ReferencePage(number, slot, Math.min(PAGE_REFERENCES, slot + FIRST_SLOTS));
+      page = pageOf(number, slot);
       this.#pages.set(number, page);
     }
     page.grow(slot);
@@ -114,10 +133,15 @@ export class ReferencePages {
   /** Forgets pages below an index: nothing there is wanted any more. */
   passed(index: number): void {
     const limit = Math.floor(index / PAGE_REFERENCES);
-    for (const number of this.#pages.keys()) if (number < limit) this.#pages.delete(number);
+    for (const [number, page] of this.#pages) {
+      if (number >= limit) continue;
+      this.#pages.delete(number);
+      letGo(page);
+    }
   }
 
   clear(): void {
+    for (const page of this.#pages.values()) letGo(page);
     this.#pages.clear();
   }
 

@@ -105,6 +105,7 @@ class OpenBatch {
   hasSinks = false;
   /** Queues that hold references into it. */
   touched: Touched | null = null;
+  lastTouched: Follower | null = null;
 
   constructor(capacity: number) {
     this.builder = new BatchBuilder(capacity);
@@ -194,6 +195,8 @@ export class Partition {
   touch(follower: Follower, apart: boolean): void {
     const open = this.#open;
     if (open === null) return;
+    if (open.lastTouched === follower && !apart) return;
+    open.lastTouched = follower;
     open.touched ??= new Touched();
     open.touched.add(follower, apart);
   }

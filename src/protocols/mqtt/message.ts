@@ -120,6 +120,24 @@ export function writeMessageProperties(writer: PacketWriter, message: Message): 
   fillProperties(writer, shown);
 }
 
+/** False when `writeMessageProperties` writes nothing. */
+export function hasProperties(message: Message): boolean {
+  return (
+    message.native !== null ||
+    message.headers.length > 0 ||
+    message.value === null ||
+    message.text ||
+    message.contentType !== '' ||
+    message.contentEncoding !== '' ||
+    message.replyTo !== '' ||
+    message.correlation !== null ||
+    message.key !== null ||
+    message.messageId !== '' ||
+    message.timestampMs >= 0 ||
+    message.priority >= 0
+  );
+}
+
 function userProperties(message: Message): UserProperty[] {
   const pairs: UserProperty[] = [];
   if (message.headers.length > 0 || message.value === null) {

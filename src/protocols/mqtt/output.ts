@@ -9,6 +9,8 @@ import { type EncodedPublish, INLINE_BYTES_MAX } from './codec/index.ts';
 const BUFFER_BYTES = 512;
 /** A buffer is sent when it has grown to this. */
 const BUFFER_BYTES_MAX = 64 << 10;
+/** Up to this many bytes a loop beats a native copy. */
+const LOOP_BYTES_MAX = 48;
 
 /** Flushes all outputs that were written to, once, at the end of the turn. */
 export class Flusher {
@@ -45,6 +47,8 @@ export class Output {
   #listed = false;
   /** The connection asked to wait; it says when that is over. */
   full = false;
+  /** About as much as the last turns wrote: room for the next. */
+  #lastBytes = 0;
   /** What the connection held when this turn's output began, with what was sent since. */
   #pendingBefore = 0;
 
@@ -78,20 +82,30 @@ export class Output {
 
   /** A PUBLISH with this packet identifier and DUP flag, from one encoding for all receivers. */
   publish(encoded: EncodedPublish, packetId: number, dup: boolean): void {
-    const { head, payload, packetIdAt } = encoded;
-    if (packetIdAt === 0) this.append(head);
-    else {
-      this.#list();
-      this.#reserve(head.length);
-      const at = this.#at;
-      const buffer = this.#buffer!;
-      buffer.set(head, at);
-      this.#at = at + head.length;
+    const { head, headBytes, payload, packetIdAt } = encoded;
+    if (packetIdAt === 0 && encoded.stays) {
+      this.append(head);
+      if (payload.length > 0) this.append(payload);
+      return;
+    }
+    this.#list();
+    const inline = payload.length <= INLINE_BYTES_MAX;
+    this.#reserve(inline ? headBytes + payload.length : headBytes);
+    const at = this.#at;
+    const buffer = this.#buffer!;
+    if (headBytes > LOOP_BYTES_MAX) head.copy(buffer, at, 0, headBytes);
+    else for (let index = 0; index < headBytes; index++) buffer[at + index] = head[index]!;
+    if (packetIdAt > 0) {
       if (dup) buffer[at] = buffer[at]! | 8; // [MQTT-3.3.1-1]
       buffer[at + packetIdAt] = packetId >>> 8;
       buffer[at + packetIdAt + 1] = packetId & 0xff;
     }
-    if (payload.length > 0) this.append(payload);
+    this.#at = at + headBytes;
+    if (payload.length === 0) return;
+    if (inline) {
+      buffer.set(payload, this.#at);
+      this.#at += payload.length;
+    } else this.append(payload);
   }
 
   /** An acknowledgement without reason: four bytes. */
@@ -137,7 +151,9 @@ export class Output {
     }
     if (this.#buffer !== null && this.#at + count <= this.#buffer.length) return;
     if (this.#at + count > BUFFER_BYTES_MAX && this.#at > 0) this.#send();
-    const size = Math.max(BUFFER_BYTES, count, Math.min((this.#at + count) * 2, BUFFER_BYTES_MAX));
+    const guess =
+      this.#at === 0 ? this.#lastBytes : Math.min((this.#at + count) * 2, BUFFER_BYTES_MAX);
+    const size = Math.max(BUFFER_BYTES, this.#at + count, guess);
     const grown = Buffer.allocUnsafe(size);
     if (this.#at > 0) this.#buffer!.copy(grown, 0, 0, this.#at);
     this.#buffer = grown;
@@ -152,6 +168,7 @@ export class Output {
     }
     if (this.#at === 0) return;
     const bytes = this.#buffer!.subarray(0, this.#at);
+    this.#lastBytes = Math.min(Math.max(this.#at, this.#lastBytes >>> 1), BUFFER_BYTES_MAX);
     this.#buffer = null;
     this.#at = 0;
     this.#write(bytes);

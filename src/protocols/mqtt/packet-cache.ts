@@ -1,5 +1,6 @@
 /**
- * One encoding of a message for all its receivers. Subscribers that get it in the same shape
+ * One encoding of a message for all its receivers; none of its own for the first one, who is mostly
+ * the only one. Subscribers that get it in the same shape
  * (version, QoS, retain flag, subscription identifier) share the bytes; only the packet
  * identifier and DUP differ, and they are patched into the receiver's own output. Holds the last
  * message only.
@@ -10,11 +11,12 @@ import {
   encodePublishFilled,
   fillProperties,
   NO_PAYLOAD,
+  PassingPublish,
   type Properties,
   propertyScratch,
   type Version,
 } from './codec/index.ts';
-import { writeMessageProperties } from './message.ts';
+import { hasProperties, writeMessageProperties } from './message.ts';
 
 const SHAPES = 16;
 
@@ -23,6 +25,9 @@ export class PacketCache {
   #topic = '';
   readonly #shapes: (EncodedPublish | null)[] = new Array<EncodedPublish | null>(SHAPES).fill(null);
   #byId: Map<number, EncodedPublish> | null = null;
+  /** Something is in `#shapes`. */
+  #encoded = false;
+  readonly #passing = new PassingPublish();
 
   /** @param ids identifiers of the subscriptions that match, null for none */
   encode(
@@ -39,7 +44,13 @@ export class PacketCache {
     if (message.expiresAtMs !== 0 || (own !== null && own.length > 1)) {
       return encodeMessage(message, topic, qos, retain, own, 0, version, nowMs);
     }
-    if (message !== this.#message || topic !== this.#topic) this.#reset(message, topic);
+    if (message !== this.#message || topic !== this.#topic) {
+      this.#reset(message, topic);
+      const bare = own === null && (version < 5 || !hasProperties(message));
+      const payload = message.value ?? NO_PAYLOAD;
+      if (bare && this.#passing.set(topic, payload, qos, retain, version)) return this.#passing;
+    }
+    this.#encoded = true;
     const shape = (version === 5 ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
     if (own === null) {
       let encoded = this.#shapes[shape]!;
@@ -62,11 +73,14 @@ export class PacketCache {
   /** Lets go of the message. */
   clear(): void {
     if (this.#message !== null) this.#reset(null, '');
+    this.#passing.payload = NO_PAYLOAD;
   }
 
   #reset(message: Message | null, topic: string): void {
     this.#message = message;
     this.#topic = topic;
+    if (!this.#encoded) return;
+    this.#encoded = false;
     this.#shapes.fill(null);
     this.#byId = null;
   }

@@ -41,6 +41,7 @@ export {
   encodePublishFilled,
   INLINE_BYTES_MAX,
   NO_PAYLOAD,
+  PassingPublish,
   PublishPacket,
 } from './publish.ts';
 export { malformed, PacketReader, protocolError } from './reader.ts';

@@ -81,6 +81,10 @@ export interface PublishFields {
 /** An encoded PUBLISH: `head` and, unless it was copied into it, `payload`. */
 export interface EncodedPublish {
   readonly head: Buffer;
+  /** How much of `head` it is. */
+  readonly headBytes: number;
+  /** The bytes stay as they are; otherwise they are good until the next packet is encoded. */
+  readonly stays: boolean;
   readonly payload: Buffer;
   /** Where the packet identifier stands in `head`; 0 for QoS 0. */
   readonly packetIdAt: number;
@@ -113,8 +117,51 @@ export function encodePublishFilled(fields: PublishFields, version: Version): En
   if (inline) head.set(payload, lead + body.at);
   return {
     head,
+    headBytes: head.length,
+    stays: true,
     payload: inline ? NO_PAYLOAD : payload,
     packetIdAt: qos === 0 ? 0 : lead + idAt,
     size,
   };
+}
+
+const TOPIC_BYTES_MAX = 1000;
+const LAST_TOPIC = { text: '', bytes: NO_PAYLOAD };
+
+/**
+ * The packet of a message that goes to one receiver, without a buffer of its own: the head lies in
+ * one that is used again, the payload is where it was.
+ */
+export class PassingPublish implements EncodedPublish {
+  readonly head: Buffer = Buffer.allocUnsafeSlow(TOPIC_BYTES_MAX + 16);
+  headBytes = 0;
+  readonly stays = false;
+  payload: Buffer = NO_PAYLOAD;
+  packetIdAt = 0;
+  size = 0;
+
+  /** @returns false when the topic is too long for it */
+  set(topic: string, payload: Buffer, qos: 0 | 1 | 2, retain: boolean, version: Version): boolean {
+    if (topic !== LAST_TOPIC.text) {
+      LAST_TOPIC.text = topic;
+      LAST_TOPIC.bytes = Buffer.from(topic);
+    }
+    const name = LAST_TOPIC.bytes;
+    if (name.length > TOPIC_BYTES_MAX) return false;
+    const { head } = this;
+    const length = 2 + name.length + (qos > 0 ? 2 : 0) + (version === 5 ? 1 : 0) + payload.length;
+    head[0] = (PUBLISH << 4) | (qos << 1) | (retain ? 1 : 0);
+    let at = writeVarint(head, 1, length);
+    this.size = at + length;
+    head[at++] = name.length >>> 8;
+    head[at++] = name.length;
+    // Names are short: the loop beats a native call.
+    for (let index = 0; index < name.length; index++) head[at++] = name[index]!;
+    this.packetIdAt = qos > 0 ? at : 0;
+    if (qos > 0) at += 2;
+    if (version === 5) head[at++] = 0;
+    this.headBytes = at;
+    this.payload = payload;
+    return true;
+  }
 }
