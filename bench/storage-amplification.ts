@@ -6,7 +6,7 @@
  *     node bench/storage-amplification.ts [--gigabytes=2] [--messages=1024]
  */
 import { readdirSync, statSync } from 'node:fs';
-import { fill, idOf, numberOf, openRig, scratch } from './storage-rig.ts';
+import { done, fill, idOf, numberOf, openRig, scratch } from './storage-rig.ts';
 
 interface Shape {
   readonly logs: number;
@@ -53,3 +53,4 @@ for (const { logs: count, batchBytes } of only < 0 ? SHAPES : [SHAPES[only]!]) {
   );
   await rig.engine.close();
 }
+done();

@@ -10,6 +10,7 @@ import type { LogEngine, ShardLog } from '#storage';
 import {
   append,
   batchOf,
+  done,
   fill,
   idOf,
   numberOf,
@@ -113,3 +114,4 @@ console.log(
     `; without any progress ${late.filter((bytes) => bytes === 0).length} of ${late.length}`,
 );
 await rig.engine.close();
+done();

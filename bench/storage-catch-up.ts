@@ -5,7 +5,7 @@
  *     node bench/storage-catch-up.ts [--gigabytes=2] [--logs=10000]
  */
 import type { ShardLog } from '#storage';
-import { fill, idOf, numberOf, openRig, scratch } from './storage-rig.ts';
+import { done, fill, idOf, numberOf, openRig, scratch } from './storage-rig.ts';
 
 const READ_BYTES = 1 << 20;
 const BATCH_BYTES = 16_384;
@@ -59,3 +59,4 @@ console.log(
 );
 await among.engine.close();
 await alone.engine.close();
+done();

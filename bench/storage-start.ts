@@ -6,7 +6,7 @@
  *     node bench/storage-start.ts [--gigabytes=10] [--logs=100000]
  */
 import { readdirSync } from 'node:fs';
-import { fill, idOf, numberOf, openRig, scratch } from './storage-rig.ts';
+import { done, fill, idOf, numberOf, openRig, scratch } from './storage-rig.ts';
 
 const BATCH_BYTES = 4_096;
 const TARGET_GIGABYTES = 100;
@@ -51,3 +51,4 @@ console.log(
   `${logCount} logs with one batch each: ${headsMs.toFixed(0)} ms; what is more above grows with ` +
     `the segments: x ${(TARGET_GIGABYTES / gigabytes).toFixed(0)} for ${TARGET_GIGABYTES} GB`,
 );
+done();

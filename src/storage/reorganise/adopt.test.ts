@@ -1,4 +1,4 @@
-/** Write-ahead files that become segments as they are: when, what it costs, and what becomes of them. */
+/** Write-ahead files that become segments: when, what it costs, and what becomes of them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Metrics } from '#kit';

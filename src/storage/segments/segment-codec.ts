@@ -23,9 +23,9 @@
  *  96 first log i64   104 last log i64   112 bytes before the directory that are in no run i64
  * 120 …   124 CRC-32C u32
  * ```
- * An adopted segment is a write-ahead file, as it was, to which index rows and everything after them
- * were added: its bodies lie between other bytes, and positions in its rows count from the start of
- * the file.
+ * An adopted segment is a write-ahead file as it was, with the index rows and everything after them
+ * added: its bodies lie between other bytes, and positions in its rows count from the start of the
+ * file.
  *
  * A directory row without index rows only says where a log starts, or that it was removed: recovery
  * without a checkpoint needs to know.

@@ -8,8 +8,8 @@
  * job of a lane may be cut off; what it would have replaced is still there, because that is removed
  * after a checkpoint only.
  *
- * A segment that was a write-ahead file (`adopt.ts`) and does not count becomes that file again, for
- * replay to go through, unless what counts stands for it.
+ * A segment that was a write-ahead file (`adopt.ts`) and does not count becomes that file again,
+ * for replay to go through, unless what counts stands for it.
  */
 
 import { walName } from '../commit/wal-file.ts';
