@@ -367,7 +367,9 @@ export class Broker {
       const { create } = target.home;
       if (target.home.stream === null && create !== null && this.options.autoCreate) {
         if (!this.authorize(principal, 'create', create)) {
-          throw new BrokerError('not-authorized', `to create the stream '${create}'.`);
+          // Live only, as without auto-creation; the next publisher may have the right.
+          target.homeVersion = -1;
+          return null;
         }
         this.streams.create(create);
         return this.#homeOf(target, principal);

@@ -3,7 +3,7 @@
  * it is in the session.
  */
 import type { Message } from '#broker';
-import type { Connection, ConnectionHandler } from '#contract';
+import type { Connection, ConnectionHandler, Eviction } from '#contract';
 import { BrokerError, ProtocolError, type Timer } from '#kit';
 import {
   CONNACK,
@@ -21,7 +21,9 @@ import {
   reasonSentence,
   type Version,
 } from './codec/index.ts';
+import { type EnhancedLogin, prove } from './enhanced-login.ts';
 import { reasonOf } from './errors.ts';
+import { evict } from './eviction.ts';
 import { connect, sniffVersion } from './handlers/connect.ts';
 import { HANDLERS } from './handlers/index.ts';
 import type { Inbound } from './inbound.ts';
@@ -33,10 +35,11 @@ import type { Session } from './session.ts';
 import type { AliasesOut, Routes } from './topic-aliases.ts';
 
 /**
- * `waiting` for CONNECT; `connecting` while it is authenticated and the session is written;
- * `open` after CONNACK; `leaving` when our last packet is written; `closed`.
+ * `waiting` for CONNECT; `proving` while AUTH packets go to and fro before CONNACK; `connecting`
+ * while the password is checked and the session is written; `open` after CONNACK; `leaving` when
+ * our last packet is written; `closed`.
  */
-export type LinkState = 'waiting' | 'connecting' | 'open' | 'leaving' | 'closed';
+export type LinkState = 'waiting' | 'proving' | 'connecting' | 'open' | 'leaving' | 'closed';
 
 export class Link implements ConnectionHandler {
   readonly room: Room;
@@ -47,7 +50,11 @@ export class Link implements ConnectionHandler {
   version: Version = 4;
   clientId = '';
   session: Session | null = null;
+  /** The method that CONNECT named, and the exchange that is under way. */
+  login: EnhancedLogin | null = null;
   bridge = false;
+  /** PUBLISH packets so far. */
+  messagesIn = 0;
   /** Largest packet that the client takes. */
   packetBytesMax = Number.POSITIVE_INFINITY;
   /** QoS 1 and 2 messages that may be under way to the client. */
@@ -81,6 +88,7 @@ export class Link implements ConnectionHandler {
     this.#lastPacketMs = room.monotonicMs();
     this.#timer = room.timers.after(room.options.connectTimeout, () => {
       if (this.state === 'waiting') this.cut('no CONNECT in time');
+      else if (this.state === 'proving') this.refuse(REASON.notAuthorized, 'no proof in time');
     });
   }
 
@@ -110,13 +118,17 @@ export class Link implements ConnectionHandler {
     this.#read();
   }
 
+  get #listens(): boolean {
+    return this.state === 'open' || this.state === 'waiting' || this.state === 'proving';
+  }
+
   /** Handles all whole packets that may be handled now. */
   #read(): void {
     const { reader, options } = this.room;
     let framed = false;
     let handled = 0;
     try {
-      while ((this.state === 'open' || this.state === 'waiting') && !this.#stalled) {
+      while (this.#listens && !this.#stalled) {
         framed = false;
         if (!this.#framer.next(reader, options.packetBytesMax)) break;
         framed = true;
@@ -150,6 +162,7 @@ export class Link implements ConnectionHandler {
       return true;
     }
     checkHeader(reader, this.version);
+    if (this.state === 'proving') return prove(this, reader);
     return HANDLERS[reader.type]!(this, reader);
   }
 
@@ -224,6 +237,7 @@ export class Link implements ConnectionHandler {
     });
     if (this.state === 'waiting' && !framed) this.cut(error.message);
     else if (this.state === 'waiting') this.#refuseBroken(error);
+    else if (this.state === 'proving') this.refuse(reasonOf(error), error.message);
     else this.leave(reasonOf(error), error.message);
   }
 
@@ -282,6 +296,11 @@ export class Link implements ConnectionHandler {
     }
     this.#finish();
     this.detach(true);
+  }
+
+  /** The server wants it to leave, whatever the reason. */
+  evict(eviction: Eviction): void {
+    evict(this, eviction);
   }
 
   /** Sends what is written and closes. */

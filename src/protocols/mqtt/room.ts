@@ -23,6 +23,7 @@ import type { MqttOptions } from './options.ts';
 import { Flusher } from './output.ts';
 import { PacketCache } from './packet-cache.ts';
 import { RetainedRules } from './retained-rules.ts';
+import { Rights } from './rights.ts';
 import type { Session } from './session.ts';
 import { SessionStore } from './session-store.ts';
 import { Sessions } from './sessions.ts';
@@ -77,6 +78,7 @@ export class Room implements Instance {
   /** One reader and one PUBLISH for all connections: packets are handled one after the other. */
   readonly reader = new PacketReader();
   readonly publishPacket = new PublishPacket();
+  readonly rights: Rights;
   readonly #host: Host;
   readonly #links = new Set<Link>();
   #closed: (() => void) | null = null;
@@ -104,6 +106,7 @@ export class Room implements Instance {
     this.hooks.watchSessions(this.exclusive);
     // In the same stretch of code: what is overdue finds all subscriptions.
     this.sessions.restore();
+    this.rights = new Rights(this, this.#links);
     this.features = new Features(this, host);
   }
 
@@ -151,6 +154,7 @@ export class Room implements Instance {
   // ---- what happens to messages -----------------------------------------------------------------
 
   received(link: Link, message: Message): void {
+    link.messagesIn++;
     this.metrics.received[message.qos].add();
     this.metrics.receivedBytes.add(message.value!.length);
     this.hooks.messages?.received(link, message);
@@ -252,6 +256,7 @@ export class Room implements Instance {
         cut.cancel();
         this.#closed = null;
         this.features.close();
+        this.rights.close();
         this.sessions.close();
         for (const kind of [DELAYED, WILLS]) this.broker.time.unregister(kind);
         this.packets.clear();

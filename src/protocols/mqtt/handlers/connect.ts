@@ -1,5 +1,5 @@
 /** CONNECT (3.1.4): checks, who it is, the session, CONNACK. */
-import type { Principal } from '#broker';
+import { isScram, type Origination, type Principal } from '#broker';
 import { BrokerError } from '#kit';
 import {
   type ConnectPacket,
@@ -11,8 +11,10 @@ import {
   type Version,
 } from '../codec/index.ts';
 import type { Link } from '../connection.ts';
+import { beginLogin } from '../enhanced-login.ts';
 import { reasonOf } from '../errors.ts';
 import type { MqttOptions } from '../options.ts';
+import { dropUnreadable } from '../rights.ts';
 import type { Opened } from '../sessions.ts';
 import { AliasesOut } from '../topic-aliases.ts';
 import { checkResponseTopic, topicName } from '../topics.ts';
@@ -31,17 +33,24 @@ export function connect(link: Link, reader: PacketReader): void {
     link.refuse(problem, '');
     return;
   }
+  const { authenticationMethod } = packet.properties;
+  if (authenticationMethod !== undefined) {
+    beginLogin(link, packet, authenticationMethod);
+    return;
+  }
   // Its bytes are a view of what was read, and the answer may take a while.
   const password = packet.password === null ? null : Buffer.from(packet.password);
   link.state = 'connecting';
   link.holdReading();
-  void identify(link, packet, password);
+  const clientId = clientIdOf(link, packet);
+  void admit(link, packet, clientId, principalOf(link, packet, password, clientId), null);
 }
 
 /** What is wrong with a well-formed CONNECT; 0 for nothing. Throws for a bad will. */
 function refusal(link: Link, packet: ConnectPacket): number {
   const { version, clientId, clean, will, properties } = packet;
-  if (properties.authenticationMethod !== undefined) return REASON.badAuthenticationMethod;
+  const method = properties.authenticationMethod;
+  if (method !== undefined && !isScram(method)) return REASON.badAuthenticationMethod;
   if (clientId === '' && (version === 3 || (version === 4 && !clean))) {
     return REASON.clientIdNotValid; // [MQTT-3.1.3-8]
   }
@@ -55,10 +64,20 @@ function refusal(link: Link, packet: ConnectPacket): number {
   return link.room.closing ? REASON.serverShuttingDown : 0;
 }
 
-async function identify(link: Link, packet: ConnectPacket, password: Buffer | null): Promise<void> {
+/**
+ * Lets the client in when it has proved who it is; refuses it otherwise.
+ * @param proof what the last step of an authentication by AUTH gives back, else null
+ */
+export async function admit(
+  link: Link,
+  packet: ConnectPacket,
+  clientId: string,
+  proving: Promise<Principal>,
+  proof: Buffer | null,
+): Promise<void> {
   try {
-    const principal = await principalOf(link, packet, password);
-    if (link.state === 'connecting') accept(link, packet, principal);
+    const principal = await proving;
+    if (link.state === 'connecting') accept(link, packet, principal, clientId, proof);
   } catch (error) {
     if (!(error instanceof BrokerError)) {
       link.cut('fault while connecting');
@@ -77,22 +96,52 @@ async function principalOf(
   link: Link,
   packet: ConnectPacket,
   password: Buffer | null,
+  clientId: string,
 ): Promise<Principal> {
   const { broker } = link.room;
-  const { loopback } = link.connection.peer;
-  if (packet.user === null && password === null) return broker.anonymous({ loopback });
+  const origination = originationOf(link, clientId);
+  const user = link.connection.peer.identity?.user ?? null;
+  if (user !== null) return broker.principals.proved(user, origination);
+  if (packet.user === null && password === null) return broker.anonymous(origination);
   const text = password?.toString('utf8') ?? '';
-  return broker.authenticate({ user: packet.user ?? '', password: text, loopback });
+  return broker.authenticate({ user: packet.user ?? '', password: text, ...origination });
 }
 
-function accept(link: Link, packet: ConnectPacket, principal: Principal): void {
+/** The one of its certificate, its own, or a new one. */
+export function clientIdOf(link: Link, packet: ConnectPacket): string {
+  const proved = link.connection.peer.identity?.clientId ?? null;
+  if (proved !== null) return proved;
+  return packet.clientId === '' ? link.room.newClientId() : packet.clientId;
+}
+
+/** Where the client comes from, and what rules may ask of it. */
+export function originationOf(link: Link, clientId: string): Origination {
+  const { peer, terms } = link.connection;
+  const { address, loopback, identity } = peer;
+  const facts = {
+    ...{ protocol: 'mqtt', peerHost: address, clientId, commonName: identity?.commonName },
+  };
+  return { loopback, anonymous: terms.anonymous, facts };
+}
+
+function accept(
+  link: Link,
+  packet: ConnectPacket,
+  principal: Principal,
+  clientId: string,
+  proof: Buffer | null,
+): void {
   const { room } = link;
+  const banned = link.connection.identify({ user: principal.name, clientId });
+  if (banned !== null) {
+    link.refuse(REASON.banned, banned);
+    return;
+  }
   if (packet.will !== null && !willAllowed(room.broker, principal, packet.will)) {
     link.refuse(REASON.notAuthorized, 'the will topic is not allowed');
     return;
   }
-  const assigned = packet.clientId === '' ? room.newClientId() : '';
-  link.clientId = assigned === '' ? packet.clientId : assigned;
+  link.clientId = clientId;
   const { properties, version } = packet;
   const expirySec = sessionExpiry(packet, room.options);
   link.connectExpirySec = expirySec;
@@ -103,14 +152,15 @@ function accept(link: Link, packet: ConnectPacket, principal: Principal): void {
   const opened = room.sessions.open(packet, link.clientId, principal, expirySec);
   link.session = opened.session;
   opened.session.link = link;
+  if (opened.present) dropUnreadable(room.broker, opened.session);
   if (!opened.session.durable) {
-    begin(link, packet, opened, assigned);
+    begin(link, packet, opened, proof);
     return;
   }
   // What the client hears about its session must hold after a crash (M47).
   room.store.committed((error) => {
     if (link.state !== 'connecting' || link.session !== opened.session) return;
-    if (error === null) begin(link, packet, opened, assigned);
+    if (error === null) begin(link, packet, opened, proof);
     else {
       link.refuse(version === 5 ? reasonOf(error) : REASON.serverUnavailable, error.message);
       link.detach(true);
@@ -119,10 +169,14 @@ function accept(link: Link, packet: ConnectPacket, principal: Principal): void {
 }
 
 /** CONNACK, and messages may flow. */
-function begin(link: Link, packet: ConnectPacket, opened: Opened, assigned: string): void {
+function begin(link: Link, packet: ConnectPacket, opened: Opened, proof: Buffer | null): void {
   const { session, present } = opened;
   const keepAliveSec = enforcedKeepAlive(packet, link.room.options);
-  const properties = connackProperties(link, packet, assigned, keepAliveSec);
+  const properties = connackProperties(link, packet, keepAliveSec);
+  if (link.login !== null) {
+    properties.authenticationMethod = link.login.method; // [MQTT-4.12.0-5]
+    if (proof !== null) properties.authenticationData = proof;
+  }
   link.state = 'open';
   link.output.append(
     encodeConnack({ sessionPresent: present, reason: REASON.success, properties }, link.version),
@@ -135,12 +189,7 @@ function begin(link: Link, packet: ConnectPacket, opened: Opened, assigned: stri
   link.readOn();
 }
 
-function connackProperties(
-  link: Link,
-  packet: ConnectPacket,
-  assigned: string,
-  keepAliveSec: number,
-): Properties {
+function connackProperties(link: Link, packet: ConnectPacket, keepAliveSec: number): Properties {
   const { options } = link.room;
   // What is not limited is left out (3.2.2.3): wildcards, shared subscriptions, and mostly these.
   const properties: Properties = { maximumPacketSize: options.packetBytesMax };
@@ -148,7 +197,7 @@ function connackProperties(
   if (!options.retainAvailable) properties.retainAvailable = 0;
   if (options.receiveMaximum < 0xffff) properties.receiveMaximum = options.receiveMaximum;
   if (options.topicAliasMax > 0) properties.topicAliasMaximum = options.topicAliasMax;
-  if (assigned !== '') properties.assignedClientId = assigned;
+  if (link.clientId !== packet.clientId) properties.assignedClientId = link.clientId;
   if (keepAliveSec !== packet.keepAliveSec) properties.serverKeepAliveSec = keepAliveSec;
   const asked = packet.properties.sessionExpirySec ?? 0;
   const given =

@@ -1,6 +1,5 @@
-/** PINGREQ, DISCONNECT and AUTH from a client, and a second CONNECT. */
+/** PINGREQ and DISCONNECT from a client, and a second CONNECT. */
 import {
-  decodeAuth,
   decodeDisconnect,
   type PacketReader,
   PINGRESP_BYTES,
@@ -32,12 +31,6 @@ export function disconnect(link: Link, reader: PacketReader): boolean {
   link.finish();
   link.detach(will);
   return true;
-}
-
-/** No method was agreed on in CONNECT, so there is nothing to go on with [MQTT-4.12.0-6]. */
-export function auth(_link: Link, reader: PacketReader): boolean {
-  decodeAuth(reader);
-  throw protocolError('packet type', 0, 'AUTH without an authentication method');
 }
 
 export function secondConnect(): boolean {

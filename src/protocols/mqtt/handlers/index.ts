@@ -14,8 +14,9 @@ import {
   UNSUBSCRIBE,
 } from '../codec/index.ts';
 import type { Link } from '../connection.ts';
+import { auth } from '../enhanced-login.ts';
 import { puback, pubcomp, pubrec, pubrel } from './acks.ts';
-import { auth, disconnect, pingreq, secondConnect } from './disconnect.ts';
+import { disconnect, pingreq, secondConnect } from './disconnect.ts';
 import { publish } from './publish.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 
