@@ -82,6 +82,30 @@ export interface AdminStorage {
   checkpoint(): Promise<void>;
 }
 
+export interface AdminBan {
+  readonly kind: string;
+  readonly value: string;
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly untilMs: number | null;
+}
+
+/** Who may not come in. */
+export interface AdminBans {
+  list(): Iterable<AdminBan>;
+  add(ban: { kind: BanKind; value: string; reason?: string; forMs?: number }): AdminBan;
+  lift(kind: BanKind, value: string): boolean;
+}
+
+export const BAN_KINDS = ['client', 'client-pattern', 'user', 'address', 'range'] as const;
+export type BanKind = (typeof BAN_KINDS)[number];
+
+/** Sends clients away, at a rate. */
+export interface AdminDrain {
+  start(plan: { perSecond: number; reference: string }): Promise<void>;
+  status(): { state: string; perSecond: number; sent: number; left: number };
+}
+
 export interface AdminContext {
   readonly broker: Broker;
   readonly storage: AdminStorage;
@@ -92,6 +116,10 @@ export interface AdminContext {
   readonly version: string;
   readonly serverId: string;
   listeners(): readonly AdminListener[];
+  readonly bans: AdminBans;
+  readonly drain: AdminDrain;
+  /** Loads TLS files again; resolves with how many identities are new. @throws BrokerError */
+  reloadTls(): Promise<number>;
   /** `starting` until every listener is open, `stopping` from the first sign of the end. */
   phase(): 'starting' | 'ready' | 'stopping';
   /** Why a request must not be answered because of its Host or Origin, or null. */

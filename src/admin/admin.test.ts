@@ -62,6 +62,12 @@ async function rig(t: TestContext, loopback = true): Promise<Rig> {
           checkpoints++;
         },
       },
+      bans: { list: () => [], add: () => assert.fail('not here'), lift: () => false },
+      drain: {
+        start: () => Promise.resolve(),
+        status: () => ({ state: 'none', perSecond: 0, sent: 0, left: 0 }),
+      },
+      reloadTls: () => Promise.resolve(0),
       protocols: [
         {
           name: 'toy',
@@ -283,7 +289,9 @@ test('queues and groups are shown with what waits in them', async (t) => {
     broker.publish(message, broker.target(message.address, 'first-level'), sink, 0);
   });
   broker.queues.declare('jobs', { durable: true, stream: 'jobs', startOffset: 0 });
-  const row = { name: 'jobs', durable: true, ready: 1, unacked: 0, consumers: 0 };
+  const pinnedBytes = broker.streams.get('jobs')!.partitions[0]!.stat().bytes;
+  assert.ok(pinnedBytes > 0);
+  const row = { name: 'jobs', durable: true, ready: 1, unacked: 0, consumers: 0, pinnedBytes };
   assert.deepEqual((await ask('GET', '/api/v1/queues')).json['items'], [row]);
   assert.deepEqual((await ask('POST', '/api/v1/queues/jobs/purge', { body: {} })).json, {
     purged: 1,

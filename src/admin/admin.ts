@@ -10,6 +10,7 @@ import { METRICS_CONTENT_TYPE } from './metrics-text.ts';
 import { watchEventLoop } from './process-metrics.ts';
 import { type Found, Router } from './router.ts';
 import { actionRoutes } from './routes/actions.ts';
+import { ADMISSION_ROUTES } from './routes/admission.ts';
 import { QUEUE_ROUTES } from './routes/queues.ts';
 import { SERVER_ROUTES } from './routes/server.ts';
 import { STORAGE_ROUTES } from './routes/storage.ts';
@@ -23,6 +24,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
   ...STREAM_ROUTES,
   ...QUEUE_ROUTES,
   ...TIME_ROUTES,
+  ...ADMISSION_ROUTES,
   ...USER_ROUTES,
   ...RULE_ROUTES,
   {

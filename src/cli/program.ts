@@ -1,7 +1,9 @@
 /** All commands of `robust-ctl`, one file each. */
 import { Command, Option } from 'commander';
+import { addBans, addDrain, addTls } from './commands/admission.ts';
 import { addConnections } from './commands/connections.ts';
 import { addListeners } from './commands/listeners.ts';
+import { addMqtt } from './commands/mqtt/index.ts';
 import { addGroups, addQueues } from './commands/queues.ts';
 import { addRoutes, addRules } from './commands/rules.ts';
 import { addStatus } from './commands/status.ts';
@@ -30,6 +32,10 @@ export function ctlProgram(): Command {
   addQueues(program);
   addGroups(program);
   addTime(program);
+  addMqtt(program);
+  addBans(program);
+  addDrain(program);
+  addTls(program);
   addUsers(program);
   addRules(program);
   addRoutes(program);

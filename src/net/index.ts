@@ -1,11 +1,14 @@
 /**
  * net: listeners for TCP, TLS, WebSocket and QUIC that hand each client to its protocol as a
- * `Connection`. It knows no protocol: what comes in and out are bytes. Limits on connections live here, limits on
- * what clients say do not.
+ * `Connection`. It knows no protocol: what comes in and out are bytes. Who may come in, how many,
+ * and how fast is decided here; what clients may say is not.
  */
 export { isLoopback, type ListenAddress, parseListen, showAddress } from './address.ts';
 export { AddressSet } from './address-set.ts';
 export { type Admission, OPEN_ADMISSION } from './admission.ts';
+export { BAN_KINDS, type Ban, type BanKind, isBanKind } from './bans/ban.ts';
+export { BanList } from './bans/ban-list.ts';
+export { Gatekeeper } from './bans/gatekeeper.ts';
 export type { Guest, ListenersContext } from './doorway.ts';
 export { type HostHeaders, hostRefusal } from './host-check.ts';
 export { Listeners } from './listeners.ts';

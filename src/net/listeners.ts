@@ -7,6 +7,7 @@ import { bind, boundOf } from './bind.ts';
 import { Door } from './door.ts';
 import {
   connectionIds,
+  type Doorway,
   type DoorwayCounts,
   doorwayCounts,
   type Guest,
@@ -18,6 +19,7 @@ import { HalfOpen } from './half-open.ts';
 import { Intake } from './limits/intake.ts';
 import type { ListenerSettings } from './net-options.ts';
 import type { Bound, Network, OpenListener } from './network.ts';
+import { QuicDoor } from './quic/quic-door.ts';
 import type { TlsKeys } from './tls/tls-keys.ts';
 
 /** A server that is full of clients can still be looked at. */
@@ -41,6 +43,9 @@ export class Listeners implements Network {
   readonly #halfOpen: HalfOpen;
   readonly #opened = new Map<string, Opened>();
   readonly #sockets = new Set<Socket>();
+  readonly #quicDoors: QuicDoor[] = [];
+  /** Connections over QUIC. */
+  #sessions = 0;
   readonly #guests = new Set<Guest>();
   readonly #lobby: Lobby;
 
@@ -60,6 +65,10 @@ export class Listeners implements Network {
     const encrypted = plan.transport === 'tls' || plan.transport === 'wss';
     if ((encrypted || plan.transport === 'quic') && keys === null) return;
     const doorway = openDoorway(this.#context, this.#lobby, plan, keys, accept);
+    if (plan.transport === 'quic') {
+      await this.#openQuic(plan, doorway, keys!);
+      return;
+    }
     const door = new Door(doorway, plan, {
       proxied: settings.proxy || options.proxyListeners.includes(plan.name),
       handshakeMs: options.firstBytesTimeout,
@@ -76,6 +85,37 @@ export class Listeners implements Network {
       enter: (socket: Socket) => intake.add(socket),
     };
     await this.#bind(plan.name, plan.listen, gate, () => intake.close());
+  }
+
+  async #openQuic(plan: ListenerPlan, doorway: Doorway, keys: TlsKeys): Promise<void> {
+    if (plan.listen.every((text) => text === 'off')) return;
+    const { counts } = doorway;
+    const { options, clock } = this.#context;
+    const { listenerConnectionsMax } = doorway.settings;
+    const door = new QuicDoor(doorway, plan, keys, {
+      clock,
+      gate: {
+        full: () => {
+          const all = this.#sockets.size + this.#sessions;
+          const full = all >= options.connectionsMax || counts.open.value >= listenerConnectionsMax;
+          return full ? 'the limit of open connections is reached' : null;
+        },
+        entered: () => {
+          counts.total.add();
+          counts.open.add();
+          this.#sessions++;
+        },
+        left: () => {
+          counts.open.add(-1);
+          this.#sessions--;
+        },
+      },
+    });
+    this.#quicDoors.push(door);
+    const addresses = await door.open();
+    const { name, transport } = plan;
+    const stop = (): void => door.stop();
+    this.#opened.set(name, { name, transport, addresses, servers: [], counts, stop });
   }
 
   #keysOf(plan: ListenerPlan, settings: ListenerSettings): Promise<TlsKeys | null> {
@@ -137,6 +177,7 @@ export class Listeners implements Network {
     this.stopAccepting();
     this.#halfOpen.close();
     for (const socket of this.#sockets) socket.destroy();
+    for (const door of this.#quicDoors) door.close();
   }
 
   async #bind(
@@ -188,7 +229,10 @@ export class Listeners implements Network {
         drop(socket);
         return;
       }
-      if (sockets.size >= connectionsMax || counts.open.value >= gate.connectionsMax) {
+      if (
+        sockets.size + this.#sessions >= connectionsMax ||
+        counts.open.value >= gate.connectionsMax
+      ) {
         turnAway(socket);
         return;
       }

@@ -70,6 +70,12 @@ export const SHARED_OPTIONS = {
       'Accept permessage-deflate. It costs memory per connection and time per message; worth it ' +
       'for text over slow lines.',
   },
+  'quic-idle-timeout': {
+    type: 'duration',
+    default: 300_000,
+    min: 1_000,
+    help: 'A QUIC connection on which nothing comes for this long is closed.',
+  },
   'forwarded-trust': {
     type: 'list',
     default: [],
@@ -171,6 +177,37 @@ export const NET_OPTIONS = {
     default: 256 * 1024,
     min: 64 * 1024,
     help: 'Unsent bytes of one connection above which its protocol is told to wait.',
+  },
+  'flapping-count': {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    help: 'Disconnects of one client identifier within the window that lead to a ban; 0 = never.',
+  },
+  'flapping-window': {
+    type: 'duration',
+    default: 60_000,
+    min: 1000,
+    help: 'Time in which the disconnects of a client are counted.',
+  },
+  'flapping-ban': {
+    type: 'duration',
+    default: 300_000,
+    min: 1000,
+    help: 'How long a client that came and went too often is banned.',
+  },
+  'drain-rate': {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    help: 'Clients a second that are asked to leave when the server stops; 0 = all at once.',
+  },
+  'drain-reference': {
+    type: 'text',
+    default: '',
+    help:
+      'Other servers, as host:port separated by spaces, that clients are told of when they are ' +
+      'asked to leave, where the protocol has a way to say it (MQTT 5).',
   },
   'proxy-listeners': {
     type: 'list',

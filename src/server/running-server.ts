@@ -2,7 +2,7 @@
 import type { Broker } from '#broker';
 import type { Instance } from '#contract';
 import type { Log, Metrics, Timers } from '#kit';
-import type { Network, OpenListener } from '#net';
+import type { Network, OpenListener, TlsKeyRing } from '#net';
 import type { Closing } from './closing.ts';
 
 export interface RunningServer {
@@ -13,6 +13,8 @@ export interface RunningServer {
   readonly listeners: readonly OpenListener[];
   /** The port of a listener such as `mqtt` or `admin`. */
   port(listener: string): number;
+  /** Loads the TLS files again. @returns how many were new @throws BrokerError when one is bad */
+  reloadTls(): Promise<number>;
   /** Takes leave of the clients, commits, closes. False when something could not be closed well. */
   close(): Promise<boolean>;
 }
@@ -46,10 +48,15 @@ export async function leaveClients(parts: StopParts): Promise<void> {
   if (outcome === 'timeout') log.warn('clients did not leave in time and are cut', { timeoutMs });
 }
 
-export function runningServer(
-  parts: { broker: Broker; metrics: Metrics; serverId: string; listeners: Network },
-  closing: Closing,
-): RunningServer {
+export interface RunningParts {
+  readonly broker: Broker;
+  readonly metrics: Metrics;
+  readonly serverId: string;
+  readonly listeners: Network;
+  readonly keyRing: TlsKeyRing;
+}
+
+export function runningServer(parts: RunningParts, closing: Closing): RunningServer {
   const { broker, metrics, serverId } = parts;
   const listeners = parts.listeners.list();
   let closed: Promise<boolean> | null = null;
@@ -63,6 +70,7 @@ export function runningServer(
       if (found === undefined) throw new Error(`the listener ${name} is not open`);
       return found.addresses[0]!.port;
     },
+    reloadTls: () => parts.keyRing.reload(),
     close() {
       closed ??= closing.run();
       return closed;

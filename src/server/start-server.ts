@@ -17,6 +17,10 @@ import {
 } from '#kit';
 import { type MetaStore, openSqliteStore } from '#meta';
 import {
+  type Admission,
+  type Ban,
+  BanList,
+  Gatekeeper,
   hostRefusal,
   isLoopback,
   Listeners,
@@ -29,6 +33,7 @@ import { protocols as allProtocols } from '#protocols';
 import { type EngineLimits, type Files, type LogEngine, openEngine, realFiles } from '#storage';
 import { checkExposure, ensureConfiguredUser } from './authentication.ts';
 import { Closing } from './closing.ts';
+import { Drain } from './drain.ts';
 import { engineLimits } from './engine-limits.ts';
 import { listenerPlans, type Planned } from './listener-plans.ts';
 import { ServerObjects } from './object-store.ts';
@@ -148,8 +153,11 @@ class Start {
     const broker = await this.#openBroker(engine);
     await ensureConfiguredUser(broker, this.#settings.section('auth', AUTH_OPTIONS));
     const serverId = await identity(broker, this.#around.random);
-    const listeners = this.#makeListeners(keyRing);
-    const host = { broker, serverId, listeners };
+    const bans = this.#openBans(broker);
+    const listeners = this.#makeListeners(keyRing, this.#gatekeeper(bans));
+    bans.onAdd((ban) => sendAwayBanned(listeners, bans, ban));
+    const drain = new Drain(listeners, this.#timers, this.#scope('net'));
+    const host = { broker, serverId, listeners, bans, drain, keyRing };
     const adminListen = this.#settings.section('admin', ADMIN_OPTIONS).listen;
     checkExposure(broker, [
       // Where nobody has to log in, that was said for this very listener.
@@ -159,7 +167,7 @@ class Start {
     const instances = this.#openProtocols(host);
     const hasAdmin = adminListen.some((text) => text !== 'off');
     const admin = hasAdmin ? this.#makeAdmin(host, engine, instances) : null;
-    this.#leaveLater(listeners, instances);
+    this.#leaveLater(host, instances);
     for (const { protocol, plan } of planned) {
       const instance = instances.get(protocol.name)!;
       await listeners.open(plan, (connection) => instance.accept(connection));
@@ -168,7 +176,7 @@ class Start {
       await listeners.openHttp('admin', adminListen, (socket) => admin.accept(socket));
     }
     this.#phase = 'ready';
-    const parts = { broker, metrics: this.#metrics, serverId, listeners };
+    const parts = { broker, metrics: this.#metrics, serverId, listeners, keyRing };
     return runningServer(parts, this.#closing);
   }
 
@@ -229,13 +237,13 @@ class Start {
     return broker;
   }
 
-  #makeListeners(keyRing: TlsKeyRing): Network {
+  #makeListeners(keyRing: TlsKeyRing, admission: Admission): Network {
     const options = this.#settings.section('server', SERVER_OPTIONS);
     const connectionsMax = connectionsWithin(options.connectionsMax, openFilesMax(), this.#log);
     const listeners = this.#around.network({
       options: { ...options, connectionsMax },
       settingsOf: (name) => this.#settings.listener(name),
-      keyRing,
+      ...{ keyRing, admission },
       clock: this.#around.clock,
       turn: this.#turn,
       log: this.#scope('net'),
@@ -265,17 +273,32 @@ class Start {
     return instances;
   }
 
-  #leaveLater(listeners: Network, instances: ReadonlyMap<string, Instance>): void {
-    const timeoutMs = this.#settings.section('server', SERVER_OPTIONS).stopTimeout;
+  #openBans(broker: Broker): BanList {
+    const bans = new BanList(broker.definitions, this.#around.clock, this.#timers);
+    this.#closing.add('bans', () => bans.close());
+    return bans;
+  }
+
+  #gatekeeper(bans: BanList): Gatekeeper {
+    const options = this.#settings.section('server', SERVER_OPTIONS);
+    return new Gatekeeper(bans, options, this.#around.clock, this.#scope('net'));
+  }
+
+  #leaveLater(host: HostParts, instances: ReadonlyMap<string, Instance>): void {
+    const { listeners, drain } = host;
+    const options = this.#settings.section('server', SERVER_OPTIONS);
+    const { stopTimeout: timeoutMs, drainRate: perSecond, drainReference: reference } = options;
     this.#closing.add('clients', async () => {
       this.#phase = 'stopping';
       const log = this.#log;
+      if (perSecond > 0 || reference !== '') await drain.start({ perSecond, reference });
+      drain.close();
       await leaveClients({ listeners, instances, timers: this.#timers, log, timeoutMs });
     });
   }
 
   #makeAdmin(
-    { broker, serverId, listeners }: HostParts,
+    { broker, serverId, listeners, bans, drain, keyRing }: HostParts,
     engine: LogEngine,
     instances: ReadonlyMap<string, Instance>,
   ): Admin {
@@ -305,6 +328,9 @@ class Start {
           listeners.list().map(({ name, transport, addresses }) => {
             return { name, transport, addresses, connections: listeners.connections(name) };
           }),
+        bans,
+        drain,
+        reloadTls: () => keyRing.reload(),
         phase: () => this.#phase,
         refusal: (headers) => hostRefusal(headers, allowedHosts),
       },
@@ -344,6 +370,20 @@ interface HostParts {
   readonly broker: Broker;
   readonly serverId: string;
   readonly listeners: Network;
+  readonly bans: BanList;
+  readonly drain: Drain;
+  readonly keyRing: TlsKeyRing;
+}
+
+/** A ban holds for those who are in as well. */
+function sendAwayBanned(listeners: Network, bans: BanList, ban: Ban): void {
+  const text = ban.reason === '' ? 'banned' : `banned: ${ban.reason}`;
+  for (const guest of [...listeners.guests()]) {
+    const meant =
+      bans.ofAddress(guest.peer.address) === ban ||
+      (guest.client !== null && bans.ofClient(guest.client) === ban);
+    if (meant) guest.evict({ why: 'banned', text, reference: null });
+  }
 }
 
 /** An id that stays with the data folder. */

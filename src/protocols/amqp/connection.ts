@@ -3,7 +3,7 @@
  * Frames are taken apart by `frame-reader.ts`; what methods do is in `handlers/`.
  */
 import type { Principal } from '#broker';
-import type { Connection, ConnectionHandler } from '#contract';
+import type { Connection, ConnectionHandler, Eviction } from '#contract';
 import type { Log, Timer } from '#kit';
 import { Channel, type ChannelHost } from './channel.ts';
 import { AmqpError } from './errors.ts';
@@ -49,8 +49,10 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
   readonly outbound: Outbound;
   readonly outstanding = new Outstanding();
   readonly channels = new Map<number, Channel>();
-  principal!: Principal;
+  /** Null until the client has logged in. */
+  principal: Principal | null = null;
   userName = '';
+  messagesIn = 0;
   frameMax: number;
   readonly messageBytesMax: number;
   readonly server: AmqpServer;
@@ -192,6 +194,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
       else if (id === PUBLISH) {
         channel.expectMethod();
         this.#publishes = true;
+        this.messagesIn++;
         channel.beginPublish(buffer, reader.at, end);
       } else {
         channel.expectMethod();
@@ -452,12 +455,20 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
 
   /** The server stops: the client is told and has its time to answer. */
   shutdown(): void {
+    this.#force('shutdown');
+  }
+
+  evict({ text }: Eviction): void {
+    this.#force(text);
+  }
+
+  #force(reason: string): void {
     if (this.#state === 'open') {
-      const stop = new AmqpError(320, "broker forced connection closure with reason 'shutdown'");
+      const stop = new AmqpError(320, `broker forced connection closure with reason '${reason}'`);
       this.outbound.flush();
       this.#failConnection(stop, NO_METHOD);
       this.outbound.flush();
-    } else this.#abort('shutdown');
+    } else this.#abort(reason);
   }
 
   #endChannels(): void {

@@ -4,7 +4,7 @@
  * commits. Everything that waits is bounded: while a request cannot begin, nothing is read.
  */
 import type { Origination, Principal } from '#broker';
-import type { Connection, ConnectionHandler } from '#contract';
+import type { Connection, ConnectionHandler, Eviction } from '#contract';
 import { BrokerError, type Timer } from '#kit';
 import { Call } from './call.ts';
 import { apiByKey, readHeaderRest, readHeaderStart } from './codec.ts';
@@ -28,6 +28,8 @@ export class Session implements ConnectionHandler {
   principal: Principal | null;
   /** What ApiVersions told of the client (KIP-511), for the connection table. */
   software = { name: '', version: '' };
+  /** Requests so far. */
+  messagesIn = 0;
   /** Counts fetches, to begin each with another partition. */
   fetchTurn = 0;
   /** The room will call `flush` at the end of this turn. */
@@ -153,6 +155,12 @@ export class Session implements ConnectionHandler {
     if (this.#calls.length === 0) this.#end();
   }
 
+  /** Kafka has no word for it: what is in flight is answered, and the client looks elsewhere. */
+  evict({ why, text }: Eviction): void {
+    if (why === 'drain') this.stop();
+    else this.refuse(text);
+  }
+
   /** The server stops: waiting requests answer with what they have. */
   stop(): void {
     for (const call of this.#calls) if (!call.settled) call.hurry?.();
@@ -274,6 +282,7 @@ export class Session implements ConnectionHandler {
     const call = new Call(this, api, header.apiVersion, header.correlationId, clientId);
     this.#calls.push(call);
     this.#openCalls++;
+    this.messagesIn++;
     this.room.serve(reader, call);
   }
 

@@ -23,6 +23,11 @@ export const OPTIONS = {
     default: ['localhost:8084'],
     help: 'Addresses for MQTT over WebSocket with TLS, opened when a certificate is configured.',
   },
+  'quic-listen': {
+    type: 'list',
+    default: [],
+    help: 'Addresses for MQTT over QUIC (UDP), opened when a certificate is configured.',
+  },
   'ws-path': { type: 'text', default: '/mqtt', help: 'Path of the WebSocket listeners.' },
   'connect-timeout': {
     type: 'duration',

@@ -3,15 +3,17 @@ import type { Host, Instance, ListenerPlan, Protocol } from '#contract';
 import { type MqttOptions, OPTIONS } from './options.ts';
 import { Room } from './room.ts';
 
+const ALPN = ['mqtt'];
 const SUBPROTOCOLS = ['mqtt', 'mqttv3.1'];
 
 function listeners(options: MqttOptions): ListenerPlan[] {
   const web = { path: options.wsPath, subprotocols: SUBPROTOCOLS, binaryOnly: true };
   return [
     { name: 'mqtt', transport: 'tcp', listen: options.listen },
-    { name: 'mqtt-tls', transport: 'tls', listen: options.tlsListen },
+    { name: 'mqtt-tls', transport: 'tls', listen: options.tlsListen, alpn: ALPN },
     { name: 'mqtt-ws', transport: 'ws', listen: options.wsListen, ...web },
     { name: 'mqtt-wss', transport: 'wss', listen: options.wssListen, ...web },
+    { name: 'mqtt-quic', transport: 'quic', listen: options.quicListen, alpn: ALPN },
   ];
 }
 

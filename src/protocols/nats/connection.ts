@@ -4,7 +4,7 @@
  * does is in `handlers/`.
  */
 import type { Match, Message, Principal, Subscriber } from '#broker';
-import type { Connection, ConnectionHandler } from '#contract';
+import type { Connection, ConnectionHandler, Eviction } from '#contract';
 import { ProtocolError, type Timer } from '#kit';
 import type { ClientSubscription } from './client-subscription.ts';
 import { BEFORE_CONNECT, type ConnectOptions } from './connect-options.ts';
@@ -67,7 +67,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     this.shared = shared;
     this.wire = wire;
     this.#gone = gone;
-    this.principal = shared.anonymous(wire.peer);
+    this.principal = shared.anonymous(wire);
     this.parser = new Parser('client', {
       controlLineBytesMax: options.controlLineBytesMax,
       payloadBytesMax: options.payloadBytesMax,
@@ -100,6 +100,11 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     if (this.state === 'leaving' || this.state === 'gone') return;
     if (this.options.protocol >= 1) this.outbox.control(this.#info(true));
     this.#end();
+  }
+
+  evict({ why, text }: Eviction): void {
+    if (why === 'drain') this.leave();
+    else this.fail(text);
   }
 
   data(chunk: Buffer): void {
@@ -335,7 +340,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
       clientId: this.wire.id,
       clientIp: peer.address,
       payloadBytesMax: options.payloadBytesMax,
-      authRequired: this.shared.anonymous(peer) === null,
+      authRequired: this.shared.anonymous(this.wire) === null,
       tlsRequired: this.upgradeNeeded,
       tlsAvailable: this.#upgradable,
       lameDuck,

@@ -7,6 +7,13 @@ export const OPTIONS = {
     default: ['localhost:4222'],
     help: 'Addresses for NATS over TCP; TLS by upgrade when a certificate is configured.',
   },
+  'tls-listen': {
+    type: 'list',
+    default: [],
+    help:
+      'Addresses for NATS over TLS from the first byte, for clients with handshake first; opened ' +
+      'when a certificate is configured.',
+  },
   'ws-listen': {
     type: 'list',
     default: ['localhost:8080'],

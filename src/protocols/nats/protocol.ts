@@ -4,6 +4,7 @@ import { NatsConnection } from './connection.ts';
 import { SAYS } from './errors.ts';
 import { errFrame } from './frames.ts';
 import { type NatsOptions, OPTIONS } from './options.ts';
+import { watchRights } from './rights.ts';
 import { Shared } from './shared.ts';
 
 const PAYLOAD_BYTES_WARN = 8 << 20;
@@ -13,6 +14,7 @@ export const nats: Protocol<typeof OPTIONS> = {
   options: OPTIONS,
   listeners: (options) => [
     { name: 'nats', transport: 'tcp', listen: options.listen, upgradable: true },
+    { name: 'nats-tls', transport: 'tls', listen: options.tlsListen },
     { name: 'nats-ws', transport: 'ws', listen: options.wsListen, path: '*' },
     { name: 'nats-wss', transport: 'wss', listen: options.wssListen, path: '*' },
   ],
@@ -47,11 +49,14 @@ type Row = Readonly<Record<string, string | number | boolean | null>>;
 
 class NatsInstance implements Instance {
   readonly #shared: Shared;
+  readonly #endRights: () => void;
   readonly #connections = new Set<NatsConnection>();
   #closing: (() => void) | null = null;
 
   constructor(host: Host, options: NatsOptions) {
     this.#shared = new Shared(host, options);
+    const soon = (call: () => void): void => host.timers.soon(call);
+    this.#endRights = watchRights(host.broker, this.#connections, soon);
     if (options.payloadBytesMax > PAYLOAD_BYTES_WARN) {
       host.log.warn('payload-bytes-max above 8 MiB: large messages hold up small ones');
     }
@@ -79,6 +84,7 @@ class NatsInstance implements Instance {
    * Lame duck: every client is told to look for another server, gets what is queued, and is closed.
    */
   close(): Promise<void> {
+    this.#endRights();
     return new Promise((resolve) => {
       this.#closing = resolve;
       for (const connection of this.#connections) connection.leave();

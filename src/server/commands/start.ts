@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import type { Command } from 'commander';
-import { realClock } from '#kit';
+import { expectBrokerError, type Log, realClock } from '#kit';
 import { showAddress } from '#net';
 import { openLog } from '../log.ts';
 import type { Settings } from '../options/settings.ts';
@@ -37,10 +37,14 @@ async function run(settings: Settings): Promise<void> {
     log.error('a mistake in the program ends it', { reason: error.stack ?? error.message });
     process.exit(1);
   });
-  const signals = stopSignals();
+  let running: RunningServer | null = null;
+  const signals = stopSignals(() => {
+    if (running !== null) void reload(running, log);
+  });
   // The server's timers do not keep the process alive, and a start may wait for nothing else.
   const awake = setInterval(() => {}, AWAKE_MS);
   const server = await startServer({ settings, log });
+  running = server;
   clearInterval(awake);
   announce(server);
   // Now, because a server that is killed would not write it at its end.
@@ -50,6 +54,16 @@ async function run(settings: Settings): Promise<void> {
   const clean = await server.close();
   log.info('stopped');
   process.exit(clean ? 0 : 1);
+}
+
+async function reload(server: RunningServer, log: Log): Promise<void> {
+  try {
+    const changed = await server.reloadTls();
+    if (changed === 0) log.info('TLS files are the same as before');
+  } catch (error) {
+    const { message } = expectBrokerError(error);
+    log.error('TLS files cannot be used; the old ones stay in force', { reason: message });
+  }
 }
 
 function announce({ listeners }: RunningServer): void {

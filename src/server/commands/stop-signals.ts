@@ -13,7 +13,8 @@ export interface StopSignals {
 const EXIT_KILLED = 137;
 const EXIT_INTERRUPTED = 130;
 
-export function stopSignals(): StopSignals {
+/** @param onHangUp SIGHUP without a terminal: what a service manager sends for a reload */
+export function stopSignals(onHangUp: () => void = () => {}): StopSignals {
   const { promise, resolve } = Promise.withResolvers<string>();
   let own = 0;
   let passedOn = 0;
@@ -29,8 +30,9 @@ export function stopSignals(): StopSignals {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('SIGHUP', (name) => {
-    // With a terminal this means that it was closed; without one (nohup, a service) nothing.
+    // With a terminal this means that it was closed; without one (a service) a reload is asked for.
     if (process.stdout.isTTY) onSignal(name);
+    else onHangUp();
   });
   if (process.channel !== undefined) {
     process.on('message', (message: { signal?: string; signals?: number }) => {

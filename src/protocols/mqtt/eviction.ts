@@ -1,0 +1,33 @@
+/** How a client hears that it has to leave: the reason code of MQTT 5, and where to go instead. */
+import type { Eviction } from '#contract';
+import { encodeDisconnect, REASON } from './codec/index.ts';
+import type { Link } from './connection.ts';
+
+const DISCONNECT = 14;
+
+const REASONS: Readonly<Record<Eviction['why'], number>> = {
+  drain: REASON.serverShuttingDown,
+  banned: REASON.banned,
+  kicked: REASON.administrativeAction,
+  'message-rate': REASON.messageRateTooHigh,
+  'byte-rate': REASON.quotaExceeded,
+};
+
+export function evict(link: Link, { why, text, reference }: Eviction): void {
+  if (link.state === 'closed' || link.state === 'leaving') return;
+  if (link.state === 'waiting') {
+    link.cut(text);
+    return;
+  }
+  // 4.11: only who is told of another server can use it.
+  const reason = reference === null ? REASONS[why] : REASON.useAnotherServer;
+  if (link.state !== 'open') link.refuse(REASONS[why], text);
+  else if (reference === null || link.version !== 5) link.leave(reason, text);
+  else {
+    const properties = link.withReason(DISCONNECT, text, { serverReference: reference });
+    link.endReason = reason;
+    link.output.append(encodeDisconnect({ reason, properties }, 5));
+    link.finish();
+    link.detach(true);
+  }
+}
