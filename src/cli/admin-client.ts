@@ -51,12 +51,23 @@ export class AdminClient {
     return rows;
   }
 
+  /** An answer that is plain text. */
+  async text(path: string): Promise<string> {
+    const response = await this.#send('GET', path);
+    const text = await response.text();
+    if (!response.ok) throw new AdminError(refusalOf(text) ?? `HTTP ${response.status}`);
+    return text;
+  }
+
   async #ask(method: string, path: string, body?: Row): Promise<Row> {
+    return readAnswer(await this.#send(method, path, body), this.#access.url);
+  }
+
+  async #send(method: string, path: string, body?: Row): Promise<Response> {
     const { url, user, password } = this.#access;
     const credentials = Buffer.from(`${user}:${password}`).toString('base64');
-    let response: Response;
     try {
-      response = await fetch(new URL(path, url), {
+      return await fetch(new URL(path, url), {
         method,
         headers: {
           authorization: `Basic ${credentials}`,
@@ -67,7 +78,14 @@ export class AdminClient {
     } catch (error) {
       throw new AdminError(`No answer from ${url}: ${causeOf(error)}. Is the server running?`);
     }
-    return readAnswer(response, url);
+  }
+}
+
+function refusalOf(text: string): string | null {
+  try {
+    return (JSON.parse(text) as { error?: { message: string } }).error?.message ?? null;
+  } catch {
+    return null;
   }
 }
 

@@ -109,8 +109,9 @@ export class Session implements Subscriber {
     // The old one keeps its place in the log for the new one.
     if (subscription.replay !== null) old?.replay?.detach();
     if (isShared(request.filter)) this.#join(subscription);
-    else if (subscription.replay !== null) this.outboundMade().addFeed(subscription.replay);
-    else this.#register(subscription);
+    else if (subscription.replay === null) this.#register(subscription);
+    // A client that is there hears of its subscription first.
+    if (this.link === null) this.begin(subscription);
     if (old !== undefined) this.#drop(old);
     return subscription;
   }
@@ -142,7 +143,13 @@ export class Session implements Subscriber {
     const shared = sharedFilter(subscription.filter)!;
     const member = this.room.groups.join(this, subscription, shared.group, shared.filter);
     subscription.member = member;
-    this.outboundMade().addFeed(member);
+  }
+
+  /** Lets the messages of a subscription come that has a source of its own. */
+  begin(subscription: SessionSubscription): void {
+    const feed = subscription.member ?? subscription.replay;
+    if (feed === null || this.#subscriptions?.get(subscription.filter) !== subscription) return;
+    this.outboundMade().addFeed(feed);
   }
 
   /**

@@ -6,7 +6,6 @@ import { type Pattern, slashPattern } from '#broker';
 import { BrokerError } from '#kit';
 import { type FilterRequest, REASON } from './codec/index.ts';
 import { reasonOf } from './errors.ts';
-import type { RetainedReplay } from './retained-replay.ts';
 import type { Session } from './session.ts';
 import {
   EXCLUSIVE_PREFIX,
@@ -27,11 +26,14 @@ export interface Subscribing {
   readonly bridge: boolean;
 }
 
+/** What is done when SUBACK is written: messages of the subscription come behind it. */
+export type Afterwards = (() => void)[];
+
 /**
- * @param replays gets the replay of retained messages, to be started after SUBACK
+ * @param after gets what is to be done after SUBACK, also when there is no such packet
  * @returns the code for SUBACK; below 0x80 it is the granted QoS
  */
-export function takeSubscription(wish: Subscribing, replays: RetainedReplay[]): number {
+export function takeSubscription(wish: Subscribing, after: Afterwards): number {
   const { session, id } = wish;
   const { room } = session;
   const filter = wish.request.filter;
@@ -50,11 +52,16 @@ export function takeSubscription(wish: Subscribing, replays: RetainedReplay[]): 
   const wanted = wantedOf(wish);
   try {
     const subscription = session.subscribe(wanted, id, pattern);
-    room.hooks.subscribed(session, subscription);
+    room.exclusive.subscribed(session, subscription);
     // [MQTT-3.3.1-9..11]; shared ones get no replay (4.8.2).
     const { retainHandling } = wanted;
     const replayed = subscription.plain && retainHandling < 2 && !(retainHandling === 1 && known);
-    if (replayed) replays.push(session.replay(subscription));
+    const replay = replayed ? session.replay(subscription) : null;
+    after.push(() => {
+      replay?.start();
+      session.begin(subscription);
+      room.hooks.subscribed(session, subscription);
+    });
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     return reasonOf(error);

@@ -4,9 +4,8 @@ import type { Action, ActionCall } from '#contract';
 import { BrokerError } from '#kit';
 import type { FilterRequest } from '../codec/index.ts';
 import type { Link } from '../connection.ts';
-import type { RetainedReplay } from '../retained-replay.ts';
 import type { Room } from '../room.ts';
-import { takeSubscription } from '../subscribing.ts';
+import { type Afterwards, takeSubscription } from '../subscribing.ts';
 import type { Feature } from './feature.ts';
 import { booleanField, integerField, onlyFields, textField } from './fields.ts';
 import type { SessionWatch } from './hooks.ts';
@@ -57,15 +56,15 @@ export class AutoSubscribe implements Feature, SessionWatch {
   connected(link: Link): void {
     const { session } = link;
     if (session === null || this.#rules.all.length === 0) return;
-    const replays: RetainedReplay[] = [];
+    const after: Afterwards = [];
     for (const { name, value } of this.#rules.all) {
       const request = { ...value, filter: filled(value.filter, session) };
-      const code = takeSubscription({ session, request, id: 0, bridge: false }, replays);
+      const code = takeSubscription({ session, request, id: 0, bridge: false }, after);
       if (code < 0x80) continue;
       const { clientId: client } = session;
       this.#room.log.warn('an automatic subscription was refused', { client, rule: name, code });
     }
-    for (const replay of replays) replay.start();
+    for (const call of after) call();
     session.replaySoon();
   }
 

@@ -6,10 +6,9 @@ import type { Json } from '#broker';
 import type { Action, ActionCall } from '#contract';
 import { BrokerError } from '#kit';
 import { REASON, reasonSentence } from '../codec/index.ts';
-import type { RetainedReplay } from '../retained-replay.ts';
 import type { Room } from '../room.ts';
 import type { Session } from '../session.ts';
-import { takeSubscription } from '../subscribing.ts';
+import { type Afterwards, takeSubscription } from '../subscribing.ts';
 import { committed } from './delayed-browser.ts';
 import type { Feature } from './feature.ts';
 import { booleanField, integerField, onlyFields, textField } from './fields.ts';
@@ -103,7 +102,7 @@ export class ClientBrowser implements Feature {
     const session = this.#find(call);
     const { body } = call;
     onlyFields(body, SUBSCRIBE_FIELDS);
-    const replays: RetainedReplay[] = [];
+    const after: Afterwards = [];
     const request = {
       filter: textField(body, 'filter'),
       qos: integerField(body, 'qos', [0, 2], 0) as 0 | 1 | 2,
@@ -111,10 +110,10 @@ export class ClientBrowser implements Feature {
       retainAsPublished: booleanField(body, 'retainAsPublished', false),
       retainHandling: integerField(body, 'retainHandling', [0, 2], 0) as 0 | 1 | 2,
     };
-    const code = takeSubscription({ session, request, id: 0, bridge: false }, replays);
+    const code = takeSubscription({ session, request, id: 0, bridge: false }, after);
     if (code >= 0x80) throw new BrokerError('precondition-failed', reasonSentence(code));
     await committed(this.#room);
-    for (const replay of replays) replay.start();
+    for (const call of after) call();
     session.runReplays();
     return { value: { client: session.clientId, filter: request.filter, qos: code } };
   }

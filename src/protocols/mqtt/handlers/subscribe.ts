@@ -12,9 +12,8 @@ import {
 } from '../codec/index.ts';
 import type { Link } from '../connection.ts';
 import { reasonOf } from '../errors.ts';
-import type { RetainedReplay } from '../retained-replay.ts';
 import type { Session } from '../session.ts';
-import { takeSubscription } from '../subscribing.ts';
+import { type Afterwards, takeSubscription } from '../subscribing.ts';
 import { isShared } from '../topics.ts';
 
 const FAILURE = 0x80;
@@ -27,11 +26,11 @@ export function subscribe(link: Link, reader: PacketReader): boolean {
     // [MQTT-3.8.3-4]
     if (noLocal && isShared(filter)) throw protocolError('No Local', 0, 'on a shared subscription');
   }
-  const replays: RetainedReplay[] = [];
+  const after: Afterwards = [];
   const { bridge } = link;
   const codes = filters.map((filter) => {
     const request = renamed(link, filter);
-    return takeSubscription({ session, request, id, bridge }, replays);
+    return takeSubscription({ session, request, id, bridge }, after);
   });
   const answer = (): void => {
     if (link.session !== session || !link.delivering) return;
@@ -39,7 +38,7 @@ export function subscribe(link: Link, reader: PacketReader): boolean {
     link.output.append(
       encodeSuback({ packetId, properties: NO_PROPERTIES, codes: shown }, link.version),
     );
-    for (const replay of replays) replay.start();
+    for (const call of after) call();
     session.runReplays();
   };
   whenStored(link, session, answer);
