@@ -42,8 +42,12 @@ export type Result = QuestionResult | CostResult | CurveResult;
 
 export function writeResult(result: Result): void {
   mkdirSync(FOLDER, { recursive: true });
-  writeFileSync(join(FOLDER, `${result.name}.json`), `${JSON.stringify(result, rounded, 1)}\n`);
+  const text = JSON.stringify(result, rounded, 1).replaceAll(PAIR, '[$1,$2]');
+  writeFileSync(join(FOLDER, `${result.name}.json`), `${text}\n`);
 }
+
+/** A point of a curve or a histogram stands on one line. */
+const PAIR = /\[\s+([-+.e\d]+),\s+([-+.e\d]+)\s+\]/g;
 
 /** Five significant figures: more would only be noise in the repository. */
 function rounded(_key: string, value: unknown): unknown {

@@ -10,10 +10,12 @@ import { type Scanner, Signal, Wire } from './wire.ts';
 
 export const PRODUCE = 0;
 export const FETCH = 1;
+const LIST_OFFSETS = 2;
 export const CREATE_TOPICS = 19;
 export const DELETE_TOPICS = 20;
 const PRODUCE_VERSION = 8;
 const FETCH_VERSION = 11;
+const LIST_OFFSETS_VERSION = 2;
 const CREATE_TOPICS_VERSION = 4;
 const DELETE_TOPICS_VERSION = 3;
 /** The Java consumer's defaults: max.partition.fetch.bytes and fetch.max.bytes. */
@@ -159,4 +161,21 @@ export async function deleteTopic(port: number, topic: string): Promise<void> {
   const error = await client.ask(deleteRequest(topic), errorInCreate(topic));
   if (error !== 0) throw new Error(`DeleteTopics answered error ${error}`);
   await client.wire.close();
+}
+
+/** The offset after the last record of a partition. */
+export async function endOffset(client: Client, topic: string): Promise<number> {
+  const body = new ByteWriter().i32(-1).u8(0).i32(1).text16(topic).i32(1).i32(0).i64(-1);
+  const answer = new Signal<number>();
+  // Throttle time, one topic, one partition: its number, error code, timestamp, then the offset.
+  const errorAt = 4 + 4 + 4 + 4 + 2 + topic.length + 4 + 4;
+  client.onAnswer = (bytes, start) => {
+    const error = bytes.readInt16BE(start + errorAt);
+    if (error !== 0) throw new Error(`ListOffsets answered error ${error}`);
+    answer.fire(Number(bytes.readBigInt64BE(start + errorAt + 2 + 8)));
+  };
+  client.wire.send(request(LIST_OFFSETS, LIST_OFFSETS_VERSION, body.done()));
+  const offset = await answer.promise;
+  client.onAnswer = undefined;
+  return offset;
 }

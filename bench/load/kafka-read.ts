@@ -38,6 +38,28 @@ export async function readAll(
   return { records: position, seconds };
 }
 
+/** Seconds for the records from one offset to another. */
+export async function readFrom(
+  port: number,
+  topic: string,
+  from: number,
+  to: number,
+): Promise<number> {
+  const client = await Client.open(port);
+  const all = new Signal();
+  let position = from;
+  const next = fetchLoop(client, topic, (bytes, start, end) => {
+    position = walkBatches(bytes, start, end, position, undefined);
+    if (position >= to) all.fire();
+    else next(position);
+  });
+  const started = performance.now();
+  next(position);
+  await all.promise;
+  await client.wire.close();
+  return (performance.now() - started) / 1000;
+}
+
 /** Answers the function that asks for records from an offset; `onRecords` gets what came. */
 export function fetchLoop(
   client: Client,

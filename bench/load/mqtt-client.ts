@@ -81,6 +81,12 @@ export function subscribePacket(filter: string, qos: number): Buffer {
   return packetOf(0x82, Buffer.from([0, 1]), text(filter), Buffer.from([qos]));
 }
 
+/** One request for many filters at QoS 0. */
+export function subscribeManyPacket(filters: readonly string[]): Buffer {
+  const parts = filters.flatMap((filter) => [text(filter), Buffer.from([0])]);
+  return packetOf(0x82, Buffer.from([0, 1]), ...parts);
+}
+
 export function publishPacket(topic: string, payload: Buffer, id: number): Buffer {
   if (id === 0) return packetOf(0x30, text(topic), payload);
   return packetOf(0x32, text(topic), Buffer.from([id >> 8, id & 0xff]), payload);
@@ -89,16 +95,21 @@ export function publishPacket(topic: string, payload: Buffer, id: number): Buffe
 /** Collects handshake answers, counts the rest. */
 export class Client implements PacketSink {
   readonly connected = new Signal();
-  readonly subscribed = new Signal();
+  subscribed = new Signal();
   publishes = 0;
   pubacks = 0;
   onPublish: ((bytes: Buffer, start: number, end: number, first: number) => void) | undefined;
   onDrained: (() => void) | undefined;
   wire!: Wire;
 
-  static async open(port: number, clientId: string, clean: boolean): Promise<Client> {
+  static async open(
+    port: number,
+    clientId: string,
+    clean: boolean,
+    bufferBytes?: number,
+  ): Promise<Client> {
     const client = new Client();
-    client.wire = await Wire.open(port, new PacketScanner(client));
+    client.wire = await Wire.open(port, new PacketScanner(client), bufferBytes);
     client.wire.send(connectPacket(clientId, clean));
     await client.connected.promise;
     return client;
@@ -106,6 +117,12 @@ export class Client implements PacketSink {
 
   async subscribe(filter: string, qos: number): Promise<void> {
     this.wire.send(subscribePacket(filter, qos));
+    await this.subscribed.promise;
+  }
+
+  async subscribeMany(filters: readonly string[]): Promise<void> {
+    this.subscribed = new Signal();
+    this.wire.send(subscribeManyPacket(filters));
     await this.subscribed.promise;
   }
 

@@ -6,7 +6,7 @@
 import type { RecordableHistogram } from 'node:perf_hooks';
 import { Client, connectPacket, PacketScanner, publishPacket } from './mqtt-client.ts';
 import { latencyOf, Pace, stamped, timesHistogram } from './pace.ts';
-import { numbered } from './payload.ts';
+import { inCycle, numbered } from './payload.ts';
 import {
   Flows,
   flowWindow,
@@ -14,6 +14,7 @@ import {
   Pump,
   Rounds,
   resultOf,
+  ringFrames,
   ringOf,
   settle,
   sleep,
@@ -23,6 +24,8 @@ import { Signal, Wire } from './wire.ts';
 
 /** Packet identifiers used by a QoS 1 ring; a window never comes near this. */
 const IDENTIFIERS = 60_000;
+/** Of larger payloads a ring holds no more than twice what is in flight. */
+const LARGE_BYTES = 2_048;
 const VERIFIED_MESSAGES = 1_000;
 
 /** QoS 0: every subscriber gets every message; what counts is deliveries. */
@@ -33,7 +36,8 @@ export async function mqttFlow(spec: LoadSpec): Promise<LoadResult> {
   const [publisher, subscriber] = [publishers[0]!, subscribers[0]!];
   if (spec.verify) await verifyFlow(spec, topic, publisher, subscriber);
 
-  const ring = ringOf(1_024, (i) => publishPacket(topic, numbered(i, spec.payloadBytes), 0));
+  const frame = (i: number) => publishPacket(topic, numbered(i, spec.payloadBytes), 0);
+  const ring = ringOf(ringFrames(spec.payloadBytes), frame);
   const outlet = new Rounds(publishers.map(({ wire }) => wire));
   const pump = new Pump(outlet, ring, flowWindow(ring.frameBytes));
   countDeliveries(subscribers, (messages) => pump.completed(messages));
@@ -54,11 +58,17 @@ async function openPublishers(spec: LoadSpec): Promise<Client[]> {
 async function openSubscribers(spec: LoadSpec, topic: string, qos: number): Promise<Client[]> {
   const clients: Client[] = [];
   for (let n = 0; n < spec.subscribers; n++) {
-    const client = await Client.open(spec.port, `${spec.name}-sub-${n}`, true);
+    const name = `${spec.name}-sub-${n}`;
+    const client = await Client.open(spec.port, name, true, readBytes(spec));
     await client.subscribe(topic, qos);
     clients.push(client);
   }
   return clients;
+}
+
+/** Room for a few large messages, and not too much for each of many subscribers. */
+function readBytes({ payloadBytes, subscribers }: LoadSpec): number {
+  return Math.max(1 << 18, 4 * payloadBytes) / (subscribers > 1_000 ? 16 : 1);
 }
 
 /** A message is done when as many deliveries have come as there are subscribers. */
@@ -164,20 +174,27 @@ export async function mqttThrough(spec: LoadSpec): Promise<LoadResult> {
   const [subscriber] = await openSubscribers({ ...spec, subscribers: 1 }, topic, 1);
   const [publisher] = await openPublishers({ ...spec, publishers: 1 });
   const frame = (i: number) => publishPacket(topic, numbered(i, spec.payloadBytes), i + 1);
-  const pump = new Pump(publisher!.wire, ringOf(IDENTIFIERS, frame), spec.window);
-  acknowledge(subscriber!, (messages) => pump.completed(messages));
+  const cycle = spec.payloadBytes > LARGE_BYTES ? 2 * spec.window : IDENTIFIERS;
+  const pump = new Pump(publisher!.wire, ringOf(cycle, frame), spec.window);
+  const compare = spec.verify ? inCycle(spec.payloadBytes, cycle) : undefined;
+  acknowledge(subscriber!, (messages) => pump.completed(messages), compare);
   const result = await measure(spec, pump);
   await settle(pump);
   await Promise.all([publisher!.leave(), subscriber!.leave()]);
-  return result;
+  return spec.verify ? { ...result, verified: `${pump.done} payloads in order` } : result;
 }
 
 /** Answers each QoS 1 delivery of a read in one write. */
-function acknowledge(client: Client, delivered: (messages: number) => void): void {
+export function acknowledge(
+  client: Client,
+  delivered: (messages: number) => void,
+  compare?: (bytes: Buffer, start: number, end: number) => void,
+): void {
   let acks: number[] = [];
-  client.onPublish = (bytes, start) => {
+  client.onPublish = (bytes, start, end) => {
     const at = start + 2 + bytes.readUInt16BE(start);
     acks.push(0x40, 2, bytes[at]!, bytes[at + 1]!);
+    compare?.(bytes, at + 2, end);
   };
   client.onDrained = () => {
     const messages = acks.length / 4;

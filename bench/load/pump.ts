@@ -27,9 +27,18 @@ export function ringOf(frames: number, frameAt: (index: number) => Buffer): Ring
   return { bytes, frameBytes: first.length, frames };
 }
 
-/** About 1 MiB in flight: enough to hide a turn of the event loop, below every broker's limit. */
+/**
+ * About 1 MiB in flight: enough to hide a turn of the event loop, below every broker's limit; more
+ * where frames are large.
+ */
 export function flowWindow(frameBytes: number): number {
-  return Math.max(2_048, Math.min(32_768, Math.floor((1 << 20) / frameBytes)));
+  const least = Math.max(4, Math.min(2_048, Math.floor((8 << 20) / frameBytes)));
+  return Math.max(least, Math.min(32_768, Math.floor((1 << 20) / frameBytes)));
+}
+
+/** Frames of a ring whose payloads differ, without filling the memory with large ones. */
+export function ringFrames(payloadBytes: number): number {
+  return Math.max(8, Math.min(1_024, Math.floor((64 << 20) / payloadBytes)));
 }
 
 /** Frames of one write at most: a broker reads about 64 KiB at a time. */

@@ -55,6 +55,16 @@ export class Wire {
     return this.#socket.writableLength;
   }
 
+  /** Stops reading: the other side finds out when its buffers are full. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** From now on the other side may end the connection, as a kill does. */
+  mayEnd(): void {
+    this.#closing = true;
+  }
+
   close(): Promise<void> {
     this.#closing = true;
     if (this.#socket.closed) return Promise.resolve();

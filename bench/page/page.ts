@@ -38,8 +38,9 @@ export function draw(): void {
   const costs = results.filter((one) => one.kind === 'cost');
   const curves = results.filter((one) => one.kind === 'curve');
   const parts = [
-    ...[INTRO, '', '## Circumstances', '', ...circumstances(results), ''],
-    ...['## Questions', '', ...asked.flatMap(questionPart)],
+    ...[INTRO, ''],
+    ...(results.length === 0 ? [] : ['## Circumstances', '', ...circumstances(results), '']),
+    ...(asked.length === 0 ? [] : ['## Questions', '', ...asked.flatMap(questionPart)]),
     ...(tools.length === 0 ? [] : ['## With the tools of the peers', '']),
     ...tools.flatMap(questionPart),
     ...(curves.length === 0 ? [] : ['## Curves', '', ...curves.flatMap(curvePart)]),

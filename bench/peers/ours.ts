@@ -7,13 +7,15 @@ import { freshFolder, ROOT, type Running, type Side } from './peer.ts';
 import { ServerProcess } from './server-process.ts';
 
 const LISTENERS = ['mqtt', 'kafka', 'nats', 'amqp'];
-const OFF = ['mqtt-ws', 'nats-ws'];
+const WEB = ['mqtt-ws', 'nats-ws'];
 
 export interface OursOptions {
   /** Flags of `robust-server start` beyond folder and ports. */
   readonly flags?: readonly string[];
   /** Flags of Node, for profiles. */
   readonly nodeFlags?: readonly string[];
+  /** WebSocket too, on free ports; otherwise what the load does not need stays closed. */
+  readonly allListeners?: boolean;
   /** Keep what an earlier start stored. */
   readonly folder?: string;
 }
@@ -35,13 +37,15 @@ export interface RunningOurs extends Running {
   readonly process: ServerProcess;
   readonly kafkaPort: number;
   readonly adminPort: number;
+  readonly ports: Readonly<Record<WireName, number>>;
 }
 
 export async function startOurs(wire: WireName, options: OursOptions = {}): Promise<RunningOurs> {
   const folder = options.folder ?? freshFolder('ours');
   mkdirSync(folder, { recursive: true });
   const listens = LISTENERS.flatMap((name) => [`--${name}-listen`, '127.0.0.1:0']);
-  const silent = OFF.flatMap((name) => [`--${name}-listen`, '']);
+  const where = options.allListeners === true ? '127.0.0.1:0' : '';
+  const rest = WEB.flatMap((name) => [`--${name}-listen`, where]);
   const server = new ServerProcess({
     command: process.execPath,
     args: [
@@ -50,7 +54,7 @@ export async function startOurs(wire: WireName, options: OursOptions = {}): Prom
       'start',
       ...['--data-dir', join(folder, 'data'), '--admin-listen', '127.0.0.1:0'],
       ...listens,
-      ...silent,
+      ...rest,
       ...(options.flags ?? []),
     ],
     log: join(folder, 'server.log'),
@@ -61,13 +65,13 @@ export async function startOurs(wire: WireName, options: OursOptions = {}): Prom
     return Number(line[1]);
   };
   const admin = await portOf('admin');
+  const [mqtt, kafka] = [await portOf('mqtt'), await portOf('kafka')];
+  const ports = { mqtt, kafka, nats: await portOf('nats'), amqp: await portOf('amqp') };
   return {
-    port: await portOf(wire),
-    kafkaPort: await portOf('kafka'),
-    adminPort: admin,
+    ...{ port: ports[wire], kafkaPort: kafka, adminPort: admin, ports },
     process: server,
     loopDelayMs: async () => 1000 * (await metricOf(admin, LOOP_DELAY_P99)),
-    stop: () => server.stop(),
+    stop: (signal) => server.stop(signal),
   };
 }
 

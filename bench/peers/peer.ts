@@ -14,7 +14,7 @@ export interface Running {
   readonly process: Pick<ServerProcess, 'cpuSeconds' | 'residentBytes'>;
   /** Delay of the event loop since the last call, 99th percentile in ms, where a side tells. */
   readonly loopDelayMs?: () => Promise<number>;
-  stop(): Promise<void>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 export interface Side {

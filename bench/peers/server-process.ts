@@ -88,6 +88,13 @@ export class ServerProcess {
     return kilobytes * 1024;
   }
 
+  /** Bytes that the process itself made the disk read and write; sockets are not in it. */
+  diskBytes(): { readonly read: number; readonly written: number } {
+    const text = readOr(`/proc/${this.pid}/io`);
+    const of = (name: string) => Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(text)?.[1] ?? 0);
+    return { read: of('read_bytes'), written: of('write_bytes') };
+  }
+
   /** Asks every process of the tree to end; kills what is left after a while. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const tree = this.#tree();
