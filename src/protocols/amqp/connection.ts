@@ -454,15 +454,11 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
   }
 
   /** The server stops: the client is told and has its time to answer. */
-  shutdown(): void {
-    this.#force('shutdown');
-  }
-
   evict({ text }: Eviction): void {
-    this.#force(text);
+    this.shutdown(text);
   }
 
-  #force(reason: string): void {
+  shutdown(reason = 'shutdown'): void {
     if (this.#state === 'open') {
       const stop = new AmqpError(320, `broker forced connection closure with reason '${reason}'`);
       this.outbound.flush();
