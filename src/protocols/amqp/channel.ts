@@ -23,7 +23,7 @@ import type { VirtualHost } from './virtual-host.ts';
 /** What a channel needs of its connection. */
 export interface ChannelHost {
   readonly host: VirtualHost;
-  readonly principal: Principal;
+  readonly principal: Principal | null;
   /** As the client logged in; the principal may have another name. */
   readonly userName: string;
   readonly clientName: string;
@@ -109,7 +109,7 @@ export class Channel {
     this.connection = connection;
     this.host = connection.host;
     this.#publisher = new Publisher(connection.host, {
-      principal: connection.principal,
+      principal: connection.principal!,
       producer: connection.clientName,
       source: connection,
     });
@@ -250,7 +250,7 @@ export class Channel {
   /** [A39] */
   #checkUser(userId: string): void {
     const { userName, principal } = this.connection;
-    if (userId === userName || userId === principal.name || principal.superuser) return;
+    if (userId === userName || userId === principal!.name || principal!.superuser) return;
     throw new AmqpError(
       406,
       `user_id property set to '${userId}' but authenticated user was '${userName}'`,
@@ -372,13 +372,17 @@ export class Channel {
 
   /** The queue of a consumer was deleted: told to clients that can hear it [A26]. */
   readerGone(reader: ChannelReader): void {
-    if (!this.readers.delete(reader.facts.tag) || this.closing) return;
-    if (!this.connection.cancelNotice) return;
+    if (this.readers.delete(reader.facts.tag)) this.cancelled(reader.facts.tag);
+  }
+
+  /** Tells a client that can hear it that its consumer has ended. */
+  cancelled(consumerTag: string): void {
+    if (this.closing || !this.connection.cancelNotice) return;
     if (this.#heldNotices !== null) {
-      this.#heldNotices.push(reader.facts.tag);
+      this.#heldNotices.push(consumerTag);
       return;
     }
-    this.send('basic.cancel', { consumerTag: reader.facts.tag, noWait: true });
+    this.send('basic.cancel', { consumerTag, noWait: true });
     this.connection.outbound.wake();
   }
 

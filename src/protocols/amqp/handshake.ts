@@ -46,6 +46,8 @@ export interface HandshakeHost {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** The certificate of the connection is the log-in. */
+const EXTERNAL = 'EXTERNAL';
 
 export class Handshake {
   client: ClientFacts = clientFacts([]);
@@ -82,10 +84,15 @@ export class Handshake {
       versionMajor: 0,
       versionMinor: 9,
       serverProperties: serverProperties(product, version, clusterName),
-      mechanisms: Buffer.from(MECHANISMS.join(' ')),
+      mechanisms: Buffer.from(this.#mechanisms().join(' ')),
       locales: Buffer.from('en_US'),
     });
     return all.subarray(size);
+  }
+
+  #mechanisms(): readonly string[] {
+    const proved = this.#host.socket.peer.identity?.user ?? null;
+    return proved === null ? MECHANISMS : [...MECHANISMS, EXTERNAL];
   }
 
   /** @throws AmqpError for a method that does not belong here, and for a virtual host we lack */
@@ -109,15 +116,13 @@ export class Handshake {
     let principal: Principal;
     let userName: string;
     try {
-      const { user, password } = readLogin(startOk.mechanism, startOk.response);
-      const { loopback } = socket.peer;
-      const { broker } = server.host;
-      userName = user;
-      // The customary name and password of this protocol stand for no credentials at all.
-      principal =
-        user === 'guest' && password === 'guest'
-          ? broker.anonymous({ loopback })
-          : await broker.authenticate({ user, password, loopback });
+      const proved = socket.peer.identity?.user ?? null;
+      const external = startOk.mechanism === EXTERNAL && proved !== null;
+      const login = external ? null : readLogin(startOk.mechanism, startOk.response);
+      userName = login?.user ?? proved!;
+      principal = await this.#principalOf(userName, login?.password ?? null);
+      const banned = socket.identify({ user: principal.name, clientId: null });
+      if (banned !== null) throw new BrokerError('not-authorized', banned);
     } catch (error) {
       this.#refuse(error, startOk.mechanism);
       return;
@@ -127,6 +132,22 @@ export class Handshake {
     const { channelMax, frameMax, heartbeatMs } = server.tuning;
     const heartbeat = heartbeatMs / 1000;
     this.#host.send(0, 'connection.tune', { channelMax, frameMax, heartbeat });
+  }
+
+  /** @param password null when the certificate has proved the name */
+  async #principalOf(user: string, password: string | null): Promise<Principal> {
+    const { server, socket } = this.#host;
+    const { principals } = server.host.broker;
+    const { address, loopback, identity } = socket.peer;
+    const facts = { protocol: 'amqp', peerHost: address, commonName: identity?.commonName };
+    const origination = { loopback, anonymous: socket.terms.anonymous, facts };
+    if (password === null) return principals.proved(user, origination);
+    // The customary name and password of this protocol stand for no credentials at all, unless
+    // somebody has made them a user.
+    if (user === 'guest' && password === 'guest' && principals.store.get(user) === undefined) {
+      return principals.anonymous(origination);
+    }
+    return principals.authenticate({ user, password, ...origination });
   }
 
   /** [A6] A client that can hear it is told; for others the socket closes, as RabbitMQ does. */

@@ -39,6 +39,8 @@ export interface Route {
   /** Exchange and routing key as two short strings, as they came. */
   readonly names: Buffer;
   readonly version: number;
+  /** Version of users and rules that its right was found with. */
+  readonly rights: number;
   readonly exchange: AmqpExchange;
   readonly key: string;
   readonly target: Target;
@@ -105,13 +107,14 @@ export class Publisher {
     if (
       last !== null &&
       last.version === this.#host.version &&
+      last.rights === this.#broker.principals.version &&
       sameBytes(last.names, buffer, at, end)
     ) {
       return last;
     }
     const id = buffer.toString('latin1', at, end);
     const known = this.#routes.get(id);
-    if (known !== undefined && known.version === this.#host.version) {
+    if (known !== undefined && this.#isCurrent(known)) {
       this.#last = known;
       return known;
     }
@@ -120,6 +123,10 @@ export class Publisher {
     this.#routes.set(id, route);
     this.#last = route;
     return route;
+  }
+
+  #isCurrent({ version, rights }: Route): boolean {
+    return version === this.#host.version && rights === this.#broker.principals.version;
   }
 
   /** @throws BrokerError when the broker cannot take it; nothing was published then. */
@@ -249,6 +256,7 @@ export class Publisher {
     return {
       names,
       version,
+      rights: this.#broker.principals.version,
       exchange,
       key,
       target,

@@ -7,6 +7,7 @@ import { DeadLetters } from './dead-letters.ts';
 import { DelayedExchanges } from './delayed-exchange.ts';
 import type { Tuning } from './negotiation.ts';
 import type { options } from './options.ts';
+import { watchRights } from './rights.ts';
 import { VirtualHost } from './virtual-host.ts';
 
 const CLUSTER_PREFIX = 'robustmq@';
@@ -26,6 +27,7 @@ export class AmqpServer implements Instance {
   readonly #connections = new Set<AmqpConnection>();
   readonly #delayed: DelayedExchanges;
   readonly #endHealth: () => void;
+  readonly #endRights: () => void;
   #closed: (() => void) | null = null;
 
   constructor(given: Host, values: Values<typeof options>) {
@@ -47,6 +49,8 @@ export class AmqpServer implements Instance {
     this.host.deadLetters = (queue, death, sink) => deadLetters.send(queue, death, sink);
     this.#delayed = new DelayedExchanges(this.host, log);
     this.host.delay = (...kept) => this.#delayed.keep(...kept);
+    const soon = (call: () => void): void => timers.soon(call);
+    this.#endRights = watchRights(broker, this.#connections, soon);
     this.#endHealth = broker.onHealth((_health, reason) => {
       this.healthReason = reason;
       for (const connection of this.#connections) connection.tellHealth();
@@ -98,6 +102,7 @@ export class AmqpServer implements Instance {
 
   async close(): Promise<void> {
     this.#endHealth();
+    this.#endRights();
     this.#delayed.end();
     if (this.#connections.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -9,6 +9,7 @@ export const SAYS = {
   unknownOperation: 'Unknown Protocol Operation',
   authorizationViolation: 'Authorization Violation',
   authenticationTimeout: 'Authentication Timeout',
+  userRevoked: 'User Authentication Revoked',
   maximumPayload: 'Maximum Payload Violation',
   maximumConnections: 'Maximum Connections Exceeded',
   maximumSubscriptions: 'maximum subscriptions exceeded',

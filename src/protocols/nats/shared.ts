@@ -2,8 +2,15 @@
  * What all NATS connections of a server share: broker, limits, caches, counters, and the outboxes
  * that have something to send at the end of this turn. Connections do not know each other.
  */
-import { type Broker, type Message, type Origin, originOf, type Principal } from '#broker';
-import type { Host, Peer } from '#contract';
+import {
+  type Broker,
+  type Message,
+  type Origin,
+  type Origination,
+  originOf,
+  type Principal,
+} from '#broker';
+import type { Connection, Host } from '#contract';
 import { BrokerError, type Counter } from '#kit';
 import { ChunkPool } from './chunk-pool.ts';
 import { writeHeaders } from './message-headers.ts';
@@ -22,6 +29,13 @@ export interface NatsCounters {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+
+/** Where a client comes from, and what rules may ask of it. */
+export function originationOf({ peer, terms }: Connection): Origination {
+  const { address, loopback, identity } = peer;
+  const facts = { protocol: 'nats', peerHost: address, commonName: identity?.commonName };
+  return { loopback, anonymous: terms.anonymous, facts };
+}
 
 export class Shared {
   readonly host: Host;
@@ -48,10 +62,10 @@ export class Shared {
   }
 
   /** The principal of a client without credentials; null where it needs some. */
-  anonymous(peer: Peer): Principal | null {
+  anonymous(wire: Connection): Principal | null {
     if (this.token.needed) return null;
     try {
-      return this.broker.anonymous({ loopback: peer.loopback });
+      return this.broker.anonymous(originationOf(wire));
     } catch (error) {
       if (error instanceof BrokerError && error.code === 'not-authorized') return null;
       throw error;
@@ -59,9 +73,10 @@ export class Shared {
   }
 
   /** The principal of a client with this token; null when it is not the right one. */
-  holder(token: string): Principal | null {
+  holder(token: string, wire: Connection): Principal | null {
+    if (!this.token.isRight(token)) return null;
     // The token is what lets a client in from elsewhere.
-    return this.token.isRight(token) ? this.broker.anonymous({ loopback: true }) : null;
+    return this.broker.anonymous({ ...originationOf(wire), anonymous: 'everyone' });
   }
 
   /** The header block that NATS clients see; empty when there is none. Kept for all who get it. */

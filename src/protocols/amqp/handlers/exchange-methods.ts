@@ -9,6 +9,7 @@ import { checkSameArguments } from '../queue-arguments.ts';
 import type { AmqpExchange } from '../virtual-host.ts';
 import {
   authorize,
+  authorizeBinding,
   findExchange,
   type Handlers,
   RESERVED_PREFIX,
@@ -124,15 +125,16 @@ function checkSame(
   checkSameArguments(what, fields.arguments, facts.arguments);
 }
 
-function ends(channel: Channel, fields: { source: string; destination: string }) {
+function ends(
+  channel: Channel,
+  fields: { source: string; destination: string; routingKey: string },
+) {
   refuseDefaultExchange(fields.source);
   refuseDefaultExchange(fields.destination);
   authorize(channel, 'publish', 'exchange', fields.destination);
-  authorize(channel, 'subscribe', 'exchange', fields.source);
-  return {
-    source: findExchange(channel, fields.source),
-    destination: findExchange(channel, fields.destination),
-  };
+  const source = findExchange(channel, fields.source);
+  authorizeBinding(channel, source, fields.routingKey);
+  return { source, destination: findExchange(channel, fields.destination) };
 }
 
 /** Bindings of a headers exchange say how their headers join. */

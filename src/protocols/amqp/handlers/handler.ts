@@ -1,10 +1,11 @@
 /** The shape of every method handler, and checks that several of them make. */
-import type { Action } from '#broker';
+import type { Action, Place } from '#broker';
 import type { AmqpQueue } from '../amqp-queue.ts';
 import type { Channel } from '../channel.ts';
 import { named, refusal } from '../errors.ts';
 import type { Fields, MethodName } from '../methods.ts';
-import type { AmqpExchange } from '../virtual-host.ts';
+import { placeOfBinding, placeOfQueue } from '../rights.ts';
+import { type AmqpExchange, TOPIC_EXCHANGE } from '../virtual-host.ts';
 
 /** A promise makes the connection wait with reading, so that answers stay in order. */
 type Handler<Name extends MethodName> = (
@@ -33,9 +34,28 @@ export function authorize(
   kind: 'queue' | 'exchange',
   name: string,
 ): void {
+  const reads = action === 'subscribe' && kind === 'queue';
+  const place = reads ? placeOfQueue(channel.host.broker, name) : name;
+  authorizePlace(channel, action, place, named[kind](name));
+}
+
+/** Binding is reading from the source. */
+export function authorizeBinding(channel: Channel, source: AmqpExchange, key: string): void {
+  const place = placeOfBinding(channel.host.broker, source, key);
+  const exchange = named.exchange(source.name);
+  const what = source.name === TOPIC_EXCHANGE ? `topic '${key}' in ${exchange}` : exchange;
+  authorizePlace(channel, 'subscribe', place, what);
+}
+
+function authorizePlace(
+  channel: Channel,
+  action: Action,
+  place: Place | string,
+  what: string,
+): void {
   const { principal, host } = channel.connection;
-  if (host.broker.authorize(principal, action, name)) return;
-  throw refusal.access(RIGHTS[action], named[kind](name), principal.name);
+  if (host.broker.authorize(principal!, action, place)) return;
+  throw refusal.access(RIGHTS[action], what, principal!.name);
 }
 
 /** The queue of that name, or for an empty name the channel's last one [A23]. */

@@ -9,6 +9,7 @@ import { checkSameArguments, queueLimits } from '../queue-arguments.ts';
 import { checkBindingArguments } from './exchange-methods.ts';
 import {
   authorize,
+  authorizeBinding,
   findExchange,
   findQueue,
   type Handlers,
@@ -43,11 +44,11 @@ export const queueMethods: Handlers = {
     refuseDefaultExchange(fields.exchange);
     const exchange = findExchange(channel, fields.exchange);
     authorize(channel, 'publish', 'queue', queue.name);
-    authorize(channel, 'subscribe', 'exchange', exchange.name);
-    checkBindingArguments(exchange, fields.arguments);
     // The specification lets both names be empty and mean the last queue and its own name.
     const ownName = fields.queue === '' && fields.routingKey === '';
     const key = ownName ? queue.name : fields.routingKey;
+    authorizeBinding(channel, exchange, key);
+    checkBindingArguments(exchange, fields.arguments);
     channel.host.bind(exchange, queue, key, fields.arguments);
     const answer = (): void => {
       if (!fields.noWait) channel.send('queue.bind-ok', {});
@@ -61,7 +62,7 @@ export const queueMethods: Handlers = {
     refuseDefaultExchange(fields.exchange);
     const exchange = findExchange(channel, fields.exchange);
     authorize(channel, 'publish', 'queue', queue.name);
-    authorize(channel, 'subscribe', 'exchange', exchange.name);
+    authorizeBinding(channel, exchange, fields.routingKey);
     const { host } = channel;
     const binding = host.findBinding(exchange, queue, fields.routingKey, fields.arguments);
     if (binding !== undefined) host.unbind(binding);

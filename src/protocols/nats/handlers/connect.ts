@@ -4,6 +4,7 @@ import { BrokerError } from '#kit';
 import { type ConnectOptions, readConnect } from '../connect-options.ts';
 import type { NatsConnection } from '../connection.ts';
 import { SAYS } from '../errors.ts';
+import { originationOf } from '../shared.ts';
 
 const PROTOCOL_MAX = 1;
 
@@ -16,19 +17,32 @@ export function connect(connection: NatsConnection): boolean {
   }
   connection.options = options;
   connection.connected();
-  if (options.authToken === '' && (options.user !== '' || options.pass !== '')) {
+  const proved = connection.wire.peer.identity?.user ?? null;
+  const named = options.user !== '' || options.pass !== '';
+  if (proved === null && options.authToken === '' && named) {
     check(connection, options);
     return false;
   }
-  const { shared, wire } = connection;
   const principal =
-    options.authToken === '' ? shared.anonymous(wire.peer) : shared.holder(options.authToken);
+    proved === null ? unnamed(connection, options) : ofCertificate(connection, proved);
   if (principal === null) {
     connection.fail(SAYS.authorizationViolation);
     return false;
   }
-  welcome(connection, principal);
-  return true;
+  return welcome(connection, principal);
+}
+
+function unnamed({ shared, wire }: NatsConnection, options: ConnectOptions): Principal | null {
+  return options.authToken === '' ? shared.anonymous(wire) : shared.holder(options.authToken, wire);
+}
+
+function ofCertificate({ shared, wire }: NatsConnection, user: string): Principal | null {
+  try {
+    return shared.broker.principals.proved(user, originationOf(wire));
+  } catch (error) {
+    if (error instanceof BrokerError) return null;
+    throw error;
+  }
 }
 
 /** What makes a CONNECT unacceptable whoever sends it; null when nothing does. */
@@ -52,13 +66,12 @@ function check(connection: NatsConnection, options: ConnectOptions): void {
     .authenticate({
       user: options.user,
       password: options.pass,
-      loopback: wire.peer.loopback,
+      ...originationOf(wire),
     })
     .then(
       (principal) => {
         if (connection.state !== 'checking') return;
-        welcome(connection, principal);
-        connection.goOn(false);
+        if (welcome(connection, principal)) connection.goOn(false);
       },
       (error: unknown) => {
         if (!(error instanceof BrokerError)) {
@@ -68,8 +81,15 @@ function check(connection: NatsConnection, options: ConnectOptions): void {
     );
 }
 
-function welcome(connection: NatsConnection, principal: Principal): void {
+/** @returns false when it must not come in */
+function welcome(connection: NatsConnection, principal: Principal): boolean {
+  const banned = connection.wire.identify({ user: principal.name, clientId: null });
+  if (banned !== null) {
+    connection.fail(SAYS.authorizationViolation);
+    return false;
+  }
   connection.principal = principal;
   connection.state = 'ready';
   connection.ok();
+  return true;
 }
