@@ -79,6 +79,7 @@ function queueRow(queue: Queue): JsonObject {
     ready: queue.readyCount,
     unacked: queue.unackedCount,
     consumers: queue.consumerCount,
+    pinnedBytes: queue.durable ? queue.lanes.pinnedBytes : 0,
   };
 }
 

@@ -129,6 +129,28 @@ export class QueueLanes {
     return first;
   }
 
+  /**
+   * About how many bytes of streams cannot go because of a durable queue: those from the first
+   * message on that it needs, as far as the messages of a stream are of one size.
+   */
+  get pinnedBytes(): number {
+    const partitions = new Set<Partition>();
+    if (this.cursor !== null) partitions.add(this.cursor.partition);
+    for (const lane of this.references) {
+      for (const { partition } of lane.sources.all) {
+        if (partition !== null) partitions.add(partition);
+      }
+    }
+    let pinned = 0;
+    for (const partition of partitions) {
+      const first = this.firstOffset(partition);
+      const { startOffset, endOffset, bytes } = partition.stat();
+      const share = (endOffset - Math.max(first, startOffset)) / (endOffset - startOffset);
+      if (share > 0) pinned += bytes * share;
+    }
+    return Math.round(pinned);
+  }
+
   counts(state: QueueState, keys: KeyOrder | null, inFlight: number): QueueCounts {
     let appended = 0;
     let pending = keys === null ? 0 : keys.count;

@@ -52,8 +52,8 @@ export class ReferenceLane extends Lane {
   /** Tells that a partition has a first offset here. */
   readonly #pins: (partition: Partition) => void;
   #log: ShardLog | null = null;
-  readonly #sources: ReferenceSources;
-  readonly #pages = new ReferencePages((logId) => this.#sources.ofLog(logId));
+  readonly sources: ReferenceSources;
+  readonly #pages = new ReferencePages((logId) => this.sources.ofLog(logId));
   #visible: number;
   #sealed: number;
   #end: number;
@@ -80,7 +80,7 @@ export class ReferenceLane extends Lane {
     this.logId = logId;
     this.#host = host;
     this.#pins = pins;
-    this.#sources = new ReferenceSources(logId, state, host);
+    this.sources = new ReferenceSources(logId, state, host);
     const start = logId === 0 ? state.start : this.#openKnown();
     this.#visible = this.#sealed = this.#end = start;
   }
@@ -131,14 +131,14 @@ export class ReferenceLane extends Lane {
     }
     state.summedTo = log.highWatermark;
     state.spans.passed(state.acks.floor);
-    for (const source of this.#sources.all) this.#pin(source);
+    for (const source of this.sources.all) this.#pin(source);
   }
 
   #sum({ bytes, baseOffset, count }: StoredBatch, from: number, anew: boolean): void {
     const { state } = this;
     for (let index = from; index < baseOffset + count; index++) {
       const at = (index - baseOffset) * REFERENCE_BYTES;
-      const number = this.#sources.ofLog(bytes.readDoubleBE(at));
+      const number = this.sources.ofLog(bytes.readDoubleBE(at));
       if (!anew || !state.acks.has(index)) state.bytes += bytes.readUInt32BE(at + 20);
       if (number !== DEAD) state.spans.add(index, number, bytes.readDoubleBE(at + 8));
     }
@@ -147,7 +147,7 @@ export class ReferenceLane extends Lane {
   push(message: Message, meta: number): void {
     if (this.#removed) return;
     const { partition } = message;
-    const number = this.#sources.of(partition);
+    const number = this.sources.of(partition);
     const index = this.#end;
     const page = this.#pages.forNew(index);
     const slot = index % PAGE_REFERENCES;
@@ -164,7 +164,7 @@ export class ReferenceLane extends Lane {
       this.hiddenBytes += size;
     } else {
       this.unsealedBytes += size;
-      const source = this.#sources.at(number);
+      const source = this.sources.at(number);
       if (partition !== null) this.state.spans.add(index, number, message.offset);
       if (!source.pinned) this.#pin(source);
     }
@@ -187,7 +187,7 @@ export class ReferenceLane extends Lane {
       const page = this.#pages.at(index)!;
       const slot = index % PAGE_REFERENCES;
       const number = page.partitions[slot]!;
-      const partition = number === DEAD ? null : this.#sources.at(number).partition;
+      const partition = number === DEAD ? null : this.sources.at(number).partition;
       bytes.writeDoubleBE(partition === null ? -1 : partition.log.id, at);
       bytes.writeDoubleBE(page.offsets[slot]!, at + 8);
       bytes.writeUInt32BE(page.metas[slot]!, at + 16);
@@ -220,7 +220,7 @@ export class ReferenceLane extends Lane {
       const slot = index % PAGE_REFERENCES;
       const number = page.partitions[slot]!;
       if (number === DEAD) continue;
-      const { apart, partition } = this.#sources.at(number);
+      const { apart, partition } = this.sources.at(number);
       if (apart && page.offsets[slot]! >= partition!.highWatermark) break;
     }
     return index;
@@ -256,7 +256,7 @@ export class ReferenceLane extends Lane {
       const page = this.#pages.at(this.#visible)!;
       const slot = this.#visible % PAGE_REFERENCES;
       const number = page.partitions[slot]!;
-      const partition = number === DEAD ? null : this.#sources.at(number).partition;
+      const partition = number === DEAD ? null : this.sources.at(number).partition;
       const committed = partition === null || page.offsets[slot]! < partition.highWatermark;
       if (!committed && !this.#early(page, slot)) break;
       this.hiddenBytes -= page.sizes[slot]!;
@@ -276,7 +276,7 @@ export class ReferenceLane extends Lane {
 
   /** The append of these offsets failed: their references stand for nothing. */
   failed(partition: Partition, fromOffset: number): void {
-    const number = this.#sources.known(partition);
+    const number = this.sources.known(partition);
     if (number === undefined) return;
     // What was ready before its commit and not taken does not come either.
     const first = this.logId === 0 ? Math.min(this.next, this.#visible) : this.#visible;
@@ -296,7 +296,7 @@ export class ReferenceLane extends Lane {
 
   /** No offset of the partition that is still needed is less; Infinity: none is. */
   firstOffset(partition: Partition): number {
-    const number = this.#sources.known(partition);
+    const number = this.sources.known(partition);
     const from = this.savedFloor;
     if (number === undefined || from >= this.#end) return Number.POSITIVE_INFINITY;
     const { spans, acks } = this.state;
@@ -317,8 +317,8 @@ export class ReferenceLane extends Lane {
 
   /** It is not in the retention index any more. */
   unpin(partition: Partition): void {
-    const number = this.#sources.known(partition);
-    if (number !== undefined) this.#sources.at(number).pinned = false;
+    const number = this.sources.known(partition);
+    if (number !== undefined) this.sources.at(number).pinned = false;
   }
 
   override floorSaved(floor: number): void {
@@ -374,7 +374,7 @@ export class ReferenceLane extends Lane {
     if (page.partitions[slot] === DEAD) return local + 1;
     const held = page.messages[slot];
     if (held) return this.#item(local, held, page, slot);
-    const { partition } = this.#sources.at(page.partitions[slot]!);
+    const { partition } = this.sources.at(page.partitions[slot]!);
     if (partition === null) return local + 1;
     const reading = this.#read(partition, page, slot, local);
     if (reading !== null) return reading;

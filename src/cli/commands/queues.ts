@@ -9,7 +9,7 @@ export function addQueues(program: Command): void {
     .description('List the queues.')
     .action(async (_flags: unknown, command: Command) => {
       const { admin, output } = toolOf(command);
-      const columns = ['name', 'durable', 'ready', 'unacked', 'consumers'];
+      const columns = ['name', 'durable', 'ready', 'unacked', 'consumers', 'pinnedBytes'];
       output.rows(await admin.list(api`/queues`), columns);
     });
   queues
