@@ -73,7 +73,7 @@ const MOSQUITTO: Readonly<Record<string, (source: SysSource) => string | number>
   version: ({ host }) => `robustmq version ${host.version}`,
   uptime: (source) => `${uptimeSec(source)} seconds`,
   'clients/total': sessions,
-  'clients/maximum': ({ maxima }) => maxima.connections,
+  'clients/maximum': (source) => Math.max(source.maxima.connections, connected(source)),
   'clients/active': connected,
   'clients/connected': connected,
   'clients/inactive': away,
