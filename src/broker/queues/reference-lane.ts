@@ -4,16 +4,18 @@
  * messages where one owner has both, else after the messages' commit (`seal`).
  */
 import { BrokerError } from '#kit';
-import type { BatchFacts, ShardLog, StoredBatch } from '#storage';
+import type { ShardLog, StoredBatch } from '#storage';
 import type { Message } from '../records/message.ts';
 import type { Partition, Run } from '../streams/partition.ts';
 import { HELD_MESSAGES_MAX, HeldMessages, isOnlyHere } from './held-messages.ts';
 import { type Item, Lane, type LaneOwner } from './queue-lane.ts';
 import type { LaneState } from './queue-state.ts';
+import { isGone, ReadBack } from './read-back.ts';
 import {
   DEAD,
   PAGE_REFERENCES,
   REFERENCE_BYTES,
+  REFERENCE_FACTS,
   type ReferencePage,
   ReferencePages,
 } from './reference-pages.ts';
@@ -33,18 +35,6 @@ export interface ReferenceHost extends SourceHost {
 
 type Stored = (error: BrokerError | null) => void;
 
-const STATE_FACTS: Omit<BatchFacts, 'count'> = {
-  kind: 'state',
-  maxTimestampMs: -1,
-  serverPacked: true,
-  origin: 0,
-  principal: 0,
-  producerId: -1,
-  producerEpoch: -1,
-  baseSequence: -1,
-  attributes: 0,
-};
-
 export class ReferenceLane extends Lane {
   /** Id of the references' log; 0 for a lane that does not survive a restart. */
   readonly logId: number;
@@ -58,6 +48,7 @@ export class ReferenceLane extends Lane {
   #sealed: number;
   #end: number;
   readonly #held = new HeldMessages();
+  readonly #back = new ReadBack();
   #removed = false;
   /** Told when the references before an index are on disk. */
   #waiting: { readonly index: number; readonly done: Stored }[] = [];
@@ -195,7 +186,7 @@ export class ReferenceLane extends Lane {
       sum += page.sizes[slot]!;
     }
     this.#log ??= this.#host.openLog(this.logId);
-    this.#log.append(bytes, { ...STATE_FACTS, count }, this.#sealedDone);
+    this.#log.append(bytes, { ...REFERENCE_FACTS, count }, this.#sealedDone);
     this.#sealed = end;
     this.state.bytes += sum;
     this.hiddenBytes += sum;
@@ -374,8 +365,11 @@ export class ReferenceLane extends Lane {
     if (page.partitions[slot] === DEAD) return local + 1;
     const held = page.messages[slot];
     if (held) return this.#item(local, held, page, slot);
-    const { partition } = this.sources.at(page.partitions[slot]!);
+    const number = page.partitions[slot]!;
+    const { partition } = this.sources.at(number);
     if (partition === null) return local + 1;
+    const known = local < this.next ? this.#back.find(number, page.offsets[slot]!) : undefined;
+    if (known !== undefined) return this.#item(local, known, page, slot);
     const reading = this.#read(partition, page, slot, local);
     if (reading !== null) return reading;
     const read = page.messages[slot];
@@ -409,7 +403,9 @@ export class ReferenceLane extends Lane {
         return;
       }
       this.#held.hold(page, slot, first);
-      this.#holdNear(page.partitions[slot]!, run.messages, local + 1);
+      const number = page.partitions[slot]!;
+      if (local < this.next) this.#back.keep(number, run);
+      else this.#holdNear(number, run.messages, local + 1);
     };
     const gone = (error: unknown): void => {
       if (!isGone(error)) throw error;
@@ -451,6 +447,7 @@ export class ReferenceLane extends Lane {
     const page = this.#pages.at(local);
     if (page !== undefined) this.#held.release(page, local % PAGE_REFERENCES);
     if (this.logId !== 0 && local % PAGE_REFERENCES === PAGE_REFERENCES - 1) this.#evict();
+    if (!this.kept) this.#back.clear();
     this.#freePassed();
   }
 
@@ -487,14 +484,4 @@ export class ReferenceLane extends Lane {
       for (let slot = 0; slot < page.messages.length; slot++) this.#held.release(page, slot);
     });
   }
-}
-
-/** Damaged, trimmed or removed with its stream: there is no such message any more. */
-function isGone(error: unknown): boolean {
-  if (!(error instanceof BrokerError)) return false;
-  return (
-    error.code === 'damaged' ||
-    error.code === 'offset-out-of-range' ||
-    error.code === 'unknown-stream'
-  );
 }

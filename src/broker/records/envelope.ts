@@ -87,14 +87,14 @@ const NAMED: readonly Named[] = [
     name: '_b.address',
     get: (m) => m.address.text,
     set: (m, value) => {
-      m.address = addressOfText(value.toString());
+      m.address = lastRead.addressOf(value);
     },
   },
   {
     name: '_b.producer',
     get: (m) => m.producer || null,
     set: (m, value) => {
-      m.producer = value.toString();
+      m.producer = lastRead.producerOf(value);
     },
   },
   {
@@ -115,6 +115,32 @@ const PLAIN_NAMED = new Map(
 
 const ADDRESS_BIT = NAMED.findIndex((row) => row.name === '_b.address');
 const PRODUCER_BIT = NAMED.findIndex((row) => row.name === '_b.producer');
+
+/** Records that follow each other mostly have the same address and producer. */
+class LastRead {
+  #addressBytes: Buffer = Buffer.alloc(0);
+  #address = addressOfText('');
+  #producerBytes: Buffer = Buffer.alloc(0);
+  #producer = '';
+
+  addressOf(value: Buffer): Address {
+    if (!value.equals(this.#addressBytes)) {
+      this.#addressBytes = Buffer.from(value);
+      this.#address = addressOfText(value.toString());
+    }
+    return this.#address;
+  }
+
+  producerOf(value: Buffer): string {
+    if (!value.equals(this.#producerBytes)) {
+      this.#producerBytes = Buffer.from(value);
+      this.#producer = value.toString();
+    }
+    return this.#producer;
+  }
+}
+
+const lastRead = new LastRead();
 
 function decimal(value: Buffer): number | null {
   const text = value.toString('latin1');

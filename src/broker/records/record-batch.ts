@@ -201,11 +201,41 @@ function readHeaders(bytes: Buffer, position: Position): readonly Header[] {
   }
   const headers: Header[] = [];
   for (let index = 0; index < count; index++) {
-    const name = readBlob(bytes, position, 'header name');
-    if (name === null) throw new ProtocolError('header name', position.at, 'is null');
-    headers.push({ name: name.toString(), value: readBlob(bytes, position, 'header value') });
+    const name = readName(bytes, position);
+    headers.push({ name, value: readBlob(bytes, position, 'header value') });
   }
   return headers;
+}
+
+/** Names that were read lately, by their length and ends: the same ones come again and again. */
+const NAME_SLOTS = 64;
+const NAME_BYTES_MAX = 32;
+const nameBytes: (Buffer | undefined)[] = new Array<Buffer | undefined>(NAME_SLOTS).fill(undefined);
+const nameTexts: string[] = new Array<string>(NAME_SLOTS).fill('');
+
+function readName(bytes: Buffer, position: Position): string {
+  const length = readSigned(bytes, position, 'header name');
+  if (length === -1) throw new ProtocolError('header name', position.at, 'is null');
+  const { at } = position;
+  const end = at + length;
+  if (length < 0 || end > bytes.length) {
+    throw new ProtocolError('header name', at, `length ${length} passes the end`);
+  }
+  position.at = end;
+  if (length === 0 || length > NAME_BYTES_MAX) return bytes.toString('utf8', at, end);
+  const slot = (length * 31 + bytes[at]! + bytes[end - 1]! * 7) % NAME_SLOTS;
+  const known = nameBytes[slot];
+  if (known !== undefined && isAt(known, bytes, at, length)) return nameTexts[slot]!;
+  const text = bytes.toString('utf8', at, end);
+  nameBytes[slot] = Buffer.from(bytes.subarray(at, end));
+  nameTexts[slot] = text;
+  return text;
+}
+
+function isAt(known: Buffer, bytes: Buffer, at: number, length: number): boolean {
+  if (known.length !== length) return false;
+  for (let index = 0; index < length; index++) if (known[index] !== bytes[at + index]) return false;
+  return true;
 }
 
 function readBlob(bytes: Buffer, position: Position, field: string): Buffer | null {

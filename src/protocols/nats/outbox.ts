@@ -107,6 +107,11 @@ export class Outbox {
     this.#leave(chunk, used);
   }
 
+  /** Chunks of it are on their way that can be used again. */
+  get lends(): boolean {
+    return this.#left.length > 0;
+  }
+
   /** A turn later: the chunks can be used again when everything that was written has left. */
   reclaim(): void {
     const left = this.#left;

@@ -103,10 +103,13 @@ export class Shared {
     for (const outbox of this.#sent) outbox.reclaim();
     const dirty = this.#dirty;
     this.#dirty = [];
-    for (const outbox of dirty) outbox.flush();
-    this.#sent = dirty;
+    this.#sent = [];
     this.#blockOf = null;
-    if (dirty.length === 0) return;
+    for (const outbox of dirty) {
+      outbox.flush();
+      if (outbox.lends) this.#sent.push(outbox);
+    }
+    if (this.#sent.length === 0) return;
     // Once more, when these bytes have left: idle connections keep no chunk.
     this.#soon = true;
     this.host.timers.soon(this.#flush);
