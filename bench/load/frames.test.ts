@@ -5,8 +5,9 @@ import { test } from 'node:test';
 import { ConfirmCounter } from './amqp-client.ts';
 import { crc32c } from './crc32c.ts';
 import { recordBatch } from './kafka-client.ts';
+import { walkValues } from './kafka-records.ts';
 import { PacketScanner, publishPacket } from './mqtt-client.ts';
-import { numbered } from './payload.ts';
+import { inCycle, numbered } from './payload.ts';
 import { ringOf } from './pump.ts';
 
 test('confirmed delivery tags count once, single, multiple, and in any order', () => {
@@ -48,4 +49,27 @@ test('packets are found at every split of the bytes', () => {
 
 test('a ring refuses frames of different lengths', () => {
   assert.throws(() => ringOf(2, (i) => Buffer.alloc(1 + i)), /differ in length/);
+});
+
+test('values of fetched records are found from the asked offset on', () => {
+  const batch = recordBatch(5, (i) => numbered(i, 200));
+  const second = Buffer.from(batch);
+  second.writeBigInt64BE(5n);
+  const bytes = Buffer.concat([batch, second, batch.subarray(0, 40)]);
+  const seen: number[] = [];
+  const value = (from: Buffer, start: number, end: number) => {
+    assert.deepEqual(from.subarray(start, end), numbered(from.readUInt32BE(start), 200));
+    seen.push(from.readUInt32BE(start));
+  };
+  assert.equal(walkValues(bytes, 0, bytes.length, 3, value), 10);
+  assert.deepEqual(seen, [3, 4, 0, 1, 2, 3, 4]);
+});
+
+test('payloads out of order are noticed', () => {
+  const compare = inCycle(16, 2);
+  const give = (n: number) => compare(numbered(n, 16), 0, 16);
+  give(0);
+  give(1);
+  give(0);
+  assert.throws(() => give(0), /payload 3 differs/);
 });

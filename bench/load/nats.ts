@@ -79,6 +79,12 @@ const STRIDE = 256;
 export async function natsPublish(spec: LoadSpec): Promise<LoadResult> {
   const subject = `bench.${spec.name}`;
   const publisher = await Client.open(spec.port);
+  if (spec.verify) {
+    const witness = await subscribed(spec.port, subject);
+    await verifyFlow(spec, subject, publisher, witness);
+    await witness.wire.close();
+    publisher.pongs = 0;
+  }
   const one = publishFrame(subject, Buffer.alloc(spec.payloadBytes, 120));
   const stride = Buffer.concat([...Array.from({ length: STRIDE }, () => one), PING]);
   const ring = ringOf(8, () => stride);
@@ -92,7 +98,7 @@ export async function natsPublish(spec: LoadSpec): Promise<LoadResult> {
   const result = await measure(spec, pump, STRIDE);
   await settle(pump);
   await publisher.wire.close();
-  return result;
+  return spec.verify ? { ...result, verified: `${VERIFIED_MESSAGES} payloads in order` } : result;
 }
 
 /** At a fixed rate: the time from when a message was due to when it arrived. */
@@ -125,7 +131,10 @@ export async function natsRequest(spec: LoadSpec): Promise<LoadResult> {
   );
   const histogram = timesHistogram();
   let sentAt = performance.now();
-  requester.onPayload = () => {
+  requester.onPayload = (bytes, start, end) => {
+    if (spec.verify && bytes.compare(payload, 0, undefined, start, end) !== 0) {
+      throw new Error('a reply differs from what was asked');
+    }
     const now = performance.now();
     histogram.record(Math.max(1, Math.round((now - sentAt) * 1e6)));
     sentAt = now;
@@ -139,5 +148,6 @@ export async function natsRequest(spec: LoadSpec): Promise<LoadResult> {
   const result = await measure(spec, pump);
   await settle(pump);
   await Promise.all([service.wire.close(), requester.wire.close()]);
-  return { ...result, latency: latencyOf(histogram) };
+  const latency = latencyOf(histogram);
+  return { ...result, latency, ...(spec.verify ? { verified: `${pump.done} replies` } : {}) };
 }
