@@ -8,6 +8,7 @@
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { statementsPage } from './statements.ts';
 
 export const ROOT = path.resolve(import.meta.dirname, '..');
 const CHECKLIST = 'docs/conformance/checklist.json';
@@ -94,6 +95,7 @@ export function conformancePages(): Map<string, string> {
   for (const [part, rows] of readChecklist()) {
     pages.set(`docs/conformance/${part}.md`, page(part, rows, tests));
   }
+  pages.set('docs/conformance/mqtt-statements.md', statementsPage(ROOT, tests));
   return pages;
 }
 
