@@ -120,6 +120,8 @@ export interface AdminContext {
   readonly drain: AdminDrain;
   /** Loads TLS files again; resolves with how many identities are new. @throws BrokerError */
   reloadTls(): Promise<number>;
+  /** Reads the files of users and rules again; resolves with how many. @throws BrokerError */
+  reloadAuth(): Promise<{ readonly users: number; readonly rules: number }>;
   /** `starting` until every listener is open, `stopping` from the first sign of the end. */
   phase(): 'starting' | 'ready' | 'stopping';
   /** Why a request must not be answered because of its Host or Origin, or null. */

@@ -68,6 +68,7 @@ async function rig(t: TestContext, loopback = true): Promise<Rig> {
         status: () => ({ state: 'none', perSecond: 0, sent: 0, left: 0 }),
       },
       reloadTls: () => Promise.resolve(0),
+      reloadAuth: () => Promise.resolve({ users: 1, rules: 2 }),
       protocols: [
         {
           name: 'toy',
@@ -270,8 +271,12 @@ test('rules and routes are put, listed and removed', async (t) => {
   const bad = { ...rule, actions: ['fly'] };
   assert.equal((await ask('PUT', '/api/v1/rules/x', { body: bad })).status, 400);
   const rules = (await ask('GET', '/api/v1/rules')).json['items'];
-  assert.deepEqual(rules, [{ id: 'no-secrets', ...rule }]);
+  assert.deepEqual(rules, [{ id: 'no-secrets', ...rule, source: 'catalogue' }]);
   assert.equal((await ask('DELETE', '/api/v1/rules/no-secrets')).status, 204);
+  assert.deepEqual((await ask('POST', '/api/v1/auth/reload', { body: {} })).json, {
+    users: 1,
+    rules: 2,
+  });
   const route = { pattern: 'plant/#', stream: 'plants', key: 'address' };
   assert.equal((await ask('PUT', '/api/v1/routes/plants', { body: route })).status, 200);
   const routes = (await ask('GET', '/api/v1/routes')).json['items'];

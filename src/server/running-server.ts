@@ -3,6 +3,7 @@ import type { Broker } from '#broker';
 import type { Instance } from '#contract';
 import type { Log, Metrics, Timers } from '#kit';
 import type { Network, OpenListener, TlsKeyRing } from '#net';
+import type { AuthFiles, AuthFilesReport } from './auth-files.ts';
 import type { Closing } from './closing.ts';
 
 export interface RunningServer {
@@ -15,6 +16,8 @@ export interface RunningServer {
   port(listener: string): number;
   /** Loads the TLS files again. @returns how many were new @throws BrokerError when one is bad */
   reloadTls(): Promise<number>;
+  /** Reads users and rules of files again. @throws BrokerError when one is bad; all stays then */
+  reloadAuth(): Promise<AuthFilesReport>;
   /** Takes leave of the clients, commits, closes. False when something could not be closed well. */
   close(): Promise<boolean>;
 }
@@ -54,6 +57,7 @@ export interface RunningParts {
   readonly serverId: string;
   readonly listeners: Network;
   readonly keyRing: TlsKeyRing;
+  readonly authFiles: AuthFiles;
 }
 
 export function runningServer(parts: RunningParts, closing: Closing): RunningServer {
@@ -71,6 +75,7 @@ export function runningServer(parts: RunningParts, closing: Closing): RunningSer
       return found.addresses[0]!.port;
     },
     reloadTls: () => parts.keyRing.reload(),
+    reloadAuth: () => parts.authFiles.load(),
     close() {
       closed ??= closing.run();
       return closed;

@@ -51,6 +51,50 @@ export const AUTH_OPTIONS = {
       'address. For containers; otherwise use `robust-ctl users create`.',
   },
   password: { type: 'text', default: '', help: 'Password of `auth.user`.' },
+  'no-match': {
+    type: 'text',
+    default: 'auto',
+    choices: ['auto', 'allow', 'deny'],
+    help:
+      'What holds where no rule speaks. auto: allowed to those that no allow rule names, and ' +
+      'denied to everybody when `auth.mosquitto-acl-file` is set.',
+  },
+  'rules-file': {
+    type: 'text',
+    default: '',
+    help: 'TOML file of rules, beside those of the admin API; read again on SIGHUP.',
+  },
+  'mosquitto-password-file': {
+    type: 'text',
+    default: '',
+    help: 'Password file of Mosquitto ($6$ and $7$): its users log in here, with every protocol.',
+  },
+  'mosquitto-acl-file': {
+    type: 'text',
+    default: '',
+    help: 'ACL file of Mosquitto: its lines are rules, for every protocol.',
+  },
+  'scram-iterations': {
+    type: 'integer',
+    default: 8192,
+    min: 4096,
+    max: 16_384,
+    help: 'Iterations of the SCRAM credentials that are made with a password.',
+  },
+  'failures-max': {
+    type: 'integer',
+    default: 100,
+    min: 0,
+    help:
+      'Failed log-ins of one address in `auth.failures-window`, after which only passwords that ' +
+      'were right before are let in; 0 = no limit. Not counted for this machine.',
+  },
+  'failures-window': {
+    type: 'duration',
+    default: 60_000,
+    min: 1000,
+    help: 'Time in which failed log-ins of an address count together.',
+  },
 } as const satisfies OptionRows;
 
 export const STORAGE_OPTIONS = {

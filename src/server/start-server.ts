@@ -31,6 +31,7 @@ import {
 } from '#net';
 import { protocols as allProtocols } from '#protocols';
 import { type EngineLimits, type Files, type LogEngine, openEngine, realFiles } from '#storage';
+import { AuthFiles } from './auth-files.ts';
 import { checkExposure, ensureConfiguredUser } from './authentication.ts';
 import { Closing } from './closing.ts';
 import { Drain } from './drain.ts';
@@ -151,13 +152,17 @@ class Start {
     this.#closing.add('catalogue', async () => this.#meta?.close());
     const engine = await this.#openEngine();
     const broker = await this.#openBroker(engine);
-    await ensureConfiguredUser(broker, this.#settings.section('auth', AUTH_OPTIONS));
+    const auth = this.#settings.section('auth', AUTH_OPTIONS);
+    broker.principals.store.iterations = auth.scramIterations;
+    await ensureConfiguredUser(broker, auth);
+    const authFiles = new AuthFiles(broker, auth, this.#scope('auth'));
+    await authFiles.load();
     const serverId = await identity(broker, this.#around.random);
     const bans = this.#openBans(broker);
     const listeners = this.#makeListeners(keyRing, this.#gatekeeper(bans));
     bans.onAdd((ban) => sendAwayBanned(listeners, bans, ban));
     const drain = new Drain(listeners, this.#timers, this.#scope('net'));
-    const host = { broker, serverId, listeners, bans, drain, keyRing };
+    const host = { broker, serverId, listeners, bans, drain, keyRing, authFiles };
     const adminListen = this.#settings.section('admin', ADMIN_OPTIONS).listen;
     checkExposure(broker, [
       // Where nobody has to log in, that was said for this very listener.
@@ -176,7 +181,7 @@ class Start {
       await listeners.openHttp('admin', adminListen, (socket) => admin.accept(socket));
     }
     this.#phase = 'ready';
-    const parts = { broker, metrics: this.#metrics, serverId, listeners, keyRing };
+    const parts = { broker, metrics: this.#metrics, serverId, listeners, keyRing, authFiles };
     return runningServer(parts, this.#closing);
   }
 
@@ -298,7 +303,7 @@ class Start {
   }
 
   #makeAdmin(
-    { broker, serverId, listeners, bans, drain, keyRing }: HostParts,
+    { broker, serverId, listeners, bans, drain, keyRing, authFiles }: HostParts,
     engine: LogEngine,
     instances: ReadonlyMap<string, Instance>,
   ): Admin {
@@ -331,6 +336,7 @@ class Start {
         bans,
         drain,
         reloadTls: () => keyRing.reload(),
+        reloadAuth: () => authFiles.load(),
         phase: () => this.#phase,
         refusal: (headers) => hostRefusal(headers, allowedHosts),
       },
@@ -373,6 +379,7 @@ interface HostParts {
   readonly bans: BanList;
   readonly drain: Drain;
   readonly keyRing: TlsKeyRing;
+  readonly authFiles: AuthFiles;
 }
 
 /** A ban holds for those who are in as well. */

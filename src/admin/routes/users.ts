@@ -1,5 +1,5 @@
 /** Users, the rules on what they may do, and the routes of addresses to streams. */
-import type { Action, User } from '#broker';
+import type { Action, Rule, User } from '#broker';
 import { BrokerError } from '#kit';
 import { type Call, created, done, type JsonObject, ok, page, type Route } from '../exchange.ts';
 import { type FieldRows, readFields } from '../fields.ts';
@@ -9,13 +9,24 @@ const USER_FIELDS = {
   password: 'text',
   superuser: 'boolean?',
   loopbackOnly: 'boolean?',
+  enabled: 'boolean?',
+  roles: 'texts?',
+} as const satisfies FieldRows;
+const SETTINGS_FIELDS = {
+  superuser: 'boolean?',
+  loopbackOnly: 'boolean?',
+  enabled: 'boolean?',
+  roles: 'texts?',
 } as const satisfies FieldRows;
 const PASSWORD_FIELDS = { password: 'text' } as const satisfies FieldRows;
 const RULE_FIELDS = {
   effect: 'text',
   principal: 'text',
   actions: 'texts',
+  kind: 'text?',
   pattern: 'text',
+  match: 'text?',
+  host: 'text?',
 } as const satisfies FieldRows;
 const ROUTE_FIELDS = { pattern: 'text', stream: 'text', key: 'text?' } as const satisfies FieldRows;
 
@@ -41,10 +52,7 @@ export const USER_ROUTES: readonly Route[] = [
       if (userOf(broker.principals.users(), name) !== undefined) {
         throw new BrokerError('precondition-failed', `the user '${name}' exists already.`);
       }
-      await broker.principals.setUser(name, password, {
-        superuser: settings.superuser ?? false,
-        loopbackOnly: settings.loopbackOnly ?? false,
-      });
+      await broker.principals.setUser(name, password, { superuser: false, ...settings });
       await broker.definitions.durable();
       return created(userRow(userOf(broker.principals.users(), name)!));
     },
@@ -55,25 +63,35 @@ export const USER_ROUTES: readonly Route[] = [
     summary: 'Sets the password of a user.',
     async run(call) {
       const { password } = readFields(call.body, PASSWORD_FIELDS);
-      const { name, superuser, loopbackOnly } = find(call);
+      const { name, superuser, loopbackOnly, enabled, roles } = find(call);
       const { principals, definitions } = call.context.broker;
-      await principals.setUser(name, password, { superuser, loopbackOnly });
+      await principals.setUser(name, password, { superuser, loopbackOnly, enabled, roles });
       await definitions.durable();
       return done;
     },
   },
   {
+    method: 'PUT',
+    path: '/api/v1/users/:name',
+    summary: 'Changes what a user is, but for its password; at once, also where it is connected.',
+    async run(call) {
+      const { name } = find(call);
+      const settings = readFields(call.body, SETTINGS_FIELDS);
+      const { principals, definitions } = call.context.broker;
+      if (settings.superuser === false || settings.enabled === false) keepOne(call, name);
+      principals.store.change(name, settings);
+      await definitions.durable();
+      return ok(userRow(find(call)));
+    },
+  },
+  {
     method: 'DELETE',
     path: '/api/v1/users/:name',
-    summary: 'Removes a user.',
+    summary: 'Removes a user; its connections are closed.',
     async run(call) {
       const user = find(call);
       const { principals, definitions } = call.context.broker;
-      const left = principals.users().filter((one) => one.superuser && one.name !== user.name);
-      // Without any, the next start would make the first user again, with its known password.
-      if (left.length === 0) {
-        throw new BrokerError('precondition-failed', 'it is the last administrator.');
-      }
+      keepOne(call, user.name);
       principals.removeUser(user.name);
       await definitions.durable();
       return done;
@@ -104,6 +122,9 @@ export const RULE_ROUTES: readonly Route[] = [
         principal: fields.principal,
         actions: fields.actions as readonly Action[],
         pattern: fields.pattern,
+        ...(fields.kind === undefined ? {} : { kind: fields.kind as Rule['kind'] & string }),
+        ...(fields.match === undefined ? {} : { match: fields.match as Rule['match'] & string }),
+        ...(fields.host === undefined ? {} : { host: fields.host }),
       };
       broker.principals.putRule(rule);
       await broker.definitions.durable();
@@ -118,6 +139,14 @@ export const RULE_ROUTES: readonly Route[] = [
       broker.principals.removeRule(params['name']!);
       await broker.definitions.durable();
       return done;
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/auth/reload',
+    summary: 'Reads the files of users and rules again.',
+    async run({ context }) {
+      return ok({ ...(await context.reloadAuth()) });
     },
   },
   {
@@ -157,6 +186,13 @@ export const RULE_ROUTES: readonly Route[] = [
   },
 ];
 
+/** Without any, the next start would make the first user again, with its known password. */
+function keepOne({ context }: Call, name: string): void {
+  const users = context.broker.principals.users();
+  if (users.some((user) => user.superuser && user.enabled && user.name !== name)) return;
+  throw new BrokerError('precondition-failed', 'it is the last administrator.');
+}
+
 function effectOf(text: string): 'allow' | 'deny' {
   if (text === 'allow' || text === 'deny') return text;
   throw new BrokerError('invalid-argument', 'effect: allow or deny.');
@@ -172,6 +208,7 @@ function find({ context, params }: Call): User {
   throw new BrokerError('invalid-name', `there is no user '${params['name']}'.`);
 }
 
-function userRow({ name, superuser, loopbackOnly }: User): JsonObject {
-  return { name, superuser, loopbackOnly };
+function userRow({ name, superuser, loopbackOnly, ...more }: User): JsonObject {
+  const { enabled, roles, mechanisms, source } = more;
+  return { name, superuser, loopbackOnly, enabled, roles, mechanisms, source };
 }

@@ -21,7 +21,7 @@ export class LoginFailures {
   }
 
   blocked(address: string): boolean {
-    if (this.max === 0) return false;
+    if (this.max === 0 || address === '') return false;
     const count = this.#byAddress.get(address);
     if (count === undefined) return false;
     if (this.#over(count)) {
@@ -32,7 +32,7 @@ export class LoginFailures {
   }
 
   failed(address: string): void {
-    if (this.max === 0) return;
+    if (this.max === 0 || address === '') return;
     const count = this.#byAddress.get(address);
     if (count !== undefined && !this.#over(count)) {
       count.failures++;

@@ -164,7 +164,7 @@ describe('users', () => {
     await principals.setUser('ann', 'secret', { superuser: false });
     principals.configure({ failuresMax: 3, failuresWindowMs: 60_000 });
     const login = (name: string, password: string, peerHost = '10.0.0.1') =>
-      principals.authenticate({ user: name, password, loopback: true, facts: { peerHost } });
+      principals.authenticate({ user: name, password, loopback: false, facts: { peerHost } });
     for (let n = 0; n < 3; n++) await assert.rejects(login('ann', `guess ${n}`), BrokerError);
     await assert.rejects(login('ann', 'secret'), { code: 'bad-credentials' });
     assert.equal((await login('joe', 'secret')).name, 'joe');

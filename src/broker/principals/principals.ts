@@ -3,7 +3,14 @@
  * in `rule-book`; this is what protocols and the admin API ask.
  */
 import { createHmac } from 'node:crypto';
-import { BrokerError, type Clock, type Counter, type Metrics, type Random } from '#kit';
+import {
+  BrokerError,
+  type Clock,
+  type Counter,
+  expectBrokerError,
+  type Metrics,
+  type Random,
+} from '#kit';
 import { Address, flatAddress } from '../addresses/address.ts';
 import type { Pattern } from '../addresses/pattern.ts';
 import type { Definitions, Json } from '../state/definitions.ts';
@@ -72,7 +79,7 @@ export class Principals {
   readonly #given: PrincipalsGiven;
   readonly #anonymous: Actor;
   readonly #failures: LoginFailures;
-  readonly #fileRules = new Map<string, readonly Rule[]>();
+  #fileRules: ReadonlyMap<string, readonly Rule[]> = new Map();
   readonly #listeners = new Set<() => void>();
   /** Secret of this life: what a SCRAM client is told of a user that is not there. */
   readonly #secret: Buffer;
@@ -139,7 +146,7 @@ export class Principals {
   /** @throws BrokerError `bad-credentials`, or `not-authorized` when not allowed from there */
   async authenticate(credentials: Credentials): Promise<Principal> {
     const { user, password, loopback, facts = NO_FACTS } = credentials;
-    const address = facts.peerHost ?? '';
+    const address = addressOf(credentials);
     const { passwords } = this.store;
     const account = this.store.account(user);
     try {
@@ -160,7 +167,9 @@ export class Principals {
   }
 
   /** The server's side of a SCRAM log-in. */
-  scram(mechanism: ScramMechanism, { loopback, facts = NO_FACTS }: Origination): ScramLogin {
+  scram(mechanism: ScramMechanism, origination: Origination): ScramLogin {
+    const { loopback, facts = NO_FACTS } = origination;
+    const address = addressOf(origination);
     const nonce = this.#given.random.bytes(NONCE_BYTES).toString('base64');
     const dialogue = new ScramDialogue({
       ...{ mechanism, nonce },
@@ -170,7 +179,7 @@ export class Principals {
       try {
         return step();
       } catch (error) {
-        this.#failures.failed(facts.peerHost ?? '');
+        this.#failures.failed(address);
         this.#outcome(facts, 'failure').add();
         throw error;
       }
@@ -180,7 +189,7 @@ export class Principals {
         return dialogue.begun;
       },
       first: (message) => {
-        if (!this.#failures.blocked(facts.peerHost ?? '')) {
+        if (!this.#failures.blocked(address)) {
           return guarded(() => dialogue.first(message));
         }
         this.#outcome(facts, 'failure').add();
@@ -259,9 +268,14 @@ export class Principals {
     this.#given.definitions.remove(RULE_KIND, id);
   }
 
-  /** The rules of a file, instead of those that it had. @throws BrokerError `invalid-argument` */
-  setFileRules(source: string, rules: readonly Rule[]): void {
-    this.#fileRules.set(source, rules.map(checkedRule));
+  /**
+   * The rules of all files by their source, instead of those that there were.
+   * @throws BrokerError `invalid-argument` that names the rule; nothing is changed then
+   */
+  setFileRules(files: ReadonlyMap<string, readonly Rule[]>): void {
+    const checked = new Map<string, readonly Rule[]>();
+    for (const [source, rules] of files) checked.set(source, rules.map(checkedFileRule));
+    this.#fileRules = checked;
     this.#book = null;
     this.#changed();
   }
@@ -372,6 +386,20 @@ export class Principals {
     }
     counter.add();
   }
+}
+
+function checkedFileRule(rule: Rule): Rule {
+  try {
+    return checkedRule(rule);
+  } catch (error) {
+    const { message } = expectBrokerError(error);
+    throw new BrokerError('invalid-argument', `the rule '${rule.id}': ${message}`);
+  }
+}
+
+/** Whose failures count together; '' for nobody: guesses on this machine are not counted. */
+function addressOf({ loopback, facts }: Origination): string {
+  return loopback ? '' : (facts?.peerHost ?? '');
 }
 
 /** Stands for a user that is gone: it may do nothing. */

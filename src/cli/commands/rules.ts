@@ -6,6 +6,9 @@ interface RuleFlags {
   readonly principal: string;
   readonly actions: string;
   readonly pattern: string;
+  readonly kind: string;
+  readonly prefix?: boolean;
+  readonly host?: string;
 }
 
 export function addRules(program: Command): void {
@@ -20,7 +23,11 @@ export function addRules(program: Command): void {
         'effect',
         'principal',
         'actions',
+        'kind',
         'pattern',
+        'match',
+        'host',
+        'source',
       ]);
     });
   for (const effect of ['allow', 'deny'] as const) {
@@ -28,16 +35,29 @@ export function addRules(program: Command): void {
       .command(effect)
       .description(`Add or replace a rule that ${effect === 'allow' ? 'allows' : 'denies'}.`)
       .argument('<id>')
-      .requiredOption('--principal <name>', 'a user, "anonymous", or * for everybody')
-      .requiredOption('--actions <list>', 'of publish, subscribe, create, remove, describe')
-      .requiredOption('--pattern <pattern>', 'addresses, such as sensors/#')
+      .requiredOption('--principal <name>', 'a user, role:NAME, "anonymous", or * for everybody')
+      .requiredOption('--actions <list>', 'such as publish,subscribe; all for every one')
+      .requiredOption('--pattern <pattern>', 'addresses, such as sensors/#; else a name, or *')
+      .option('--kind <kind>', 'address, stream, group, transaction or cluster', 'address')
+      .option('--prefix', 'the pattern is how the names of that kind begin')
+      .option('--host <address>', 'only for clients from there')
       .action(async (id: string, flags: RuleFlags, command: Command) => {
         const { admin, output } = toolOf(command);
-        const { principal, pattern } = flags;
+        const { principal, pattern, kind, prefix = false, host } = flags;
         const actions = flags.actions.split(',').map((action) => action.trim());
-        output.record(await admin.put(api`/rules/${id}`, { effect, principal, actions, pattern }));
+        const match = prefix ? { match: 'prefix' } : {};
+        const more = { kind, ...match, ...(host === undefined ? {} : { host }) };
+        const rule = { effect, principal, actions, pattern, ...more };
+        output.record(await admin.put(api`/rules/${id}`, rule));
       });
   }
+  rules
+    .command('reload')
+    .description('Read the files of users and rules again.')
+    .action(async (_flags: unknown, command: Command) => {
+      const { admin, output } = toolOf(command);
+      output.record(await admin.post(api`/auth/reload`, {}));
+    });
   rules
     .command('delete')
     .description('Remove a rule.')

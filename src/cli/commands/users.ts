@@ -11,6 +11,7 @@ const NEW_PASSWORD_HELP = `The password is asked for, or read from ${NEW_PASSWOR
 interface CreateFlags {
   readonly admin?: boolean;
   readonly loopbackOnly?: boolean;
+  readonly roles?: string;
 }
 
 export function addUsers(program: Command): void {
@@ -20,7 +21,8 @@ export function addUsers(program: Command): void {
     .description('List the users.')
     .action(async (_flags: unknown, command: Command) => {
       const { admin, output } = toolOf(command);
-      output.rows(await admin.list(api`/users`), ['name', 'superuser', 'loopbackOnly']);
+      const columns = ['name', 'superuser', 'loopbackOnly', 'enabled', 'roles', 'source'];
+      output.rows(await admin.list(api`/users`), columns);
     });
   users
     .command('create')
@@ -28,11 +30,36 @@ export function addUsers(program: Command): void {
     .argument('<name>')
     .option('--admin', 'may do everything')
     .option('--loopback-only', 'may come from this machine only')
+    .option('--roles <list>', 'names that rules can allow or deny together')
     .action(async (name: string, flags: CreateFlags, command: Command) => {
       const { admin, output } = toolOf(command);
       const password = await newPassword();
       const { admin: superuser = false, loopbackOnly = false } = flags;
-      output.record(await admin.post(api`/users`, { name, password, superuser, loopbackOnly }));
+      const roles = flags.roles === undefined ? [] : listOf(flags.roles);
+      const settings = { superuser, loopbackOnly, roles };
+      output.record(await admin.post(api`/users`, { name, password, ...settings }));
+    });
+  for (const [verb, enabled] of [
+    ['enable', true],
+    ['disable', false],
+  ] as const) {
+    users
+      .command(verb)
+      .description(enabled ? 'Let a user in again.' : 'Shut a user out; its connections end.')
+      .argument('<name>')
+      .action(async (name: string, _flags: unknown, command: Command) => {
+        const { admin, output } = toolOf(command);
+        output.record(await admin.put(api`/users/${name}`, { enabled }));
+      });
+  }
+  users
+    .command('roles')
+    .description('Set the roles of a user; "" for none.')
+    .argument('<name>')
+    .argument('<list>')
+    .action(async (name: string, list: string, _flags: unknown, command: Command) => {
+      const { admin, output } = toolOf(command);
+      output.record(await admin.put(api`/users/${name}`, { roles: listOf(list) }));
     });
   users
     .command('password')
@@ -52,6 +79,13 @@ export function addUsers(program: Command): void {
       await admin.delete(api`/users/${name}`);
       output.say(`The user ${name} is gone.`);
     });
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
 }
 
 /** Never from the command line, where the whole machine can read it. */

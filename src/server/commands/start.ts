@@ -64,6 +64,12 @@ async function reload(server: RunningServer, log: Log): Promise<void> {
     const { message } = expectBrokerError(error);
     log.error('TLS files cannot be used; the old ones stay in force', { reason: message });
   }
+  try {
+    await server.reloadAuth();
+  } catch (error) {
+    const { message } = expectBrokerError(error);
+    log.error('files of users and rules cannot be used; all stays as it is', { reason: message });
+  }
 }
 
 function announce({ listeners }: RunningServer): void {
