@@ -90,7 +90,7 @@ export class Turns {
     const loopDelayMs = await delay;
     return {
       ...result,
-      serverCpuUs: ((at.end - at.begin) * 1e6) / result.messages,
+      serverCpuUs: ((at.end - at.begin) * 1e6) / Math.max(1, result.messages),
       resident: running.process.residentBytes(),
       ...(loopDelayMs === undefined ? {} : { loopDelayMs }),
     };

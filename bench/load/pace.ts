@@ -84,6 +84,7 @@ export class Pace {
     const patienceMs = this.#spec.verify ? LAST_CHECK_WAIT_MS : LAST_WAIT_MS;
     const lastMs = performance.now() + patienceMs;
     while (this.#arrived < this.#sent && performance.now() < lastMs) await sleep(STEP_MS);
+    if (this.#arrived === 0) throw new Error('nothing arrived');
     const lost = Math.max(0, this.#sent - this.#arrived);
     const loadCpu = (cpu.user + cpu.system) / 1e6 / seconds;
     const result = resultOf(this.#spec, this.#arrived, seconds, loadCpu, lost);

@@ -43,6 +43,12 @@ export interface Axes {
 const heading = (text: string) => ({ text, left: 'center', textStyle: { fontSize: 14 } });
 const GRID = { left: 70, right: 40, top: 70, bottom: 50 };
 
+/** Where a logarithmic axis begins. */
+function powerBelow(values: readonly number[]): number {
+  const least = Math.min(...values.filter((value) => value > 0));
+  return Number.isFinite(least) ? 10 ** Math.floor(Math.log10(least * 0.999)) : 1;
+}
+
 /** Both axes grow by factors: a flat line is flat, and a proportional one has slope one. */
 export function curvePlot({ title, x, y }: Axes, series: readonly Series[]): string {
   const values = series.flatMap(({ points }) => points.map((point) => point[1]));
@@ -51,7 +57,7 @@ export function curvePlot({ title, x, y }: Axes, series: readonly Series[]): str
     grid: GRID,
     legend: { top: 30 },
     xAxis: { type: 'log', name: x, nameLocation: 'middle', nameGap: 30 },
-    yAxis: { type: 'log', name: y, min: 10 ** Math.floor(Math.log10(Math.min(...values))) },
+    yAxis: { type: 'log', name: y, min: powerBelow(values) },
     series: series.map(({ label, points }) => ({
       ...{ type: 'line', name: label, data: points, symbolSize: 6 },
     })),
@@ -96,7 +102,7 @@ export function targetsPlot(title: string, bars: readonly Bar[]): string {
   const option = {
     title: heading(title),
     grid: { left: 430, right: 60, top: 40, bottom: 40 },
-    xAxis: { type: 'log', name: 'x', min: 0.1 },
+    xAxis: { type: 'log', name: 'x', min: powerBelow(up.map(({ times }) => times)) },
     yAxis: {
       ...{ type: 'category', data: up.map(({ label }) => label) },
       axisLabel: { interval: 0, fontSize: 11 },
