@@ -13,6 +13,7 @@ export {
   expectBrokerError,
   ProtocolError,
 } from './errors.ts';
+export { keptBytes } from './kept-bytes.ts';
 export { type Log, type LogFields, silentLog } from './log.ts';
 export {
   Counter,

@@ -9,7 +9,7 @@
  *
  * A key belongs to a slot, and each slot has a state log of its own: slots can get other owners.
  */
-import { BrokerError, type Timers } from '#kit';
+import { BrokerError, keptBytes, type Timers } from '#kit';
 import type { MetaRow, MetaSpan, MetaStore } from '#meta';
 import {
   type BatchFacts,
@@ -249,7 +249,7 @@ export class StateTable {
       keys = new Map();
       this.#kinds.set(kind, keys);
     }
-    keys.set(key, value);
+    keys.set(key, keptBytes(value));
   }
 
   #record(change: Change, slotName: string): void {

@@ -1,5 +1,6 @@
 /** One SUB of one client: its sid, how much it may still get, and the head of its MSG lines. */
 import type { Address, Subscription } from '#broker';
+import { keptBytes } from '#kit';
 import type { Subjects } from './subjects.ts';
 
 const SPACE = 32;
@@ -16,6 +17,8 @@ export class ClientSubscription {
   /** The broker's side of it; null before it is made and after it ended. */
   handle: Subscription | null = null;
   readonly #sid: Buffer;
+  /** Messages come on several subjects. */
+  readonly #varies: boolean;
   #headAddress: Address | null = null;
   #head: Buffer = MSG;
 
@@ -23,8 +26,9 @@ export class ClientSubscription {
     this.sid = sid;
     this.subject = subject;
     this.group = group;
+    this.#varies = subject.includes('*') || subject.includes('>');
     // One byte per character: a sid may be any bytes.
-    this.#sid = Buffer.from(sid, 'latin1');
+    this.#sid = keptBytes(Buffer.from(sid, 'latin1'));
   }
 
   /** `MSG subject sid `, kept as long as the messages come on one address. */
@@ -32,7 +36,9 @@ export class ClientSubscription {
     if (address === this.#headAddress) return this.#head;
     const sid = this.#sid;
     const subject = subjects.shown(address);
-    const head = Buffer.allocUnsafe(MSG.length + subject.length + sid.length + 2);
+    const size = MSG.length + subject.length + sid.length + 2;
+    // Without a wildcard it stays as long as the subscription.
+    const head = this.#varies ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
     head.set(MSG, 0);
     head.set(subject, MSG.length);
     head[MSG.length + subject.length] = SPACE;

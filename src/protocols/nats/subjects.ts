@@ -3,6 +3,7 @@
  * text of bytes that are known. Direct-mapped, so it is bounded and never swept.
  */
 import { type Address, addressOfText, type Broker, strictDotSpelling, type Target } from '#broker';
+import { keptBytes } from '#kit';
 import { SUBJECT, type SubjectKind, subjectKind } from './subject.ts';
 
 const SLOTS = 2048;
@@ -80,7 +81,7 @@ export class Subjects {
   }
 
   #make(line: Uint8Array, from: number, to: number): Subject {
-    const bytes = Buffer.from(line.subarray(from, to));
+    const bytes = keptBytes(line.subarray(from, to));
     const kind = subjectKind(bytes, 0, bytes.length);
     const text = bytes.toString();
     if (kind === SUBJECT.invalid) return { bytes, kind, text, place: null };
