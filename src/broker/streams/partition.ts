@@ -99,15 +99,18 @@ export interface Run {
 
 class OpenBatch {
   readonly builder: BatchBuilder;
-  readonly sinks: (PublishSink | null)[] = [];
+  readonly first: Message;
+  /** Publishers that wait, and what they call their messages. */
+  readonly sinks: PublishSink[] = [];
   readonly tokens: number[] = [];
+  /** For followers alone: a message that nobody will read is not kept until the commit. */
   readonly messages: Message[] = [];
-  hasSinks = false;
   /** Queues that hold references into it. */
   touched: Touched | null = null;
   lastTouched: Follower | null = null;
 
-  constructor(capacity: number) {
+  constructor(first: Message, capacity: number) {
+    this.first = first;
     this.builder = new BatchBuilder(capacity);
   }
 }
@@ -163,7 +166,7 @@ export class Partition {
   add(message: Message, routeKey: Buffer | null, sink: PublishSink | null, token: number): void {
     let open = this.#open;
     if (open === null) {
-      open = new OpenBatch(this.#capacity);
+      open = new OpenBatch(message, this.#capacity);
       this.#open = open;
       this.#host.opened(this, 0);
     }
@@ -176,10 +179,11 @@ export class Partition {
       routeKey = Buffer.from(message.address.text);
     }
     open.builder.add(message, this.#homeText, routeKey);
-    open.messages.push(message);
-    open.sinks.push(sink);
-    open.tokens.push(token);
-    if (sink !== null) open.hasSinks = true;
+    if (this.#followers !== null) open.messages.push(message);
+    if (sink !== null) {
+      open.sinks.push(sink);
+      open.tokens.push(token);
+    }
     this.#host.opened(this, open.builder.size - before);
   }
 
@@ -211,14 +215,13 @@ export class Partition {
     const open = this.#open;
     if (open === null) return;
     this.#open = null;
-    const { builder } = open;
+    const { builder, first } = open;
     // Shrinks slowly: a batch that outgrows its buffer is copied.
     this.#capacity = Math.min(
       Math.max(builder.size, Math.trunc(this.#capacity * 0.75)),
       BATCH_BYTES_MAX,
     );
     this.#host.opened(this, -builder.size);
-    const first = open.messages[0]!;
     const facts: BatchFacts = {
       kind: 'data',
       count: builder.count,
@@ -372,14 +375,16 @@ export class Partition {
   }
 
   #settled(open: OpenBatch, fromOffset: number, error: BrokerError | null): void {
-    if (error === null && this.#followers !== null) {
-      this.#keep(fromOffset, fromOffset + open.messages.length, open.messages);
+    const endOffset = fromOffset + open.builder.count;
+    // Who has followed in between reads the batch from the log.
+    const whole = open.messages.length === open.builder.count;
+    if (error === null && whole && this.#followers !== null) {
+      this.#keep(fromOffset, endOffset, open.messages);
     }
     this.#tellFollowers(error, fromOffset, open.touched);
-    if (!open.hasSinks) return;
+    if (open.sinks.length === 0) return;
     if (error !== null || open.touched === null) tellSinks(open, error);
     else {
-      const endOffset = fromOffset + open.messages.length;
       open.touched.whenStored(this, endOffset, (failure) => tellSinks(open, failure));
     }
   }
@@ -419,7 +424,7 @@ export class Partition {
 
 function tellSinks({ sinks, tokens }: OpenBatch, error: BrokerError | null): void {
   for (let index = 0; index < sinks.length; index++) {
-    sinks[index]?.published(tokens[index]!, error);
+    sinks[index]!.published(tokens[index]!, error);
   }
 }
 

@@ -1,9 +1,8 @@
 /**
- * One encoding of a message for all its receivers; none of its own for the first one, who is mostly
- * the only one. Subscribers that get it in the same shape
- * (version, QoS, retain flag, subscription identifier) share the bytes; only the packet
- * identifier and DUP differ, and they are patched into the receiver's own output. Holds the last
- * message only.
+ * One encoding of a message for all its receivers; none of its own for the first ones, which are
+ * mostly all. Subscribers that get it in the same shape (version, QoS, retain flag, subscription
+ * identifier) share the bytes; only the packet identifier and DUP differ, and they are patched into
+ * the receiver's own output. Holds the last message only.
  */
 import type { Message } from '#broker';
 import {
@@ -19,6 +18,8 @@ import {
 import { hasProperties, writeMessageProperties } from './message.ts';
 
 const SHAPES = 16;
+/** Receivers that get a copy of their own before bytes are made that all others share. */
+const PASSINGS_MAX = 8;
 
 export class PacketCache {
   #message: Message | null = null;
@@ -28,6 +29,9 @@ export class PacketCache {
   /** Something is in `#shapes`. */
   #encoded = false;
   readonly #passing = new PassingPublish();
+  /** What `#passing` is good for; -1 for nothing. */
+  #passingShape = -1;
+  #passings = 0;
 
   /** @param ids identifiers of the subscriptions that match, null for none */
   encode(
@@ -44,14 +48,22 @@ export class PacketCache {
     if (message.expiresAtMs !== 0 || (own !== null && own.length > 1)) {
       return encodeMessage(message, topic, qos, retain, own, 0, version, nowMs);
     }
+    const shape = (version === 5 ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
     if (message !== this.#message || topic !== this.#topic) {
       this.#reset(message, topic);
       const bare = own === null && (version < 5 || !hasProperties(message));
       const payload = message.value ?? NO_PAYLOAD;
-      if (bare && this.#passing.set(topic, payload, qos, retain, version)) return this.#passing;
+      if (bare && this.#passing.set(topic, payload, qos, retain, version)) {
+        this.#passingShape = shape;
+        this.#passings = 1;
+        return this.#passing;
+      }
+      this.#passingShape = -1;
+    } else if (shape === this.#passingShape && own === null && this.#passings < PASSINGS_MAX) {
+      this.#passings++;
+      return this.#passing;
     }
     this.#encoded = true;
-    const shape = (version === 5 ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
     if (own === null) {
       let encoded = this.#shapes[shape]!;
       if (encoded === null) {
@@ -74,6 +86,7 @@ export class PacketCache {
   clear(): void {
     if (this.#message !== null) this.#reset(null, '');
     this.#passing.payload = NO_PAYLOAD;
+    this.#passingShape = -1;
   }
 
   #reset(message: Message | null, topic: string): void {
