@@ -33,6 +33,7 @@ import { OpenPartitions } from './streams/open-partitions.ts';
 import { type Partition, type PublishSink, Touched } from './streams/partition.ts';
 import { partitionOf } from './streams/partitioner.ts';
 import { Retention } from './streams/retention.ts';
+import type { Stream } from './streams/stream.ts';
 import { Streams } from './streams/streams.ts';
 import { TimeEngine } from './time/time-engine.ts';
 
@@ -103,6 +104,7 @@ export class Broker {
   readonly #open: OpenPartitions;
   readonly #interest: Interest;
   readonly #targets = new Map<string, Target>();
+  readonly #streamTargets = new WeakMap<Stream, Target>();
   /** Those whose plan or home names somebody: these must not outlive their own end here. */
   #holding: Target[] = [];
   readonly #healthListeners = new Set<(health: EngineHealth, reason: string) => void>();
@@ -285,19 +287,17 @@ export class Broker {
     partition: Partition,
     bytes: Buffer,
     facts: BatchFacts,
-    principal: Principal,
     committed: (error: BrokerError | null) => void,
   ): Appended {
     if (this.#closing) throw new BrokerError('closing');
-    const own = { ...facts, principal: principal.id };
     const touched = new Touched();
-    const appended = partition.appendBatch(bytes, own, committed, touched);
-    const target = this.target(flatAddress(partition.stream.name), 'captured');
+    const appended = partition.appendBatch(bytes, facts, committed, touched);
+    const target = this.#captured(partition.stream);
     const plan = this.#planOf(target);
     const captors = this.queues.captors.get(partition);
     if (appended.duplicate || (plan.interest === 0 && captors === undefined)) return appended;
     const appendTimeMs = this.#turnMs();
-    const stored = { ...own, bytes, baseOffset: appended.baseOffset, appendTimeMs };
+    const stored = { ...facts, bytes, baseOffset: appended.baseOffset, appendTimeMs };
     for (const message of partition.decode(stored)) {
       const routes = this.#routesOf(message, plan, partition, NO_QUEUES);
       if (routes !== null) {
@@ -322,6 +322,14 @@ export class Broker {
     this.queues.close();
     await this.definitions.durable();
     if (this.#engine.health === 'ok') await this.#engine.flushed();
+  }
+
+  #captured(stream: Stream): Target {
+    const known = this.#streamTargets.get(stream);
+    if (known !== undefined) return known;
+    const target = this.target(flatAddress(stream.name), 'captured');
+    this.#streamTargets.set(stream, target);
+    return target;
   }
 
   /** The time, read once in a turn of the event loop: on some machines the clock is a slow call. */

@@ -55,6 +55,11 @@ export interface Position {
 
 export function readUnsigned(bytes: Uint8Array, position: Position, field: string): number {
   const start = position.at;
+  const first = bytes[start];
+  if (first !== undefined && first < 0x80) {
+    position.at = start + 1;
+    return first;
+  }
   let value = 0;
   let scale = 1;
   for (let at = start; at < start + VARINT_BYTES_MAX; at++) {

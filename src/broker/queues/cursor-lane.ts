@@ -58,7 +58,9 @@ export class CursorLane extends Lane {
   }
 
   get end(): number {
-    return Math.min(this.partition.highWatermark, this.limit);
+    const end = Math.min(this.partition.highWatermark, this.limit);
+    // What was taken early lies beyond.
+    return Math.max(end, this.next);
   }
 
   get expectedEnd(): number {
@@ -69,6 +71,19 @@ export class CursorLane extends Lane {
   get firstOffset(): number {
     const { savedFloor } = this;
     return savedFloor < this.limit ? savedFloor : Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes a message before its commit. False when others come first. */
+  takeEarly(offset: number): boolean {
+    if (offset !== this.next || offset >= this.limit || this.kept) return false;
+    this.next = offset + 1;
+    this.passed(offset);
+    return true;
+  }
+
+  /** What was taken early from here on has not come. */
+  takeBack(offset: number): void {
+    if (this.next > offset) this.next = offset;
   }
 
   protected fetch(local: number): Item | number | Promise<void> {

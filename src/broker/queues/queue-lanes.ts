@@ -87,6 +87,13 @@ export class QueueLanes {
     return undefined;
   }
 
+  /** Deliveries of this message that came back. */
+  attemptsOf(item: Item): number {
+    const lane = this.of(item.position)!;
+    const { attempts } = lane.state;
+    return attempts.size === 0 ? 0 : (attempts.get(item.position - lane.base) ?? 0);
+  }
+
   /** See `Lane.peek`. */
   peek(): Item | null | Promise<void> {
     for (const lane of this.all) {

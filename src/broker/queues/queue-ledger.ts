@@ -41,6 +41,16 @@ export class QueueLedger {
     this.changed();
   }
 
+  /** Drops everything that is ready in a lane. @returns how much that was */
+  purge(lane: Lane): number {
+    let count = 0;
+    lane.purge((from, positions, finished, bytes) => {
+      count += finished;
+      this.ended(lane, from, positions, ENDED.dropped, finished, bytes);
+    });
+    return count;
+  }
+
   attempts(lane: Lane, local: number, count: number): void {
     lane.state.attempts.set(local, count);
     if (this.#changed !== null) this.#made().attempts(lane.number, local, count);

@@ -12,6 +12,7 @@ import type { Message } from '../records/message.ts';
 import type { Follower, Partition } from '../streams/partition.ts';
 import type { CursorLane } from './cursor-lane.ts';
 import { type DeadLetter, type DeathReason, endWithout, Moves } from './dead-letter.ts';
+import { EarlyDeliveries } from './early-deliveries.ts';
 import { HeadWatch } from './head-watch.ts';
 import type { ByteSink } from './queue-codec.ts';
 import {
@@ -57,6 +58,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
   readonly #ledger: QueueLedger;
   readonly #head: QueueHead;
   readonly #watch: HeadWatch;
+  readonly #early: EarlyDeliveries;
   #moves: Moves | null = null;
   #dispatching = false;
   #loading = false;
@@ -88,6 +90,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     this.#lanes = new QueueLanes(this.cursor);
     this.#head = new QueueHead(this.#lanes, limits);
     this.#watch = new HeadWatch(host.ages, () => this.dispatch());
+    this.#early = new EarlyDeliveries(this.cursor, this.#consumers, this.#ledger, limits, this);
     this.cursor?.partition.follow(this);
   }
 
@@ -115,9 +118,10 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     return this.#head.readyBytes;
   }
 
-  /** Delivered and not finished, or on their way out as dead letters. */
+  /** Delivered and not finished or not yet committed, or on their way out as dead letters. */
   get unackedCount(): number {
-    return this.#flights.count + (this.#moves === null ? 0 : this.#moves.count);
+    const moving = this.#moves === null ? 0 : this.#moves.count;
+    return this.#flights.count + this.#early.count + moving;
   }
 
   get consumerCount(): number {
@@ -203,12 +207,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
   /** Drops what is ready. @returns how many that were */
   purge(): number {
     let count = 0;
-    for (const lane of this.#lanes.all) {
-      lane.purge((from, positions, finished, bytes) => {
-        count += finished;
-        this.#ledger.ended(lane, from, positions, ENDED.dropped, finished, bytes);
-      });
-    }
+    for (const lane of this.#lanes.all) count += this.#ledger.purge(lane);
     for (const item of this.#head.keys?.takeAll((at) => this.#busy(at)) ?? []) {
       count++;
       this.#finish(item, ENDED.dropped);
@@ -257,7 +256,12 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     return this.cursor !== null && this.cursor.limit !== Number.POSITIVE_INFINITY;
   }
 
+  offered(message: Message): void {
+    if (!this.#dispatching && this.#moves?.stuck !== true) this.#early.offer(message);
+  }
+
   committed(): void {
+    this.#early.committed();
     if (this.#lanes.settle()) this.#host.routed(this);
     this.#moves?.retry();
     this.dispatch();
@@ -266,6 +270,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
   failed(partition: Partition, fromOffset: number): void {
     for (const lane of this.#lanes.references) lane.failed(partition, fromOffset);
     const { cursor } = this;
+    if (cursor?.partition === partition) this.#early.failed(fromOffset);
     if (cursor?.partition === partition && this.referencesOnly && cursor.limit > fromOffset) {
       // These offsets will be given again, and what gets them comes by reference.
       cursor.limit = fromOffset;
@@ -354,7 +359,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     }
     if (this.#head.over) {
       this.#head.take(item);
-      this.#die(item, 'max-length', this.#attemptsOf(item));
+      this.#die(item, 'max-length', this.#lanes.attemptsOf(item));
       return this.#moves?.stuck !== true;
     }
     this.#watch.until(this.#head.endsAt(item.message));
@@ -387,7 +392,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
       const endsAt = this.#head.endsAt(item.message);
       if (endsAt !== 0 && this.#host.ages.nowMs() >= endsAt) {
         this.#head.take(item);
-        this.#die(item, 'expired', this.#attemptsOf(item));
+        this.#die(item, 'expired', this.#lanes.attemptsOf(item));
       } else if (!this.#head.waits(item)) return item;
       else if (!this.#head.setAside(item)) return null;
     }
@@ -398,18 +403,12 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     this.#head.take(item);
     const lane = this.#lanes.of(item.position)!;
     const local = item.position - lane.base;
-    const count = this.#attemptsOf(item) + 1;
+    const count = this.#lanes.attemptsOf(item) + 1;
     const redelivered = count > 1 || local < lane.deliveredBefore;
     const flight = this.#flights.begin(item, redelivered, count, consumer);
     this.#head.keys?.begin(item);
     if (lane.delivered(local)) this.changed();
     return flight;
-  }
-
-  #attemptsOf(item: Item): number {
-    const lane = this.#lanes.of(item.position)!;
-    const { attempts } = lane.state;
-    return attempts.size === 0 ? 0 : (attempts.get(item.position - lane.base) ?? 0);
   }
 
   // ---- ending --------------------------------------------------------------------------------

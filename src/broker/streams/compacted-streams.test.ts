@@ -87,9 +87,8 @@ describe('a stream with append time', () => {
       ...{ kind: 'data' as const, count: 1, maxTimestampMs: 7, serverPacked: false, origin: 2 },
       ...{ principal: 0, producerId: -1, producerEpoch: -1, baseSequence: -1, attributes: 4 },
     };
-    const { principal } = (await partition.readMessages(0, 1000))[0]!;
     await new Promise<void>((resolve, reject) => {
-      rig.broker.appendBatch(partition, batch, facts, principal, (error) => {
+      rig.broker.appendBatch(partition, batch, facts, (error) => {
         if (error === null) resolve();
         else reject(error);
       });

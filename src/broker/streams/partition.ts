@@ -6,6 +6,7 @@
 import { BrokerError, ProtocolError } from '#kit';
 import type { Appended, BatchFacts, LogStat, ShardLog, StoredBatch } from '#storage';
 import { flatAddress } from '../addresses/address.ts';
+import { SERVER_PRINCIPAL } from '../principals/principal.ts';
 import { stampAppendTime } from '../records/append-time.ts';
 import { LOG_APPEND_TIME } from '../records/batch-layout.ts';
 import { readEnvelope, readPlainHeaders } from '../records/envelope.ts';
@@ -23,6 +24,8 @@ export interface PublishSink {
  * Something that reads along: told when committed messages can be read, or when they never will.
  */
 export interface Follower {
+  /** A message was added that its publisher sent at most once; it is not committed yet. */
+  offered?(message: Message): void;
   /** Offsets below the partition's high watermark are committed now. */
   committed(partition: Partition): void;
   /** The append of these offsets failed: they do not exist. */
@@ -34,19 +37,28 @@ export interface Follower {
   stored?(partition: Partition, endOffset: number, done: (error: BrokerError | null) => void): void;
 }
 
-/** Followers that hold references into one batch. */
+const NOBODY: readonly Follower[] = [];
+
+/** Followers that hold references into one batch; mostly there are none. */
 export class Touched {
-  readonly followers = new Set<Follower>();
+  #followers: Set<Follower> | null = null;
   /** Those of them that store their references in a commit of their own. */
-  readonly #apart = new Set<Follower>();
+  #apart: Set<Follower> | null = null;
+
+  get followers(): Iterable<Follower> {
+    return this.#followers ?? NOBODY;
+  }
 
   get anyApart(): boolean {
-    return this.#apart.size > 0;
+    return this.#apart !== null;
   }
 
   add(follower: Follower, apart: boolean): void {
-    this.followers.add(follower);
-    if (apart) this.#apart.add(follower);
+    this.#followers ??= new Set();
+    this.#followers.add(follower);
+    if (!apart) return;
+    this.#apart ??= new Set();
+    this.#apart.add(follower);
   }
 
   /** Calls when the references of all are on disk as well. */
@@ -55,10 +67,10 @@ export class Touched {
     endOffset: number,
     done: (error: BrokerError | null) => void,
   ): void {
-    let remaining = this.#apart.size;
+    let remaining = this.#apart === null ? 0 : this.#apart.size;
     let failure: BrokerError | null = null;
     if (remaining === 0) done(null);
-    for (const follower of this.#apart) {
+    for (const follower of this.#apart ?? NOBODY) {
       follower.stored!(partition, endOffset, (error) => {
         failure ??= error;
         remaining--;
@@ -185,6 +197,8 @@ export class Partition {
       open.tokens.push(token);
     }
     this.#host.opened(this, open.builder.size - before);
+    if (message.qos > 0 || this.#followers === null) return;
+    for (const follower of this.#followers) follower.offered?.(message);
   }
 
   /** True when the open batch should not grow any more: `seal` it once all is said about it. */
@@ -315,8 +329,11 @@ export class Partition {
     if (isControlBatch(batch.attributes)) return [];
     try {
       const records = readRecords(batch.bytes, batch.baseOffset, this.#host.openedBytesMax);
+      const home = flatAddress(this.stream.name);
+      let lastPrincipal = -1;
+      let known: Message['principal'] = SERVER_PRINCIPAL;
       return records.map((record) => {
-        const message = new Message(flatAddressOf(this), record.value, batch.origin);
+        const message = new Message(home, record.value, batch.origin);
         message.key = record.key;
         message.timestampMs = record.timeMs;
         message.partition = this;
@@ -330,7 +347,9 @@ export class Partition {
           readPlainHeaders(message, record.headers);
           principal = batch.principal;
         }
-        message.principal = this.#host.principalOf(principal);
+        if (principal !== lastPrincipal) known = this.#host.principalOf(principal);
+        lastPrincipal = principal;
+        message.principal = known;
         return message;
       });
     } catch (error) {
@@ -426,10 +445,6 @@ function tellSinks({ sinks, tokens }: OpenBatch, error: BrokerError | null): voi
   for (let index = 0; index < sinks.length; index++) {
     sinks[index]!.published(tokens[index]!, error);
   }
-}
-
-function flatAddressOf(partition: Partition): Message['address'] {
-  return flatAddress(partition.stream.name);
 }
 
 function readTimes(batch: StoredBatch, bytesMax: number): { offset: number; timeMs: number }[] {

@@ -59,6 +59,25 @@ test('a frame of several mebibytes is gathered from many chunks', () => {
   assert.equal(framing.next(), null);
 });
 
+test('frames of any sizes after each other are gathered whole, however they are cut K1', () => {
+  const random = seeded(11);
+  for (let round = 0; round < 20; round++) {
+    const framing = new Framing(1 << 20);
+    const bodies = Array.from({ length: 8 }, (_, index) => {
+      return Buffer.alloc(Math.floor(random() ** 3 * 600_000), index);
+    });
+    const stream = Buffer.concat(bodies.map(frameOf));
+    const frames: Buffer[] = [];
+    for (let at = 0; at < stream.length; ) {
+      const size = 1 + Math.floor(random() * 100_000);
+      framing.push(stream.subarray(at, at + size));
+      frames.push(...drain(framing));
+      at += size;
+    }
+    assert.deepEqual(frames, bodies);
+  }
+});
+
 test('a size above the limit or below zero is refused as soon as it is known K1', () => {
   for (const hex of ['000003e9', 'ffffffff', '7fffffff']) {
     const whole = new Framing(1000);

@@ -1,7 +1,8 @@
 /**
  * Bytes to whole frames: each is a 4-byte size and that many bytes. A frame that lies in one chunk
  * is handed out as a view of it; one that is split is gathered in a buffer that grows with what
- * really came, so that a size field alone costs no memory.
+ * really came, so that a size field alone costs no memory. A connection that has sent large frames
+ * gets as much at once: its batches are copied once, into memory of their own size.
  */
 import { ProtocolError } from '#kit';
 
@@ -19,6 +20,8 @@ export class Framing {
   /** A frame in the making, its size field included. */
   #partial: Buffer | null = null;
   #filled = 0;
+  /** What frames of this connection needed lately. */
+  #usual = 0;
 
   constructor(limit: number) {
     this.limit = limit;
@@ -44,7 +47,8 @@ export class Framing {
       const left = chunk.length - this.#at;
       const wanted = left < SIZE_BYTES ? SIZE_BYTES : this.#wanted(chunk, this.#at);
       if (left < wanted || left < SIZE_BYTES) {
-        this.#partial = Buffer.allocUnsafeSlow(Math.min(wanted, FIRST_ROOM_BYTES + left));
+        const room = Math.max(FIRST_ROOM_BYTES + left, this.#usual);
+        this.#partial = Buffer.allocUnsafeSlow(Math.min(wanted, room));
         this.#filled = 0;
         continue;
       }
@@ -72,7 +76,8 @@ export class Framing {
   }
 
   #grow(wanted: number): Buffer {
-    const room = Math.min(wanted, this.#filled * GROWTH);
+    const least = Math.max(FIRST_ROOM_BYTES, this.#usual);
+    const room = Math.min(wanted, Math.max(this.#filled * GROWTH, least));
     const target = Buffer.allocUnsafeSlow(room);
     this.#partial!.copy(target, 0, 0, this.#filled);
     this.#partial = target;
@@ -83,6 +88,7 @@ export class Framing {
     const frame = this.#partial!.subarray(SIZE_BYTES, wanted);
     this.#partial = null;
     this.#filled = 0;
+    this.#usual = Math.max(wanted, this.#usual >>> 1);
     return frame;
   }
 

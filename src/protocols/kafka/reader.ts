@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from '#kit';
+import { KNOWN_BYTES_MAX, KnownTexts } from './known-texts.ts';
 import { ZERO_UUID } from './rows.ts';
 
 const TWO_32 = 0x100000000;
@@ -12,6 +13,8 @@ const TWO_32 = 0x100000000;
 const STRING_BYTES_MAX = 0x7fff;
 /** Elements of all arrays of one frame: each costs far more memory and time than its bytes. */
 const ELEMENTS_MAX = 200_000;
+
+const knownTexts = new KnownTexts();
 
 export class Reader {
   bytes: Buffer;
@@ -46,7 +49,8 @@ export class Reader {
   }
 
   int16(field: string): number {
-    return this.bytes.readInt16BE(this.#take(2, field));
+    const at = this.#take(2, field);
+    return ((this.bytes[at]! << 24) >> 16) | this.bytes[at + 1]!;
   }
 
   uint16(field: string): number {
@@ -54,7 +58,7 @@ export class Reader {
   }
 
   int32(field: string): number {
-    return this.bytes.readInt32BE(this.#take(4, field));
+    return longAt(this.bytes, this.#take(4, field));
   }
 
   uint32(field: string): number {
@@ -67,7 +71,7 @@ export class Reader {
    */
   int64(field: string): number {
     const at = this.#take(8, field);
-    const value = this.bytes.readInt32BE(at) * TWO_32 + this.bytes.readUInt32BE(at + 4);
+    const value = longAt(this.bytes, at) * TWO_32 + (longAt(this.bytes, at + 4) >>> 0);
     if (value > Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER;
     return Math.max(value, Number.MIN_SAFE_INTEGER);
   }
@@ -187,6 +191,11 @@ export class Reader {
     if (size > STRING_BYTES_MAX) this.fail(field, `string of ${size} bytes`);
     const at = this.#take(size, field);
     if (size === 0) return '';
+    if (size <= KNOWN_BYTES_MAX) return knownTexts.read(this, at, size, field);
+    return this.decode(at, size, field);
+  }
+
+  decode(at: number, size: number, field: string): string {
     const text = this.bytes.toString('utf8', at, at + size);
     // The replacement character is legal in itself, so only its presence asks for the slow check.
     if (text.includes('\ufffd') && !isUtf8(this.bytes.subarray(at, at + size))) {
@@ -209,4 +218,9 @@ export class Reader {
   #noNull(field: string): never {
     this.fail(field, 'must not be null');
   }
+}
+
+/** The methods of `Buffer` check again what `#take` has checked. */
+function longAt(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }

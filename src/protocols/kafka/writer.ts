@@ -8,6 +8,7 @@ import { assert, unsignedSize } from '#kit';
 
 const BLOCK_BYTES = 16 * 1024;
 const TWO_32 = 0x100000000;
+const SHORT_TEXT_MAX = 64;
 
 /** A place inside what was written, to be filled in later. */
 export interface Mark {
@@ -70,7 +71,8 @@ export class Writer {
 
   int16(value: number): void {
     const at = this.#room(2);
-    this.#block.writeInt16BE(value, at);
+    this.#block[at] = value >>> 8;
+    this.#block[at + 1] = value;
   }
 
   uint16(value: number): void {
@@ -80,7 +82,7 @@ export class Writer {
 
   int32(value: number): void {
     const at = this.#room(4);
-    this.#block.writeInt32BE(value, at);
+    putLong(this.#block, at, value);
   }
 
   uint32(value: number): void {
@@ -92,8 +94,8 @@ export class Writer {
     assert(Number.isSafeInteger(value), 'an int64 of ours is a safe integer');
     const at = this.#room(8);
     const high = Math.floor(value / TWO_32);
-    this.#block.writeInt32BE(high, at);
-    this.#block.writeUInt32BE(value - high * TWO_32, at + 4);
+    putLong(this.#block, at, high);
+    putLong(this.#block, at + 4, value - high * TWO_32);
   }
 
   float64(value: number): void {
@@ -117,10 +119,29 @@ export class Writer {
   }
 
   string(value: string): void {
+    if (value.length <= SHORT_TEXT_MAX && this.#short(value)) return;
     const size = Buffer.byteLength(value);
     assert(size <= 0x7fff, 'a string is below 32 KiB');
     this.int16(size);
     this.#text(value, size);
+  }
+
+  /** Names, mostly: a loop beats two calls into native code. False when it is not all ASCII. */
+  #short(value: string): boolean {
+    const { length } = value;
+    const at = this.#room(2 + length);
+    const block = this.#block;
+    for (let index = 0; index < length; index++) {
+      const code = value.charCodeAt(index);
+      if (code >= 0x80) {
+        this.#at = at;
+        return false;
+      }
+      block[at + 2 + index] = code;
+    }
+    block[at] = 0;
+    block[at + 1] = length;
+    return true;
   }
 
   nullableString(value: string | null): void {
@@ -223,4 +244,11 @@ function sizeOf(value: Uint8Array | readonly Uint8Array[]): number {
   let size = 0;
   for (const chunk of value) size += chunk.length;
   return size;
+}
+
+function putLong(block: Buffer, at: number, value: number): void {
+  block[at] = value >>> 24;
+  block[at + 1] = value >>> 16;
+  block[at + 2] = value >>> 8;
+  block[at + 3] = value;
 }

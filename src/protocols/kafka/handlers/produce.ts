@@ -136,8 +136,7 @@ function append(
   };
   production.begin();
   try {
-    const { principal } = call.session;
-    const appended = room.broker.appendBatch(partition, bytes, facts, principal!, (error) =>
+    const appended = room.broker.appendBatch(partition, bytes, facts, (error) =>
       production.settle(answer, error),
     );
     if (answer.errorCode === KAFKA.NONE) answer.baseOffset = appended.baseOffset;
