@@ -27,6 +27,8 @@ const IDENTIFIERS = 60_000;
 /** Of larger payloads a ring holds no more than twice what is in flight. */
 const LARGE_BYTES = 2_048;
 const VERIFIED_MESSAGES = 1_000;
+/** Over all subscribers of a topic: what more of them would only make a server buffer. */
+const DELIVERIES_IN_FLIGHT = 1_000_000;
 
 /** QoS 0: every subscriber gets every message; what counts is deliveries. */
 export async function mqttFlow(spec: LoadSpec): Promise<LoadResult> {
@@ -39,7 +41,8 @@ export async function mqttFlow(spec: LoadSpec): Promise<LoadResult> {
   const frame = (i: number) => publishPacket(topic, numbered(i, spec.payloadBytes), 0);
   const ring = ringOf(ringFrames(spec.payloadBytes), frame);
   const outlet = new Rounds(publishers.map(({ wire }) => wire));
-  const pump = new Pump(outlet, ring, flowWindow(ring.frameBytes));
+  const each = Math.floor(DELIVERIES_IN_FLIGHT / spec.subscribers);
+  const pump = new Pump(outlet, ring, Math.min(each, flowWindow(ring.frameBytes)));
   countDeliveries(subscribers, (messages) => pump.completed(messages));
   const result = await measure(spec, pump, subscribers.length);
   await settle(pump);

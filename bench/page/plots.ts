@@ -41,7 +41,7 @@ export interface Axes {
 }
 
 const heading = (text: string) => ({ text, left: 'center', textStyle: { fontSize: 14 } });
-const GRID = { left: 70, right: 40, top: 70, bottom: 50 };
+const GRID = { left: 70, right: 40, top: 80, bottom: 50 };
 
 /** Where a logarithmic axis begins. */
 function powerBelow(values: readonly number[]): number {
@@ -55,7 +55,7 @@ export function curvePlot({ title, x, y }: Axes, series: readonly Series[]): str
   return svgOf({
     title: heading(title),
     grid: GRID,
-    legend: { top: 30 },
+    legend: { top: 36 },
     xAxis: { type: 'log', name: x, nameLocation: 'middle', nameGap: 30 },
     yAxis: { type: 'log', name: y, min: powerBelow(values) },
     series: series.map(({ label, points }) => ({
@@ -70,7 +70,7 @@ export function latencyPlot(title: string, series: readonly Series[]): string {
   return svgOf({
     title: heading(title),
     grid: GRID,
-    legend: { top: 30 },
+    legend: { top: 36 },
     xAxis: {
       ...{ type: 'value', min: 0, max: 5, interval: 1, name: 'percentile' },
       ...{ nameLocation: 'middle', nameGap: 30 },
