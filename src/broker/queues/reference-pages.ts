@@ -74,7 +74,9 @@ let spare: ReferencePage | null = null;
 function pageOf(number: number, slot: number): ReferencePage {
   const page = spare;
   if (page === null) {
-    return new ReferencePage(number, slot, Math.min(PAGE_REFERENCES, slot + FIRST_SLOTS));
+    // Who has filled a page will fill the next one.
+    const slots = slot === 0 && number > 0 ? PAGE_REFERENCES : slot + FIRST_SLOTS;
+    return new ReferencePage(number, slot, Math.min(PAGE_REFERENCES, slots));
   }
   spare = null;
   page.number = number;
