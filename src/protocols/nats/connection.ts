@@ -341,7 +341,8 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
       clientIp: peer.address,
       payloadBytesMax: options.payloadBytesMax,
       authRequired: this.shared.anonymous(this.wire) === null,
-      tlsRequired: this.upgradeNeeded,
+      // Clients that begin with TLS want to hear that this was right.
+      tlsRequired: this.upgradeNeeded || this.wire.terms.transport === 'tls',
       tlsAvailable: this.#upgradable,
       lameDuck,
     });
