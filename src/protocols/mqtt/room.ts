@@ -38,7 +38,7 @@ const DELAYED = 'mqtt.delayed';
 const WILLS = 'mqtt.will';
 /** The scope of message ids: an id counts together with its client. */
 const DEDUPE = 'mqtt';
-const REPLAYED_PER_TURN = 2048;
+const REPLAYED_PER_TURN = 512;
 /** The counter of each reason. */
 const DROPPED = {
   'slow-client': 'droppedSlow',
