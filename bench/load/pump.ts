@@ -203,11 +203,15 @@ export function resultOf(
   return { messages, seconds, perSecond, megabytesPerSecond, lost, loadCpu };
 }
 
-/** Waits until everything that was sent is answered, or nothing more comes. */
+const SETTLE_MS = 2_000;
+
+/** Waits until everything that was sent is answered, or nothing more comes for a while. */
 export async function settle(pump: Load): Promise<void> {
-  for (let last = -1; pump.sent - pump.done - pump.lost > 0 && last !== pump.done; ) {
-    last = pump.done;
-    await sleep(300);
+  let seen = { done: -1, at: 0 };
+  while (pump.sent - pump.done - pump.lost > 0) {
+    if (pump.done !== seen.done) seen = { done: pump.done, at: performance.now() };
+    else if (performance.now() - seen.at > SETTLE_MS) return;
+    await sleep(20);
   }
 }
 
