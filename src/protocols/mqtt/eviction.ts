@@ -5,11 +5,21 @@ import type { Link } from './connection.ts';
 
 const DISCONNECT = 14;
 
+/** For DISCONNECT, which has no code for a ban (3.14.2.1). */
 const REASONS: Readonly<Record<Eviction['why'], number>> = {
   drain: REASON.serverShuttingDown,
-  banned: REASON.banned,
+  banned: REASON.administrativeAction,
   kicked: REASON.administrativeAction,
   'message-rate': REASON.messageRateTooHigh,
+  'byte-rate': REASON.quotaExceeded,
+};
+
+/** For CONNACK (3.2.2.2). */
+const REFUSALS: Readonly<Record<Eviction['why'], number>> = {
+  drain: REASON.serverUnavailable,
+  banned: REASON.banned,
+  kicked: REASON.notAuthorized,
+  'message-rate': REASON.quotaExceeded,
   'byte-rate': REASON.quotaExceeded,
 };
 
@@ -21,7 +31,7 @@ export function evict(link: Link, { why, text, reference }: Eviction): void {
   }
   // 4.11: only who is told of another server can use it.
   const reason = reference === null ? REASONS[why] : REASON.useAnotherServer;
-  if (link.state !== 'open') link.refuse(REASONS[why], text);
+  if (link.state !== 'open') link.refuse(REFUSALS[why], text);
   else if (reference === null || link.version !== 5) link.leave(reason, text);
   else {
     const properties = link.withReason(DISCONNECT, text, { serverReference: reference });
