@@ -3,6 +3,7 @@
  * whole question where that is what the side or the question asks for.
  */
 
+import { execFileSync } from 'node:child_process';
 import { runLoad } from './load/child.ts';
 import { type LoadResult, type LoadSpec, PLAIN, wireOf } from './load/spec.ts';
 import type { Running, Side } from './peers/peer.ts';
@@ -47,6 +48,8 @@ export class Turns {
 
   async take(row: Row, side: Side, turn: Turn, effort: Effort): Promise<Sample> {
     if (side.measureUs !== undefined) return measured(side.measureUs());
+    // What the last turn left in the page cache must not be written at the cost of this one.
+    execFileSync('sync');
     const running = await this.#running(row, side, turn);
     try {
       return await this.#load(running, row, side, turn, effort);
