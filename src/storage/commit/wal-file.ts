@@ -4,6 +4,8 @@ import type { OpenFile } from '../files/files.ts';
 
 const NAME = /^wal-(\d{10})\.log$/;
 const FILL_BYTES = 2 ** 20;
+/** Zeros that are made durable at a time: one large flush would hold up the commits of others. */
+const FILL_SYNC_BYTES = 4 * 2 ** 20;
 
 export class WalFile {
   generation: number;
@@ -67,7 +69,7 @@ export async function preallocate(wal: WalFile, written: Counter): Promise<void>
   const zeros = Buffer.alloc(Math.min(FILL_BYTES, wal.size));
   while (wal.filled < wal.size && !wal.abandoned) {
     const piece = zeros.subarray(0, Math.min(zeros.length, wal.size - wal.filled));
-    const step = wal.file.write([piece], wal.filled);
+    const step = fill(wal, piece);
     wal.filling = step.catch(() => {});
     try {
       await step;
@@ -81,4 +83,9 @@ export async function preallocate(wal: WalFile, written: Counter): Promise<void>
   }
   wal.filling = null;
   await wal.file.sync();
+}
+
+async function fill(wal: WalFile, zeros: Buffer): Promise<void> {
+  await wal.file.write([zeros], wal.filled);
+  if ((wal.filled + zeros.length) % FILL_SYNC_BYTES === 0) await wal.file.sync();
 }

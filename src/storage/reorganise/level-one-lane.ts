@@ -86,10 +86,10 @@ export class LevelOneLane {
   }
 
   async #one(file: WalFile): Promise<void> {
-    const { options, pacer, limits, objects } = this.#core;
+    const { options, pacer, limits, objects, instruments } = this.#core;
     const startedMs = options.clock.monotonicMs();
     const job = this.#ledger.begin(
-      { objects, pacer, limits, folder: options.directory },
+      { objects, pacer, limits, folder: options.directory, written: instruments.reorganised },
       {
         ...{ lane: LANE.levelOne, level: 1, replaced: [], shadows: false },
         lastSequence: file.lastSequence,
@@ -125,11 +125,8 @@ export class LevelOneLane {
       if (turns.over()) await turns.next();
     }
     rows.forget(file.endRow);
-    for (const { fileBytes, facts } of segments) {
-      if (facts.adopted) instruments.adopted.add(file.written);
-      instruments.reorganised.add(fileBytes - (facts.adopted ? file.written : 0));
-    }
     if (!done.adopted) return this.#checkpointer.replace(file);
+    instruments.adopted.add(file.written);
     wal.handOver(file);
     committer.offerRoom();
   }

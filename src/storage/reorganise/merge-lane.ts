@@ -184,8 +184,9 @@ export class MergeLane {
   }
 
   #begin(task: JobTask): JobWriter {
-    const { options, pacer, limits, objects } = this.#core;
-    return this.#ledger.begin({ objects, pacer, limits, folder: options.directory }, task);
+    const { options, pacer, limits, objects, instruments } = this.#core;
+    const parts = { objects, pacer, limits, written: instruments.reorganised };
+    return this.#ledger.begin({ ...parts, folder: options.directory }, task);
   }
 
   /** Takes back what a job wrote when it fails. */
@@ -202,7 +203,6 @@ export class MergeLane {
     this.#ledger.done(job.plan);
     this.#core.runs.change(gone, come);
     this.#checkpointer.retire(gone);
-    for (const { fileBytes } of come) this.#core.instruments.reorganised.add(fileBytes);
   }
 
   /** A log's sums after some of its runs were rewritten. */

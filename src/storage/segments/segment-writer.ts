@@ -3,6 +3,7 @@
  * segment that adopts a file everything but the bodies, which are there already.
  */
 
+import type { Counter } from '#kit';
 import type { Pacer } from '../commit/pacer.ts';
 import {
   appendTimeOf,
@@ -54,6 +55,8 @@ export type SegmentPlan = Omit<
 export interface WriterParts {
   readonly objects: ObjectStore;
   readonly pacer: Pacer;
+  /** Counts the bytes that are written. */
+  readonly written: Counter;
   /** Where the objects lie, for people. */
   readonly folder: string;
 }
@@ -273,6 +276,7 @@ export class SegmentWriter {
     this.#buffered = 0;
     await this.#sink.write(this.#gather.chunks());
     this.#gather.reset();
+    this.#parts.written.add(bytes);
     await this.#parts.pacer.pass(bytes, this.plan.lane);
   }
 }

@@ -1,5 +1,6 @@
 /** Single segments for tests, without an engine around them. */
 import assert from 'node:assert/strict';
+import { Metrics } from '#kit';
 import { Pacer } from '../commit/pacer.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
@@ -24,13 +25,14 @@ export async function writeTestSegment(
     mergesAreBehind: () => false,
   });
   pacer.stop();
+  const parts = { objects, pacer, folder: 'data', written: new Metrics().counter('written', '') };
   const plan = {
     ...{ id, job: id, lane: 0, level: 1, firstSlot: 0, lastSequence: id, generation: id },
     ...{ replayFrom: id + 1, done: [0, 0] as const, shadows: false, remote: false, replaced: [] },
     adopted: false,
     ...over,
   };
-  const writer = new SegmentWriter({ objects, pacer, folder: 'data' }, plan);
+  const writer = new SegmentWriter(parts, plan);
   const written = (async () => {
     await fill(writer);
     return writer.finish(0, true);
