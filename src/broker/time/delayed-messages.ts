@@ -6,6 +6,7 @@
 import { BrokerError } from '#kit';
 import type { HomeRule } from '../addresses/routes.ts';
 import type { Broker } from '../broker.ts';
+import { NO_FACTS, type PeerFacts } from '../principals/principal.ts';
 import { messageBytes, messageOfBytes } from '../records/kept-message.ts';
 import type { Message } from '../records/message.ts';
 import type { TimeEntry } from './time-engine.ts';
@@ -24,16 +25,24 @@ export class DelayedMessages {
   readonly #broker: Broker;
   readonly #kind: string;
   readonly #nowMs: () => number;
+  readonly #factsOf: (message: Message) => PeerFacts;
 
   /**
    * From here on the messages of this kind are published at their time; those that are overdue, in
    * the next turn of the event loop: who wants them must be known by then.
    * @param kind a kind of the time engine, for these messages alone
+   * @param factsOf what is known of the sender of a message, for rules that ask for it
    */
-  constructor(broker: Broker, kind: string, nowMs: () => number) {
+  constructor(
+    broker: Broker,
+    kind: string,
+    nowMs: () => number,
+    factsOf: (message: Message) => PeerFacts = () => NO_FACTS,
+  ) {
     this.#broker = broker;
     this.#kind = kind;
     this.#nowMs = nowMs;
+    this.#factsOf = factsOf;
     broker.time.register(kind, (entry) => this.#publish(entry));
   }
 
@@ -91,7 +100,7 @@ export class DelayedMessages {
 
   #publish({ dueMs, value }: TimeEntry): void {
     const { broker, rule, message } = { broker: this.#broker, ...decode(value) };
-    const principal = broker.principals.today(message.principal);
+    const principal = broker.principals.today(message.principal, this.#factsOf(message));
     if (principal === null || !broker.authorize(principal, 'publish', message.address)) {
       throw new BrokerError('not-authorized', `to publish to '${message.address.text}'.`);
     }

@@ -217,6 +217,23 @@ describe('rights of clients', () => {
     assert.deepEqual((await client.expect('SUBACK')).codes, [0, REASON.notAuthorized]);
   });
 
+  it('a will is published by the rules of its client, also after a crash M38 M174', async () => {
+    const rule = { effect: 'allow', principal: '*', actions: ['all'] } as const;
+    const { principals } = bench.host.broker;
+    principals.putRule({ ...rule, id: 'r', pattern: 'w/${clientid}' });
+    principals.putRule({ ...rule, id: 's', pattern: 'seen/#' });
+    const payload = Buffer.from('gone');
+    const will = { topic: 'w/c1', payload, qos: 0, retain: true, properties: {} } as const;
+    const foreign = bench.client();
+    foreign.connect('c2', { will });
+    assert.equal((await foreign.expect('CONNACK')).reason, REASON.notAuthorized);
+    await bench.connect('c1', { will, properties: { sessionExpirySec: 60 } });
+    bench.restart();
+    const watcher = await bench.connect('c1', { clean: false });
+    await watcher.subscribed('w/c1');
+    assert.equal((await watcher.expect('PUBLISH')).payload, 'gone');
+  });
+
   it('a certificate names user and client identifier; a banned client stays out M178', async () => {
     const identity = { commonName: 'dev', digest: '', user: 'joe', clientId: 'dev-1' };
     const options = { peer: { ...REMOTE.peer, identity } };

@@ -7,6 +7,7 @@ import {
   type DelayedMessage,
   DelayedMessages,
   type Message,
+  type PeerFacts,
   type QueueSettings,
   slashSpelling,
 } from '#broker';
@@ -101,8 +102,11 @@ export class Room implements Instance {
     const { dedupeWindow: timeMs, dedupeIdsMax: idsMax } = options;
     this.dedupe = timeMs > 0 ? host.broker.dedupe.window(DEDUPE, { timeMs, idsMax }) : null;
     const nowMs = (): number => this.nowMs();
-    this.delayed = new DelayedMessages(host.broker, DELAYED, nowMs);
-    this.wills = new DelayedMessages(host.broker, WILLS, nowMs);
+    const factsOf = ({ producer }: Message): PeerFacts => ({
+      ...{ protocol: 'mqtt', clientId: producer },
+    });
+    this.delayed = new DelayedMessages(host.broker, DELAYED, nowMs, factsOf);
+    this.wills = new DelayedMessages(host.broker, WILLS, nowMs, factsOf);
     this.hooks.watchSessions(this.exclusive);
     // In the same stretch of code: what is overdue finds all subscriptions.
     this.sessions.restore();

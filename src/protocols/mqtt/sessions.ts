@@ -134,7 +134,11 @@ export class Sessions {
 
   #restore(stored: StoredSession, nowMs: number): void {
     const { clientId, record } = stored;
-    const session = new Session(this.#room, clientId, record.principal, record.durable);
+    const { principals } = this.#room.broker;
+    // As on its connection, but for what only that knew; without rights when the user is gone.
+    const today = principals.today(record.principal, { protocol: 'mqtt', clientId });
+    const principal = today ?? record.principal;
+    const session = new Session(this.#room, clientId, principal, record.durable);
     this.#byClient.set(clientId, session);
     session.expirySec = record.expirySec < 0 ? Number.POSITIVE_INFINITY : record.expirySec;
     session.will = record.will === null ? null : storedWill(record.will);
