@@ -4,9 +4,8 @@
  * and how fast is decided here; what clients may say is not.
  */
 export { isLoopback, type ListenAddress, parseListen, showAddress } from './address.ts';
-export { AddressSet } from './address-set.ts';
-export { type Admission, OPEN_ADMISSION } from './admission.ts';
-export { BAN_KINDS, type Ban, type BanKind, isBanKind } from './bans/ban.ts';
+export type { Admission } from './admission.ts';
+export type { Ban } from './bans/ban.ts';
 export { BanList } from './bans/ban-list.ts';
 export { Gatekeeper } from './bans/gatekeeper.ts';
 export type { Guest, ListenersContext } from './doorway.ts';

@@ -151,9 +151,9 @@ describe('transports', () => {
   });
 
   describe('Python', { skip: snakes.missing ?? false }, () => {
-    const quic = (scenario: string): Promise<unknown> => {
+    const quic = async (scenario: string): Promise<void> => {
       const where = ['localhost', String(port('mqtt-quic')), authority.ca];
-      return runPython(snakes.folder ?? '', 'quic_scenarios.py', [...where, scenario]);
+      await runPython(snakes.folder ?? '', 'quic_scenarios.py', [...where, scenario]);
     };
 
     it('MQTT over QUIC: 200 messages out and back in order, by ALPN mqtt M157', () =>

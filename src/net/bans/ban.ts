@@ -4,8 +4,7 @@ import { BrokerError } from '#kit';
 import { unmapped } from '../address.ts';
 import { AddressSet } from '../address-set.ts';
 
-export const BAN_KINDS = ['client', 'client-pattern', 'user', 'address', 'range'] as const;
-export type BanKind = (typeof BAN_KINDS)[number];
+export type BanKind = 'client' | 'client-pattern' | 'user' | 'address' | 'range';
 
 export interface Ban {
   readonly kind: BanKind;
@@ -23,10 +22,6 @@ const VALUE_LENGTH_MAX = 1024;
 
 export function banName(kind: BanKind, value: string): string {
   return `${kind}:${value}`;
-}
-
-export function isBanKind(text: string): text is BanKind {
-  return (BAN_KINDS as readonly string[]).includes(text);
 }
 
 /** In the one form in which it is compared. @throws BrokerError `invalid-argument` */

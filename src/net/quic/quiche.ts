@@ -42,7 +42,6 @@ export interface QuicheConnection {
   streamRecv(id: number, into: Uint8Array): [number, boolean] | null;
   streamSend(id: number, bytes: Uint8Array, fin: boolean): number | null;
   streamShutdown(id: number, direction: number, code: number): unknown;
-  streamFinished(id: number): boolean;
   readable(): Iterable<number>;
   writable(): Iterable<number>;
   timeout(): number | null;
