@@ -70,10 +70,10 @@ export function readAclFile(file: string, text: string): Rule[] {
 
 /** A placeholder is a whole level. */
 function withPlaceholders(topic: string): string {
-  const names: Readonly<Record<string, string>> = { '%c': '${clientid}', '%u': '${username}' };
+  const names: Readonly<Record<string, string>> = { '%c': 'clientid', '%u': 'username' };
   return topic
     .split('/')
-    .map((level) => names[level] ?? level)
+    .map((level) => (names[level] === undefined ? level : `\${${names[level]}}`))
     .join('/');
 }
 
