@@ -10,8 +10,11 @@ import amqp from 'amqplib';
 import { Kafka, logLevel } from 'kafkajs';
 import mqtt from 'mqtt';
 import { connect, type NatsConnection } from 'nats';
-import { Witness } from '../bad-input/witness.ts';
+import { Program } from '../clients/program.ts';
+import { pythonArguments, pythonEnvironment } from '../clients/python-scenarios.ts';
 import { size } from '../clients/tier.ts';
+import { python, ready } from '../clients/toolchains/index.ts';
+import { overloaded } from './overloaded.ts';
 import { OverloadedServer, watched } from './server.ts';
 
 const MIB = 1 << 20;
@@ -21,6 +24,8 @@ const CONNECTIONS = 4;
 const MESSAGES = size(448, 2048);
 const GROWTH_BYTES_MAX = 112 * MIB;
 const SLOW_MS = 100;
+
+const { folder, missing } = await ready(python);
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 
@@ -34,19 +39,7 @@ function kafkaOf(server: OverloadedServer): Kafka {
 }
 
 describe('a slow disk', () => {
-  let server: OverloadedServer;
-  let witness: Witness;
-
-  before(async () => {
-    server = await OverloadedServer.start();
-    witness = await Witness.connect(server);
-    await witness.roundTrips();
-  });
-  after(async () => {
-    await server.ask({ latencyMs: 0 });
-    await witness?.close().catch(() => {});
-    await server[Symbol.asyncDispose]();
-  });
+  const besieged = overloaded();
 
   /** Publishes over several connections at once, while the witness makes its rounds. */
   async function overload(
@@ -54,30 +47,30 @@ describe('a slow disk', () => {
     publish: (n: number) => Promise<void>,
     fillsIt = true,
   ): Promise<void> {
-    await server.ask({ latencyMs: SLOW_MS });
+    await besieged.server.ask({ latencyMs: SLOW_MS });
     let rounds = 0;
-    const { mostBytes, busySeen } = await watched(server, async () => {
+    const { mostBytes, busySeen } = await watched(besieged.server, async () => {
       let over = false;
       const flood = Promise.all(range(CONNECTIONS).map(publish)).finally(() => {
         over = true;
       });
       while (!over) {
-        await witness.roundTrips();
+        await besieged.witness.roundTrips();
         rounds++;
       }
       await flood;
     });
-    await server.ask({ latencyMs: 0 });
+    await besieged.server.ask({ latencyMs: 0 });
     assert.ok(rounds > 0, 'the witness got its messages meanwhile');
     assert.ok(mostBytes < GROWTH_BYTES_MAX, `${mostBytes} bytes more were alive`);
     if (fillsIt) assert.ok(busySeen, 'the broker had no room at times');
-    const { stored } = await server.ask({}, stream);
+    const { stored } = await besieged.server.ask({}, stream);
     assert.equal(stored, CONNECTIONS * MESSAGES, 'what was acknowledged is stored, once');
   }
 
   it('pauses MQTT publishers and acknowledges all that they sent R41 X32', async () => {
     await overload('slow-mqtt', async (n) => {
-      const client = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`, {
+      const client = await mqtt.connectAsync(`mqtt://${besieged.server.address('mqtt')}`, {
         clientId: `slow-${n}`,
         protocolVersion: 5,
         reconnectPeriod: 0,
@@ -91,11 +84,13 @@ describe('a slow disk', () => {
   });
 
   it('pauses AMQP publishers and confirms all that they sent R41 X32', async () => {
-    const setup = await amqp.connect(`amqp://${server.address('amqp')}`);
+    const setup = await amqp.connect(`amqp://${besieged.server.address('amqp')}`);
     const queues = await setup.createChannel();
     await queues.assertQueue('slow-amqp', { durable: true });
     await overload('slow-amqp', async () => {
-      const connection = await amqp.connect(`amqp://${server.address('amqp')}?heartbeat=0`);
+      const connection = await amqp.connect(
+        `amqp://${besieged.server.address('amqp')}?heartbeat=0`,
+      );
       const channel = await connection.createConfirmChannel();
       for (const _ of range(MESSAGES)) {
         channel.sendToQueue('slow-amqp', MESSAGE, { persistent: true });
@@ -110,7 +105,7 @@ describe('a slow disk', () => {
     await overload(
       'slow-kafka',
       async () => {
-        const producer = kafkaOf(server).producer();
+        const producer = kafkaOf(besieged.server).producer();
         await producer.connect();
         const messages = range(MESSAGES / 32).map(() => ({ value: MESSAGE }));
         await Promise.all(
@@ -124,14 +119,17 @@ describe('a slow disk', () => {
   });
 
   it('pauses NATS publishers, whose PONG comes when all is taken R41 X32', async () => {
-    const producer = kafkaOf(server).producer();
+    const producer = kafkaOf(besieged.server).producer();
     await producer.connect();
     // A stream of this name keeps what NATS clients publish.
     await producer.send({ topic: 'slow-nats', messages: [{ value: 'first' }] });
     await producer.disconnect();
     await assert.rejects(
       overload('slow-nats', async () => {
-        const connection = await connect({ servers: server.address('nats'), reconnect: false });
+        const connection = await connect({
+          servers: besieged.server.address('nats'),
+          reconnect: false,
+        });
         for (const index of range(MESSAGES)) {
           connection.publish('slow-nats', MESSAGE);
           if (index % 16 === 15) await connection.flush();
@@ -142,7 +140,7 @@ describe('a slow disk', () => {
       // The one message that made the stream comes on top.
       (error: Error) => /is stored, once/.test(error.message),
     );
-    const { stored } = await server.ask({}, 'slow-nats');
+    const { stored } = await besieged.server.ask({}, 'slow-nats');
     assert.equal(stored, CONNECTIONS * MESSAGES + 1);
   });
 });
@@ -228,6 +226,40 @@ describe('a full disk', () => {
     await client.disconnect();
     await connection.close();
     await producer.disconnect();
+  });
+
+  it('is told to nats-py by its error callback, and it goes on when space returns O18 X32', {
+    skip: missing ?? false,
+  }, async () => {
+    const producer = kafkaOf(server).producer();
+    await producer.connect();
+    await producer.send({ topic: 'full-py', messages: [{ value: 'first' }] });
+    await producer.disconnect();
+    const args = ['127.0.0.1', String(server.port('nats')), 'full-py'];
+    const program = new Program('python3', pythonArguments('nats_full_disk.py', args), {
+      env: pythonEnvironment(folder ?? ''),
+    });
+    const hand = await connect({ servers: server.address('nats') });
+    await program.line((line) => line === 'ready');
+    hand.publish('control', 'before');
+    await program.line((line) => line === 'published before');
+    await fill();
+    hand.publish('control', 'refused');
+    const told = await program.line((line) => line.startsWith('error'));
+    assert.match(told, /full-py.*storage full/i);
+    await program.line((line) => line === 'published refused');
+    await server.ask({ capacityBytes: null });
+    while ((await server.ask()).health !== 'ok');
+    hand.publish('control', 'after');
+    await program.line((line) => line === 'published after');
+    hand.publish('control', 'end');
+    assert.equal((await program.end()).code, 0);
+    const problems = program.lines.filter((line) => line.startsWith('error'));
+    assert.equal(problems.length, 1, problems.join('\n'));
+    const stayed = program.lines.slice(0, program.lines.indexOf('published after'));
+    assert.ok(!stayed.includes('disconnected'), 'it stayed connected');
+    assert.equal((await server.ask({}, 'full-py')).stored, 3, 'first, before, after');
+    await hand.close();
   });
 
   it('is told to Kafka producers as an error that they try again after O18 X32', async () => {

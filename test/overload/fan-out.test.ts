@@ -3,11 +3,11 @@
  * follows what the readers take, not what the publishers send, and nobody else notices.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { Witness } from '../bad-input/witness.ts';
+import { describe, it } from 'node:test';
 import { size } from '../clients/tier.ts';
-import { mqttConnect, mqttPublish, mqttSubscribe, RawClient } from './raw.ts';
-import { OverloadedServer, watched } from './server.ts';
+import { overloaded } from './overloaded.ts';
+import { mqttConnect, mqttPublish, mqttSubscribe, type RawClient } from './raw.ts';
+import { watched } from './server.ts';
 
 const MIB = 1 << 20;
 const CONNECTIONS = 20;
@@ -20,78 +20,60 @@ const GROWTH_BYTES_MAX = 256 * MIB;
 const MQTT_READERS = size(400, 2000);
 
 describe('fan-out', () => {
-  let server: OverloadedServer;
-  let witness: Witness;
-  const clients: RawClient[] = [];
-
-  const open = async (listener: string): Promise<RawClient> => {
-    const client = await RawClient.open(server.port(listener));
-    clients.push(client);
-    return client;
-  };
-
-  before(async () => {
-    // Readers that keep up must not be taken for slow ones because this machine is busy.
-    server = await OverloadedServer.start({ set: { 'nats.pending-bytes-max': 64 * MIB } });
-    witness = await Witness.connect(server);
-  });
-  after(async () => {
-    for (const client of clients) client.destroy();
-    await witness?.close().catch(() => {});
-    await server[Symbol.asyncDispose]();
-  });
+  // Readers that keep up must not be taken for slow ones because this machine is busy.
+  const besieged = overloaded({ set: { 'nats.pending-bytes-max': 64 * MIB } });
 
   it('to thousands of NATS subscriptions of a connection reaches each R41 X32', async () => {
     const lines = Array.from({ length: SUBSCRIPTIONS }, (_, sid) => `SUB fan.nats ${sid + 1}\r\n`);
     const readers: RawClient[] = [];
     for (let count = 0; count < CONNECTIONS; count++) {
-      const reader = await open('nats');
+      const reader = await besieged.open('nats');
       await reader.ask(`CONNECT {"verbose":false}\r\n${lines.join('')}PING\r\n`);
       reader.received = 0;
       readers.push(reader);
     }
-    const publisher = await open('nats');
+    const publisher = await besieged.open('nats');
     await publisher.ask('CONNECT {"verbose":false}\r\nPING\r\n');
     const frame = `PUB fan.nats ${PAYLOAD.length}\r\n${PAYLOAD}\r\n`;
     const copies = Array.from({ length: SUBSCRIPTIONS }, (_, sid) => {
       return `MSG fan.nats ${sid + 1} ${PAYLOAD.length}\r\n`.length + PAYLOAD.length + 2;
     });
     const expected = MESSAGES * copies.reduce((sum, bytes) => sum + bytes, 0);
-    const { mostBytes } = await watched(server, async () => {
+    const { mostBytes } = await watched(besieged.server, async () => {
       for (let count = 0; count < MESSAGES; count++) {
         await publisher.send(frame);
-        if (count % 20 === 0) await witness.roundTrips();
+        if (count % 20 === 0) await besieged.witness.roundTrips();
       }
       await Promise.all(readers.map((reader) => reached(reader, expected)));
     });
     assert.ok(mostBytes < GROWTH_BYTES_MAX, `${mostBytes} bytes more were alive`);
-    assert.equal(await server.counter('robustmq_nats_slow_consumers_total'), 0);
-    for (const client of clients.splice(0)) client.destroy();
-    await witness.roundTrips();
+    assert.equal(await besieged.server.counter('robustmq_nats_slow_consumers_total'), 0);
+    besieged.dismiss();
+    await besieged.witness.roundTrips();
   });
 
   it('to many MQTT connections encodes a message once R41 X32', async () => {
     const readers = await Promise.all(
       Array.from({ length: MQTT_READERS }, async (_, index) => {
-        const reader = await open('mqtt');
+        const reader = await besieged.open('mqtt');
         await reader.ask(mqttConnect(`fan-${index}`, true));
         await reader.ask(mqttSubscribe('fan/mqtt', 0));
         reader.received = 0;
         return reader;
       }),
     );
-    const publisher = await open('mqtt');
+    const publisher = await besieged.open('mqtt');
     await publisher.ask(mqttConnect('fan-publisher', true));
     const packet = mqttPublish('fan/mqtt', Buffer.alloc(16 << 10, 'z'));
-    const { mostBytes } = await watched(server, async () => {
+    const { mostBytes } = await watched(besieged.server, async () => {
       for (let count = 0; count < MESSAGES; count++) await publisher.send(packet);
-      await witness.roundTrips();
+      await besieged.witness.roundTrips();
       const whole = MESSAGES * packet.length;
       await Promise.all(readers.map((reader) => reached(reader, whole)));
     });
     assert.ok(mostBytes < GROWTH_BYTES_MAX, `${mostBytes} bytes more were alive`);
-    for (const client of clients.splice(0)) client.destroy();
-    await witness.roundTrips();
+    besieged.dismiss();
+    await besieged.witness.roundTrips();
   });
 });
 

@@ -4,13 +4,13 @@
  * doubled.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import amqp from 'amqplib';
 import { Kafka, logLevel } from 'kafkajs';
-import { Witness } from '../bad-input/witness.ts';
 import { size } from '../clients/tier.ts';
+import { overloaded } from './overloaded.ts';
 import { mqttConnect, mqttPublish, mqttSubscribe, RawClient } from './raw.ts';
-import { OverloadedServer, watched } from './server.ts';
+import { watched } from './server.ts';
 
 const MIB = 1 << 20;
 const ROUNDS = size(5, 50);
@@ -18,21 +18,10 @@ const CRASHES = size(30, 300);
 const GROWTH_BYTES_MAX = 48 * MIB;
 
 describe('a poison message', () => {
-  let server: OverloadedServer;
-  let witness: Witness;
-
-  before(async () => {
-    server = await OverloadedServer.start();
-    witness = await Witness.connect(server);
-    await witness.roundTrips();
-  });
-  after(async () => {
-    await witness?.close().catch(() => {});
-    await server[Symbol.asyncDispose]();
-  });
+  const besieged = overloaded();
 
   it('that AMQP consumers put back for ever holds up nobody R41', async () => {
-    const connection = await amqp.connect(`amqp://${server.address('amqp')}`);
+    const connection = await amqp.connect(`amqp://${besieged.server.address('amqp')}`);
     const channel = await connection.createConfirmChannel();
     await channel.assertQueue('poison', { durable: true });
     channel.sendToQueue('poison', Buffer.from('poison'), { persistent: true });
@@ -43,8 +32,8 @@ describe('a poison message', () => {
       refusals++;
       channel.nack(message, false, true);
     });
-    const { mostBytes } = await watched(server, async () => {
-      for (let round = 0; round < ROUNDS; round++) await witness.roundTrips();
+    const { mostBytes } = await watched(besieged.server, async () => {
+      for (let round = 0; round < ROUNDS; round++) await besieged.witness.roundTrips();
     });
     assert.ok(refusals > ROUNDS, `${refusals} refusals`);
     assert.ok(mostBytes < GROWTH_BYTES_MAX, `${mostBytes} bytes more were alive`);
@@ -57,7 +46,7 @@ describe('a poison message', () => {
   });
 
   it('leaves a queue with a delivery limit for the dead letters R41', async () => {
-    const connection = await amqp.connect(`amqp://${server.address('amqp')}`);
+    const connection = await amqp.connect(`amqp://${besieged.server.address('amqp')}`);
     const channel = await connection.createConfirmChannel();
     await channel.assertQueue('dead-poison', { durable: true });
     await channel.assertQueue('limited', {
@@ -82,17 +71,17 @@ describe('a poison message', () => {
     assert.equal(String((await dead).content), 'poison');
     assert.equal(deliveries, 4, 'the first one and three more');
     await connection.close();
-    await witness.roundTrips();
+    await besieged.witness.roundTrips();
   });
 
   it('that ends each AMQP consumer stays in its queue, once R41', async () => {
-    const setup = await amqp.connect(`amqp://${server.address('amqp')}`);
+    const setup = await amqp.connect(`amqp://${besieged.server.address('amqp')}`);
     const channel = await setup.createConfirmChannel();
     await channel.assertQueue('fatal', { durable: true });
     channel.sendToQueue('fatal', Buffer.from('fatal'), { persistent: true });
     await channel.waitForConfirms();
     for (let crash = 0; crash < CRASHES; crash++) {
-      const victim = await amqp.connect(`amqp://${server.address('amqp')}?heartbeat=0`);
+      const victim = await amqp.connect(`amqp://${besieged.server.address('amqp')}?heartbeat=0`);
       victim.on('error', () => {});
       const own = await victim.createChannel();
       await new Promise<void>((resolve) => {
@@ -102,8 +91,8 @@ describe('a poison message', () => {
         .connection;
       stream.destroy();
     }
-    await witness.roundTrips();
-    const last = await amqp.connect(`amqp://${server.address('amqp')}`);
+    await besieged.witness.roundTrips();
+    const last = await amqp.connect(`amqp://${besieged.server.address('amqp')}`);
     const end = await last.createChannel();
     const got = await new Promise<amqp.ConsumeMessage | null>((resolve) => {
       void end.consume('fatal', resolve, { noAck: true });
@@ -115,9 +104,9 @@ describe('a poison message', () => {
   });
 
   it('that ends each MQTT client comes again, once per connection R41', async () => {
-    const publisher = await RawClient.open(server.port('mqtt'));
+    const publisher = await RawClient.open(besieged.server.port('mqtt'));
     await publisher.ask(mqttConnect('poisoner', true));
-    const first = await RawClient.open(server.port('mqtt'));
+    const first = await RawClient.open(besieged.server.port('mqtt'));
     await first.ask(mqttConnect('victim', false));
     await first.ask(mqttSubscribe('poison-mqtt/x', 1));
     const packet = mqttPublish('poison-mqtt/x', Buffer.from('poison'), 7);
@@ -126,7 +115,7 @@ describe('a poison message', () => {
     await delivered;
     first.destroy();
     for (let crash = 0; crash < CRASHES; crash++) {
-      const victim = await RawClient.open(server.port('mqtt'));
+      const victim = await RawClient.open(besieged.server.port('mqtt'));
       // CONNACK, and the message again; it is never acknowledged.
       await victim.send(mqttConnect('victim', false));
       const whole = 4 + packet.length;
@@ -138,11 +127,14 @@ describe('a poison message', () => {
       await victim.closed;
     }
     publisher.destroy();
-    await witness.roundTrips();
+    await besieged.witness.roundTrips();
   });
 
   it('that stops a Kafka group at its offset leaves other groups alone R41', async () => {
-    const kafka = new Kafka({ brokers: [server.address('kafka')], logLevel: logLevel.NOTHING });
+    const kafka = new Kafka({
+      brokers: [besieged.server.address('kafka')],
+      logLevel: logLevel.NOTHING,
+    });
     const producer = kafka.producer();
     await producer.connect();
     await producer.send({
@@ -183,6 +175,6 @@ describe('a poison message', () => {
     assert.deepEqual(values, ['poison', 'good']);
     await sick;
     assert.ok(failures > 0);
-    await witness.roundTrips();
+    await besieged.witness.roundTrips();
   });
 });

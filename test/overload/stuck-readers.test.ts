@@ -3,14 +3,14 @@
  * for it is bounded, and well-behaved clients of all protocols go on.
  */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import amqp from 'amqplib';
 import { Kafka, logLevel } from 'kafkajs';
-import { Witness } from '../bad-input/witness.ts';
 import { deadline } from '../clients/program.ts';
 import { size } from '../clients/tier.ts';
-import { kafkaFetch, mqttConnect, mqttPublish, mqttSubscribe, RawClient } from './raw.ts';
-import { OverloadedServer, watched } from './server.ts';
+import { overloaded } from './overloaded.ts';
+import { kafkaFetch, mqttConnect, mqttPublish, mqttSubscribe, type RawClient } from './raw.ts';
+import { watched } from './server.ts';
 
 const MIB = 1 << 20;
 const MESSAGE = Buffer.alloc(64 << 10, 'x');
@@ -24,37 +24,14 @@ const ROUND = MESSAGES / 4;
 const CLOSE_TIMEOUT_MS = 30_000;
 
 describe('a stuck reader', () => {
-  let server: OverloadedServer;
-  let witness: Witness;
-  const clients: RawClient[] = [];
-
-  const open = async (listener: string): Promise<RawClient> => {
-    const client = await RawClient.open(server.port(listener));
-    clients.push(client);
-    return client;
-  };
-
-  before(async () => {
-    server = await OverloadedServer.start();
-    witness = await Witness.connect(server);
-    await witness.roundTrips();
-  });
-  afterEach(async () => {
-    assert.ok(server.running, 'the server goes on');
-    await witness.roundTrips();
-  });
-  after(async () => {
-    for (const client of clients) client.destroy();
-    await witness?.close().catch(() => {});
-    await server[Symbol.asyncDispose]();
-  });
+  const besieged = overloaded();
 
   /** Publishes all, with rounds of the witness between, and says how much memory that took. */
   async function flood(publish: (index: number) => Promise<unknown>): Promise<void> {
-    const { mostBytes, looks } = await watched(server, async () => {
+    const { mostBytes, looks } = await watched(besieged.server, async () => {
       for (let index = 0; index < MESSAGES; index++) {
         await publish(index);
-        if (index % ROUND === 0) await witness.roundTrips();
+        if (index % ROUND === 0) await besieged.witness.roundTrips();
       }
     });
     assert.ok(looks > 0);
@@ -62,10 +39,10 @@ describe('a stuck reader', () => {
   }
 
   it('of NATS holds its publishers up and is closed as a slow consumer R41 X32 N15', async () => {
-    const reader = await open('nats');
+    const reader = await besieged.open('nats');
     await reader.ask('CONNECT {"verbose":false}\r\nSUB stuck.nats 1\r\nPING\r\n');
     reader.stick();
-    const publisher = await open('nats');
+    const publisher = await besieged.open('nats');
     await publisher.ask('CONNECT {"verbose":false}\r\nPING\r\n');
     const line = Buffer.from(`PUB stuck.nats ${MESSAGE.length}\r\n`);
     const frame = Buffer.concat([line, MESSAGE, Buffer.from('\r\n')]);
@@ -73,20 +50,23 @@ describe('a stuck reader', () => {
     assert.match(String(await publisher.ask('PING\r\n')), /PONG/, 'the publisher was not cut off');
     reader.socket.resume();
     await deadline(reader.closed, CLOSE_TIMEOUT_MS, () => 'the slow consumer is still there');
-    assert.equal(await server.counter('robustmq_nats_slow_consumers_total'), 1);
+    assert.equal(await besieged.server.counter('robustmq_nats_slow_consumers_total'), 1);
   });
 
   it('of MQTT loses what is QoS 0 beyond its bound, and keeps its connection R41 X32', async () => {
-    const reader = await open('mqtt');
+    const reader = await besieged.open('mqtt');
     await reader.ask(mqttConnect('stuck-0', true));
     await reader.ask(mqttSubscribe('stuck/mqtt', 0));
     reader.stick();
-    const publisher = await open('mqtt');
+    const publisher = await besieged.open('mqtt');
     await publisher.ask(mqttConnect('flood-0', true));
     const packet = mqttPublish('stuck/mqtt', MESSAGE);
     await flood(() => publisher.send(packet));
     await publisher.ask(Buffer.of(0xc0, 0));
-    assert.ok((await server.counter('robustmq_mqtt_messages_dropped_total')) > 0, 'drops are told');
+    assert.ok(
+      (await besieged.server.counter('robustmq_mqtt_messages_dropped_total')) > 0,
+      'drops are told',
+    );
     reader.socket.resume();
     await reader.ask(Buffer.of(0xc0, 0));
     assert.equal(reader.socket.destroyed, false);
@@ -94,11 +74,11 @@ describe('a stuck reader', () => {
   });
 
   it('of MQTT with QoS 1 stays within its window and loses nothing R41 X32', async () => {
-    const reader = await open('mqtt');
+    const reader = await besieged.open('mqtt');
     await reader.ask(mqttConnect('stuck-1', false));
     await reader.ask(mqttSubscribe('stuck-kept/topic', 1));
     reader.stick();
-    const publisher = await open('mqtt');
+    const publisher = await besieged.open('mqtt');
     await publisher.ask(mqttConnect('flood-1', true));
     const acks = { bytes: 0 };
     publisher.socket.on('data', (chunk: Buffer) => {
@@ -110,17 +90,17 @@ describe('a stuck reader', () => {
       await new Promise((resolve) => publisher.socket.once('data', resolve));
     }
     assert.equal(
-      (await server.ask({}, 'stuck-kept')).stored,
+      (await besieged.server.ask({}, 'stuck-kept')).stored,
       MESSAGES,
       'everything is stored once',
     );
   });
 
   it('of AMQP leaves the messages in its queue R41 X32', async () => {
-    const connection = await amqp.connect(`amqp://${server.address('amqp')}`);
+    const connection = await amqp.connect(`amqp://${besieged.server.address('amqp')}`);
     const channel = await connection.createConfirmChannel();
     await channel.assertQueue('stuck-amqp');
-    const stuck = await amqp.connect(`amqp://${server.address('amqp')}?heartbeat=0`);
+    const stuck = await amqp.connect(`amqp://${besieged.server.address('amqp')}?heartbeat=0`);
     stuck.on('error', () => {});
     const consumer = await stuck.createChannel();
     await consumer.consume('stuck-amqp', () => {}, { noAck: true });
@@ -141,14 +121,17 @@ describe('a stuck reader', () => {
   });
 
   it('of Kafka gets no answer prepared that it does not take R41 X32', async () => {
-    const kafka = new Kafka({ brokers: [server.address('kafka')], logLevel: logLevel.NOTHING });
+    const kafka = new Kafka({
+      brokers: [besieged.server.address('kafka')],
+      logLevel: logLevel.NOTHING,
+    });
     const producer = kafka.producer();
     await producer.connect();
     const messages = Array.from({ length: 16 }, () => ({ value: MESSAGE }));
     for (let batch = 0; batch < 32; batch++)
       await producer.send({ topic: 'stuck-kafka', messages });
     await producer.disconnect();
-    const reader = await open('kafka');
+    const reader = await besieged.open('kafka');
     reader.stick();
     await flood(async (index) => {
       // More and more requests, each for the most that a fetch gives.
