@@ -1,5 +1,6 @@
 /** All commands of `robust-ctl`, one file each. */
 import { Command, Option } from 'commander';
+import { addBans, addDrain, addTls } from './commands/admission.ts';
 import { addConnections } from './commands/connections.ts';
 import { addListeners } from './commands/listeners.ts';
 import { addMqtt } from './commands/mqtt/index.ts';
@@ -32,6 +33,9 @@ export function ctlProgram(): Command {
   addGroups(program);
   addTime(program);
   addMqtt(program);
+  addBans(program);
+  addDrain(program);
+  addTls(program);
   addUsers(program);
   addRules(program);
   addRoutes(program);
