@@ -91,7 +91,7 @@ export interface AdminBan {
 }
 
 /** Who may not come in. */
-export interface AdminBans {
+interface AdminBans {
   list(): Iterable<AdminBan>;
   add(ban: { kind: BanKind; value: string; reason?: string; forMs?: number }): AdminBan;
   lift(kind: BanKind, value: string): boolean;
@@ -101,7 +101,7 @@ export const BAN_KINDS = ['client', 'client-pattern', 'user', 'address', 'range'
 export type BanKind = (typeof BAN_KINDS)[number];
 
 /** Sends clients away, at a rate. */
-export interface AdminDrain {
+interface AdminDrain {
   start(plan: { perSecond: number; reference: string }): Promise<void>;
   status(): { state: string; perSecond: number; sent: number; left: number };
 }

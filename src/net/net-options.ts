@@ -6,7 +6,7 @@
 import type { OptionRows, Values } from '#kit';
 import { TLS_OPTIONS } from './tls-options.ts';
 
-export const SHARED_OPTIONS = {
+const SHARED_OPTIONS = {
   'listener-connections-max': {
     type: 'integer',
     default: 100_000,

@@ -78,7 +78,7 @@ export class Question {
 }
 
 /** Every spelling of one place begins alike up to its first separator. */
-export function headOf(text: string): string {
+function headOf(text: string): string {
   const end = text.search(/[./]/);
   return end < 0 ? text : text.slice(0, end);
 }

@@ -16,7 +16,7 @@ export const ACTIONS = [
 export type Action = (typeof ACTIONS)[number];
 
 /** What rules may name besides: several actions at once. */
-export const ACTION_GROUPS = {
+const ACTION_GROUPS = {
   all: ACTIONS,
   manage: ['create', 'remove', 'alter', 'alter-settings', 'describe-settings'],
 } as const satisfies Record<string, readonly Action[]>;
@@ -59,7 +59,7 @@ const USER_PREFIX = 'user:';
 const NAME_CHARS_MAX = 255;
 const PATTERN_CHARS_MAX = 65_535;
 const PLACEHOLDER = /\$\{([^}]*)\}/g;
-export const PLACEHOLDERS = ['clientid', 'username', 'peerhost', 'cert_common_name'] as const;
+const PLACEHOLDERS = ['clientid', 'username', 'peerhost', 'cert_common_name'] as const;
 export type Placeholder = (typeof PLACEHOLDERS)[number];
 
 /** The bit of an action in masks. */

@@ -29,7 +29,7 @@ export interface QuicheConfig {
   grease(on: boolean): void;
 }
 
-export interface QuichePathEvent {
+interface QuichePathEvent {
   readonly type: 'New' | 'Validated' | 'Closed' | 'ReusedSourceConnectionId' | 'PeerMigrated';
   readonly old?: unknown;
   readonly new?: unknown;
@@ -66,7 +66,7 @@ export interface QuicheError {
   readonly reason: Uint8Array;
 }
 
-export interface QuicheHeader {
+interface QuicheHeader {
   readonly ty: number;
   readonly version: number;
   readonly dcid: Uint8Array;

@@ -34,7 +34,7 @@ export function clientCertificates({ verify, ca }: TlsSettings): ClientCertifica
 }
 
 /** @throws BrokerError `bad-configuration` that names the option */
-export function checkTls(settings: TlsSettings): void {
+function checkTls(settings: TlsSettings): void {
   const { cert, key, ocsp, ca, crl } = settings;
   const wrong =
     cert.length !== key.length

@@ -61,7 +61,7 @@ const SHARE_PREFIX = '$share/';
 export const KEPT_GROUP = '$q';
 /** The older form: a shared subscription whose group has no name (M130). */
 export const QUEUE_PREFIX = '$queue/';
-export const REPLAY_PREFIX = '$s/';
+const REPLAY_PREFIX = '$s/';
 export const EXCLUSIVE_PREFIX = '$exclusive/';
 /** A shared subscription whose messages wait also while there are no members (M187). */
 export const KEPT_PREFIX = '$q/';

@@ -11,7 +11,7 @@ const KIND = 'kafka.group';
 /** A larger group is not remembered over a restart: its members join again. */
 const BYTES_MAX = 4 << 20;
 
-export interface StoredMember extends SaidByMember {
+interface StoredMember extends SaidByMember {
   readonly id: string;
   readonly instanceId: string | null;
   readonly assignment: Buffer;

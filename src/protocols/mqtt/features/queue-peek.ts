@@ -27,7 +27,7 @@ export async function queuedRows(session: Session): Promise<readonly Json[]> {
   return found.map(({ message, position }) => ({ position, ...messageRow(message) }));
 }
 
-export function messageRow(message: Message): Record<string, Json> {
+function messageRow(message: Message): Record<string, Json> {
   const { value, qos, retain, producer, appendTimeMs } = message;
   const bytes = value ?? Buffer.alloc(0);
   return {

@@ -15,7 +15,7 @@ const READ_BYTES = 256 << 10;
 const LOOKED_MAX = 1000;
 
 /** The group under which the place of a session is kept; admin lists its lag. */
-export function replayGroup(clientId: string, filter: string): string {
+function replayGroup(clientId: string, filter: string): string {
   return `mqtt.replay/${clientId}/${filter}`;
 }
 
