@@ -64,6 +64,8 @@ export async function openTestHost(options: TestHostOptions = {}): Promise<TestH
     async close() {
       await broker.close();
       await engine.close();
+      // The runner keeps the closures of every test until its end, and with them all disks.
+      files.wipe();
     },
   };
 }

@@ -186,6 +186,16 @@ export class VirtualFiles implements Files {
     return copy;
   }
 
+  /** Empties the disk for good: files that were never closed hold nothing any more either. */
+  wipe(): void {
+    for (const content of this.#contents.values()) {
+      content.current = content.durable = Buffer.alloc(0);
+      content.size = content.durableSize = 0;
+      content.pending = [];
+    }
+    this.#contents.clear();
+  }
+
   /** Ends the synchronous stretch, after the set delay. */
   turn(): Promise<void> {
     const { timers } = this.#options;
