@@ -5,7 +5,8 @@ import { Bench, type Shown, type TestClient } from '../client.fixture.ts';
 import type { MqttOptions } from '../options.ts';
 
 let bench: Bench;
-afterEach(() => bench.close());
+// Hooks of all files run around each test: there may be nothing to close.
+afterEach(() => (bench as Bench | undefined)?.close());
 
 async function open(options: Partial<MqttOptions> = {}): Promise<void> {
   bench = await Bench.open(options);

@@ -5,7 +5,8 @@ import type { MqttOptions } from '../options.ts';
 import { STRATEGIES, type StrategyName } from '../shared-strategies.ts';
 
 let bench: Bench;
-afterEach(() => bench.close());
+// Hooks of all files run around each test: there may be nothing to close.
+afterEach(() => (bench as Bench | undefined)?.close());
 
 async function open(options: Partial<MqttOptions> = {}): Promise<void> {
   bench = await Bench.open(options);
