@@ -27,7 +27,6 @@ export class Consumption {
   readonly #ledger: Ledger;
   readonly #last = new Map<string, number>();
   readonly #settled = new Map<string, { readonly atMs: number; readonly wire: Wire }>();
-  readonly #wires = new Map<string, Wire>();
 
   constructor(ledger: Ledger, rules: ConsumptionRules) {
     this.#ledger = ledger;
@@ -67,7 +66,7 @@ export class Consumption {
   }
 
   /** Of a queue with acknowledgements: what was acknowledged comes again only for a reason. */
-  took(member: string, body: Buffer, redelivered: boolean, wire: Wire): Sent {
+  took(member: string, body: Buffer, redelivered: boolean): Sent {
     const sent = this.got(member, body, false);
     const before = this.#settled.get(sent.id);
     // Sent twice, it may be stored twice: then nobody can tell a copy from a redelivery.
@@ -75,7 +74,6 @@ export class Consumption {
       const how = redelivered ? 'redelivered' : 'delivered';
       this.#ledger.fail(`${this.rules.name}: ${sent.id} was ${how} after its acknowledgement`);
     }
-    this.#wires.set(sent.id, wire);
     return sent;
   }
 
@@ -85,9 +83,8 @@ export class Consumption {
   }
 
   /** The reader is done with it, and says so now. */
-  settled(sent: Sent): void {
+  settled(sent: Sent, wire: Wire): void {
     sent.consumed = true;
-    const wire = this.#wires.get(sent.id)!;
     // Said to a server that is gone already.
     if (wire.server === null) return;
     this.#settled.set(sent.id, { atMs: this.#ledger.nowMs, wire });

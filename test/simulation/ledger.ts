@@ -50,7 +50,7 @@ export interface Part {
 /** Acknowledgements of consumers are on disk after so long. */
 const SAVED_WITHIN_MS = 3_000;
 /** Longer than bytes are on their way to a server. */
-const ON_THE_WAY_MS = 1_000;
+const ON_THE_WAY_MS = 5_000;
 /** Stored when it is due. */
 const DELAYED = '$delayed/';
 const BODY_END = '|';

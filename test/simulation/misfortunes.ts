@@ -127,7 +127,9 @@ async function slowNetwork(world: World, random: Seeded): Promise<void> {
 }
 
 async function clockJump(world: World, random: Seeded): Promise<void> {
-  const byMs = Math.floor(random.between(-CLOCK_BACK_MS_MAX, CLOCK_AHEAD_MS_MAX));
+  // Never further behind than once the most: what is due by the wall clock must come in time.
+  const backMs = Math.min(0, -CLOCK_BACK_MS_MAX - world.clock.skewMs);
+  const byMs = Math.floor(random.between(backMs, CLOCK_AHEAD_MS_MAX));
   world.trace.add(`misfortune: the clock jumps by ${byMs} ms`);
   world.clock.skewMs += byMs;
 }

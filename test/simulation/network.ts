@@ -104,7 +104,8 @@ class Lane {
     const { scheduler } = this.#network;
     const atMs = Math.max(this.#lastMs, scheduler.nowMs + this.#network.delayMs());
     this.#lastMs = atMs;
-    scheduler.after(atMs - scheduler.nowMs, call);
+    // Not by the time from now: its rounding would let chunks overtake each other.
+    scheduler.at(atMs, call);
   }
 
   /** Cuts bytes into chunks now and then. */

@@ -27,7 +27,12 @@ export class Scheduler {
 
   /** Calls after a delay; events of the same moment run in the order in which they were made. */
   after(delayMs: number, call: () => void): Event {
-    const event = { atMs: this.nowMs + Math.max(0, delayMs), order: ++this.#order, call };
+    return this.at(this.nowMs + Math.max(0, delayMs), call);
+  }
+
+  /** At an exact moment: what is asked for the same one happens in the order of asking. */
+  at(atMs: number, call: () => void): Event {
+    const event = { atMs, order: ++this.#order, call };
     this.#push(event);
     return event;
   }

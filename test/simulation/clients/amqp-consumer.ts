@@ -44,16 +44,16 @@ export class AmqpConsumer extends Actor {
 
   #delivered(link: AmqpLink, { tag, redelivered, body }: Delivered): void {
     const { random, world } = this;
-    const sent = this.#consumption.took(this.name, body, redelivered, link.wire);
+    const sent = this.#consumption.took(this.name, body, redelivered);
     if (world.closing || random.chance(0.6)) {
-      this.#consumption.settled(sent);
+      this.#consumption.settled(sent, link.wire);
       link.send('basic.ack', { deliveryTag: tag, multiple: false });
     } else if (random.chance(0.4)) {
       link.send('basic.nack', { deliveryTag: tag, multiple: false, requeue: true });
     } else {
       world.scheduler.after(random.between(1, 400), () => {
         if (link.wire.closed) return;
-        this.#consumption.settled(sent);
+        this.#consumption.settled(sent, link.wire);
         link.send('basic.ack', { deliveryTag: tag, multiple: false });
       });
     }
