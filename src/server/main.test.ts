@@ -75,7 +75,7 @@ test('robust-ctl looks at a running server and changes it over HTTP O8', async (
   assert.equal(again.status, 1);
   assert.match(again.stderr, /exists already/);
   assert.equal(ctl(['users', 'create', 'joe'], { ROBUSTMQ_CTL_NEW_PASSWORD: 'x' }).status, 0);
-  assert.match(ctl(['users', 'list']).stdout, /^joe +false +false$/m);
+  assert.match(ctl(['users', 'list']).stdout, /^joe +false +false +true +\[\] +catalogue$/m);
   assert.match(ctl(['listeners']).stdout, /^mqtt +tcp +127\.0\.0\.1:\d+/m);
   assert.equal(ctl(['connections']).status, 0);
   assert.match(ctl(['list', 'mqtt', 'dreams']).stderr, /mqtt has no dreams; there are: /);
