@@ -63,6 +63,17 @@ test(`a file has at most ${FILE_LINES_MAX} lines`, () => {
   );
 });
 
+test('hooks around each test stand in a `describe`: they would run for the tests of all files', () => {
+  const loose = ours.filter(
+    ({ file, lines }) =>
+      file.endsWith('.test.ts') && lines.some((line) => /^(before|after)Each\(/.test(line)),
+  );
+  assert.deepEqual(
+    loose.map(({ file }) => file),
+    [],
+  );
+});
+
 interface Span {
   readonly name: string;
   readonly lines: number;
