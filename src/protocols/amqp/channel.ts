@@ -150,11 +150,6 @@ export class Channel {
     this.#expecting = 'header';
   }
 
-  /** True between messages: the last one is published, or failed. */
-  get betweenMessages(): boolean {
-    return this.#expecting === 'method';
-  }
-
   header(buffer: Buffer, at: number, end: number): void {
     if (this.#expecting !== 'header') {
       throw new AmqpError(505, 'expected method frame, got content header frame instead');

@@ -196,6 +196,8 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
         this.#publishes = true;
         this.messagesIn++;
         channel.beginPublish(buffer, reader.at, end);
+        // Before its content is read: what comes with a later chunk asks when that is read.
+        if (this.host.broker.busy) this.#waitForRoom();
       } else {
         channel.expectMethod();
         this.#channelMethod(channel, readMethod(reader, id));
@@ -206,7 +208,6 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
     this.#offender = PUBLISH;
     if (type === FRAME.header) channel.header(buffer, at, end);
     else channel.body(buffer, at, end);
-    if (channel.betweenMessages && this.host.broker.busy) this.#waitForRoom();
   }
 
   /** After our channel.close: the answer, or a close of the client's own that crossed it. */
