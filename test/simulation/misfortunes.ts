@@ -127,8 +127,10 @@ async function slowNetwork(world: World, random: Seeded): Promise<void> {
 }
 
 async function clockJump(world: World, random: Seeded): Promise<void> {
-  // Never further behind than once the most: what is due by the wall clock must come in time.
-  const backMs = Math.min(0, -CLOCK_BACK_MS_MAX - world.clock.skewMs);
+  // Never further behind the latest it showed than once the most: what is due must come in time.
+  const { clock } = world;
+  clock.mostSkewMs = Math.max(clock.mostSkewMs, clock.skewMs);
+  const backMs = Math.min(0, clock.mostSkewMs - clock.skewMs - CLOCK_BACK_MS_MAX);
   const byMs = Math.floor(random.between(backMs, CLOCK_AHEAD_MS_MAX));
   world.trace.add(`misfortune: the clock jumps by ${byMs} ms`);
   world.clock.skewMs += byMs;

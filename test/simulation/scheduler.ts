@@ -114,6 +114,8 @@ function isBefore(a: Event, b: Event): boolean {
 /** The wall clock can jump; the monotonic one cannot. */
 export class VirtualClock implements Clock {
   skewMs = 0;
+  /** The furthest ahead that it was. */
+  mostSkewMs = 0;
   readonly #scheduler: Scheduler;
 
   constructor(scheduler: Scheduler) {
