@@ -96,57 +96,57 @@ describe("Mosquitto's tools with Mosquitto's files", { skip: mosquitto.missing ?
 
 const tools = await ready(kafkaTools);
 
-// Eight starts of a Java program.
-const skip = FULL ? (tools.missing ?? false) : 'in the full tier';
+// Eight starts of a Java program: in the full tier only.
+if (FULL) {
+  describe("Kafka's tools for ACLs and credentials", { skip: tools.missing ?? false }, () => {
+    let server: Server;
+    let folder: string;
+    let config: string;
+    before(async () => {
+      server = await startServer();
+      folder = await mkdtemp(path.join(tmpdir(), 'kafka-acls-'));
+      config = path.join(folder, 'admin.properties');
+      await writeFile(config, properties(ADMIN.user, ADMIN.password));
+    });
+    after(async () => {
+      await server[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true });
+    });
 
-describe("Kafka's tools for ACLs and credentials", { skip }, () => {
-  let server: Server;
-  let folder: string;
-  let config: string;
-  before(async () => {
-    server = await startServer();
-    folder = await mkdtemp(path.join(tmpdir(), 'kafka-acls-'));
-    config = path.join(folder, 'admin.properties');
-    await writeFile(config, properties(ADMIN.user, ADMIN.password));
+    const properties = (user: string, password: string): string =>
+      [
+        'security.protocol=SASL_PLAINTEXT',
+        'sasl.mechanism=SCRAM-SHA-512',
+        'sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required ' +
+          `username="${user}" password="${password}";`,
+        '',
+      ].join('\n');
+
+    async function tool(name: string, rest: readonly string[], file = config): Promise<string> {
+      const to = ['--bootstrap-server', server.address('kafka'), '--command-config', file];
+      const start = kafkaToolArguments(tools.folder ?? '', name);
+      // One of them has stayed in the server's own packages.
+      if (name === 'ConfigCommand') start.splice(-1, 1, 'kafka.admin.ConfigCommand');
+      const args = [...start, ...to, ...rest];
+      return (await run('java', args, { timeoutMs: TOOL_TIMEOUT_MS })).text;
+    }
+
+    it('kafka-configs makes a user, kafka-acls gives it rights, and they hold K76 K78 K85', async () => {
+      const entity = ['--entity-type', 'users', '--entity-name', 'joe'];
+      const secret = ['--add-config', 'SCRAM-SHA-512=[iterations=8192,password=secret]'];
+      await tool('ConfigCommand', ['--alter', ...entity, ...secret]);
+      const acl = ['--allow-principal', 'User:joe', '--producer', '--topic', 'orders'];
+      await tool('AclCommand', ['--add', ...acl]);
+      const listed = await tool('AclCommand', ['--list', '--topic', 'orders']);
+      assert.match(listed, /principal=User:joe, host=\*, operation=WRITE, permissionType=ALLOW/);
+      const joe = path.join(folder, 'joe.properties');
+      await writeFile(joe, properties('joe', 'secret'));
+      await tool('TopicCommand', ['--create', '--topic', 'orders'], joe);
+      const other = ['--create', '--topic', 'other'];
+      await assert.rejects(tool('TopicCommand', other, joe), /authoriz|right on the cluster/i);
+      await assert.rejects(tool('AclCommand', ['--list'], joe), /authoriz|right on the cluster/i);
+      await tool('AclCommand', ['--remove', '--force', ...acl]);
+      assert.doesNotMatch(await tool('AclCommand', ['--list']), /User:joe/);
+    });
   });
-  after(async () => {
-    await server[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true });
-  });
-
-  const properties = (user: string, password: string): string =>
-    [
-      'security.protocol=SASL_PLAINTEXT',
-      'sasl.mechanism=SCRAM-SHA-512',
-      'sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required ' +
-        `username="${user}" password="${password}";`,
-      '',
-    ].join('\n');
-
-  async function tool(name: string, rest: readonly string[], file = config): Promise<string> {
-    const to = ['--bootstrap-server', server.address('kafka'), '--command-config', file];
-    const start = kafkaToolArguments(tools.folder ?? '', name);
-    // One of them has stayed in the server's own packages.
-    if (name === 'ConfigCommand') start.splice(-1, 1, 'kafka.admin.ConfigCommand');
-    const args = [...start, ...to, ...rest];
-    return (await run('java', args, { timeoutMs: TOOL_TIMEOUT_MS })).text;
-  }
-
-  it('kafka-configs makes a user, kafka-acls gives it rights, and they hold K76 K78 K85', async () => {
-    const entity = ['--entity-type', 'users', '--entity-name', 'joe'];
-    const secret = ['--add-config', 'SCRAM-SHA-512=[iterations=8192,password=secret]'];
-    await tool('ConfigCommand', ['--alter', ...entity, ...secret]);
-    const acl = ['--allow-principal', 'User:joe', '--producer', '--topic', 'orders'];
-    await tool('AclCommand', ['--add', ...acl]);
-    const listed = await tool('AclCommand', ['--list', '--topic', 'orders']);
-    assert.match(listed, /principal=User:joe, host=\*, operation=WRITE, permissionType=ALLOW/);
-    const joe = path.join(folder, 'joe.properties');
-    await writeFile(joe, properties('joe', 'secret'));
-    await tool('TopicCommand', ['--create', '--topic', 'orders'], joe);
-    const other = ['--create', '--topic', 'other'];
-    await assert.rejects(tool('TopicCommand', other, joe), /authoriz|right on the cluster/i);
-    await assert.rejects(tool('AclCommand', ['--list'], joe), /authoriz|right on the cluster/i);
-    await tool('AclCommand', ['--remove', '--force', ...acl]);
-    assert.doesNotMatch(await tool('AclCommand', ['--list']), /User:joe/);
-  });
-});
+}
