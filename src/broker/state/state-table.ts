@@ -18,10 +18,10 @@ import {
   type ShardLog,
   SLOT_COUNT,
 } from '#storage';
-import type { ColdKind, Known } from './cold-kind.ts';
+import type { ColdKind, Earlier, Known } from './cold-kind.ts';
 import { slotOfName } from './slot.ts';
 import { decodeChanges, encodeChanges } from './state-codec.ts';
-import { isCold, STATE_LIMITS, type StateLimits, StateStore } from './state-store.ts';
+import { isCold, type Mark, STATE_LIMITS, type StateLimits, StateStore } from './state-store.ts';
 
 /** The log of a slot that carries its state. */
 const STATE_LOG = 1;
@@ -46,6 +46,14 @@ interface Change {
   readonly number: number;
 }
 
+/** A log of its owner's data that also says how a cold kind changed. */
+export interface CarrierLog {
+  /** Never used for another log. */
+  readonly name: string;
+  /** Every change below it is in this table, and told as `carried`. */
+  readonly settledOffset: number;
+}
+
 type Done = (error: BrokerError | null) => void;
 
 export class StateTable {
@@ -53,6 +61,7 @@ export class StateTable {
   readonly #store: StateStore;
   readonly #kinds = new Map<string, Map<string, Buffer>>();
   readonly #logs = new Map<number, ShardLog>();
+  readonly #carriers = new Set<CarrierLog>();
   /** Changes since the last seal, by slot. */
   #open = new Map<number, Change[]>();
   #openBytes = 0;
@@ -160,6 +169,42 @@ export class StateTable {
     } else if (this.#kinds.get(kind)?.delete(key) !== true) return false;
     this.#record({ kind, key, value: null, number }, slotName);
     return true;
+  }
+
+  /** Bytes of a measured kind. */
+  bytes(kind: string): number {
+    return this.#store.cold(kind).bytes;
+  }
+
+  // ---- changes that another log carries ---------------------------------------------------------
+
+  /**
+   * Sets or (null) removes a cold value whose change lies in a log of its owner's, which replays it
+   * after a start from the mark that it has here.
+   * @returns the number of the change: `carried` when it is on disk there, `undo` when it failed
+   */
+  follow(kind: string, key: string, value: Buffer | null): number {
+    return this.#store.cold(kind).set(key, value);
+  }
+
+  carried(kind: string, key: string, value: Buffer | null, number: number): void {
+    this.#store.committed({ kind, key, value, number });
+  }
+
+  /** @param before an earlier change of the key that is not on disk yet either */
+  undo(kind: string, key: string, number: number, before: Earlier | null): void {
+    this.#store.undo(kind, key, number, before);
+  }
+
+  /** From here on checkpoints keep the mark of this log. @returns the one that it has */
+  carry(log: CarrierLog): Promise<number> {
+    this.#carriers.add(log);
+    return this.#store.mark(log.name);
+  }
+
+  /** Resolves when memory holds no more of cold kinds than it should. */
+  relieved(): Promise<void> {
+    return this.#store.relieved();
   }
 
   /** Calls when all changes made so far are on disk, at once when they are or never will be. */
@@ -295,7 +340,11 @@ export class StateTable {
    */
   async #checkpoint(): Promise<void> {
     const ends = [...this.#logs].map(([slot, log]) => ({ slot, log, offset: log.highWatermark }));
-    await this.#store.checkpoint(ends);
+    const marks: Mark[] = ends.map(({ slot, offset }) => ({ log: slot, offset }));
+    for (const { name, settledOffset } of this.#carriers) {
+      marks.push({ log: name, offset: settledOffset });
+    }
+    await this.#store.checkpoint(marks);
     for (const { log, offset } of ends) log.trim(offset);
   }
 }
