@@ -1,0 +1,19 @@
+/** Arrays of numbers that grow by a quarter: a million rows are one object each. */
+const FIRST_ROWS = 256;
+
+/** Rows after growing, for at least so many. */
+export function grownRows(rows: number, wanted: number): number {
+  return Math.max(FIRST_ROWS, wanted, rows + (rows >>> 2));
+}
+
+export function grownWords(words: Uint32Array, rows: number): Uint32Array {
+  const grown = new Uint32Array(rows);
+  grown.set(words);
+  return grown;
+}
+
+export function grownBytes(bytes: Uint8Array, rows: number): Uint8Array {
+  const grown = new Uint8Array(rows);
+  grown.set(bytes);
+  return grown;
+}
