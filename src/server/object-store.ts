@@ -12,6 +12,7 @@ import {
   type ObjectStore,
   openTieredStore,
   REMOTE_PREFIX,
+  type RemoteStore,
   type S3Place,
   S3Store,
   type TieredStore,
@@ -39,8 +40,9 @@ export interface ObjectStoreParts {
 }
 
 export class ServerObjects {
-  /** Null when no bucket is configured. */
-  readonly place: S3Place | null;
+  readonly #place: S3Place | null;
+  /** In place of a configured bucket. */
+  readonly #given: RemoteStore | null;
   readonly #options: StorageOptions;
   readonly #parts: ObjectStoreParts;
   #store: TieredStore | null = null;
@@ -48,16 +50,22 @@ export class ServerObjects {
   onBack: (() => void) | null = null;
 
   /** @throws BrokerError `bad-configuration` */
-  constructor(options: StorageOptions, parts: ObjectStoreParts) {
-    this.place = placeOf(options, process.env);
+  constructor(options: StorageOptions, parts: ObjectStoreParts, given: RemoteStore | null) {
+    this.#place = placeOf(options, process.env);
+    this.#given = given;
     this.#options = options;
     this.#parts = parts;
   }
 
+  /** False when streams cannot be set to use it: no bucket is configured. */
+  get isThere(): boolean {
+    return this.#place !== null || this.#given !== null;
+  }
+
   /** Takes over the local store; `ObjectStore.close` of the result closes both. */
   async open(local: ObjectStore): Promise<ObjectStore> {
-    const { place } = this;
-    const remote = place === null ? null : new S3Store({ place, ...this.#parts });
+    const place = this.#place;
+    const remote = this.#given ?? (place === null ? null : new S3Store({ place, ...this.#parts }));
     this.#store = await openTieredStore({
       local,
       remote,
@@ -70,7 +78,7 @@ export class ServerObjects {
   }
 
   status(): (TierStatus & { readonly bucket: string }) | null {
-    const { place } = this;
+    const place = this.#place;
     const status = this.#store?.status() ?? null;
     // Without a bucket there is nothing to say, unless something once went to one.
     if (status === null || (place === null && status.objects === 0)) return null;

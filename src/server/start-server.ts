@@ -30,7 +30,14 @@ import {
   Turn,
 } from '#net';
 import { protocols as allProtocols } from '#protocols';
-import { type EngineLimits, type Files, type LogEngine, openEngine, realFiles } from '#storage';
+import {
+  type EngineLimits,
+  type Files,
+  type LogEngine,
+  openEngine,
+  type RemoteStore,
+  realFiles,
+} from '#storage';
 import { AuthFiles } from './auth-files.ts';
 import { checkExposure, ensureConfiguredUser } from './authentication.ts';
 import { Closing } from './closing.ts';
@@ -63,6 +70,8 @@ export interface StartOptions {
   readonly files?: Files;
   /** An open catalogue; the server closes it. */
   readonly meta?: MetaStore;
+  /** An open object store in place of the configured bucket; the server closes it. */
+  readonly bucket?: RemoteStore;
   readonly network?: (context: ListenersContext) => Network;
   readonly deriveKey?: DeriveKey;
   /** Over the bounds that follow from the options; for small disks of simulations. */
@@ -75,6 +84,7 @@ interface Surroundings {
   readonly random: Random;
   readonly files: Files;
   readonly meta: MetaStore | null;
+  readonly bucket: RemoteStore | null;
   readonly network: (context: ListenersContext) => Network;
   readonly deriveKey: DeriveKey | null;
   readonly limits: Partial<EngineLimits>;
@@ -109,6 +119,7 @@ function surroundings(options: StartOptions): Surroundings {
     random: options.random ?? realRandom,
     files: options.files ?? realFiles,
     meta: options.meta ?? null,
+    bucket: options.bucket ?? null,
     network: options.network ?? ((context) => new Listeners(context)),
     deriveKey: options.deriveKey ?? null,
     limits: options.limits ?? {},
@@ -214,11 +225,13 @@ class Start {
 
   #makeObjects(): ServerObjects {
     const { clock, random } = this.#around;
-    return new ServerObjects(this.#settings.section('storage', STORAGE_OPTIONS), {
+    const parts = {
       ...{ clock, random, timers: this.#timers },
       log: this.#scope('storage'),
       metrics: this.#metrics,
-    });
+    };
+    const options = this.#settings.section('storage', STORAGE_OPTIONS);
+    return new ServerObjects(options, parts, this.#around.bucket);
   }
 
   async #openBroker(engine: LogEngine): Promise<Broker> {
@@ -236,7 +249,7 @@ class Start {
       options: { autoCreate: options.autoCreate, messageBytesMax: options.messageMax },
       ...(this.#around.deriveKey === null ? {} : { deriveKey: this.#around.deriveKey }),
     });
-    broker.streams.remoteStore = this.#objects?.place != null;
+    broker.streams.remoteStore = this.#objects?.isThere === true;
     if (this.#objects !== null) this.#objects.onBack = () => broker.queues.readAgain();
     this.#closing.add('broker', () => broker.close());
     return broker;

@@ -34,5 +34,10 @@ export type { ObjectStore } from './objects/object-store.ts';
 export type { S3Place } from './objects/s3-http.ts';
 export { S3Store } from './objects/s3-store.ts';
 export { REMOTE_PREFIX } from './objects/tier-codec.ts';
-export { openTieredStore, type TieredStore, type TierStatus } from './objects/tiered-store.ts';
+export {
+  openTieredStore,
+  type RemoteStore,
+  type TieredStore,
+  type TierStatus,
+} from './objects/tiered-store.ts';
 export { joinOwners } from './slot-owners.ts';
