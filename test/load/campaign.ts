@@ -8,6 +8,7 @@ import { PHASES, type Phase } from './moments.ts';
 import { Seed } from './seed.ts';
 import { TRIAL_SETTINGS } from './settings.ts';
 import { type Blow, runTrial, type Striker, type TrialSettings } from './trial.ts';
+import { noUpkeep, type Upkeep } from './upkeep.ts';
 
 /** Blows to one folder before the next settings have their turn. */
 const BLOWS_PER_TRIAL = 20;
@@ -19,6 +20,10 @@ export interface CampaignOptions {
   readonly settings?: readonly TrialSettings[];
   readonly blowsPerTrial?: number;
   readonly patienceMs?: number;
+  /** An earlier part of the same campaign, which goes on. */
+  readonly tally?: Tally;
+  /** Flags of an object store, or none. */
+  readonly bucket?: readonly string[];
   /** One line per blow, for who watches. */
   readonly say?: (line: string) => void;
 }
@@ -30,26 +35,32 @@ export interface Tally {
   readonly phases: Record<Phase, number>;
   readonly restartsMs: number[];
   readonly trials: { readonly title: string; blows: number }[];
+  readonly upkeep: Upkeep;
+  /** What the striker counts. */
+  readonly strikes: Record<string, number>;
   minutes: number;
 }
 
 export async function runCampaign(striker: Striker, options: CampaignOptions): Promise<Tally> {
   const { blows, settings = TRIAL_SETTINGS, blowsPerTrial = BLOWS_PER_TRIAL } = options;
   const startedAt = performance.now();
-  const seed = new Seed(options.seed);
-  const tally = emptyTally(options.seed);
-  let [dealt, told] = [0, 0];
-  for (let trial = 0; dealt < blows; trial++) {
-    const chosen = settings[trial % settings.length]!;
+  const tally = options.tally ?? emptyTally(options.seed);
+  const { trials } = tally;
+  const seed = new Seed(options.seed + trials.length);
+  let [dealt, told] = [0, tally.findings.kept.length];
+  while (dealt < blows) {
+    const chosen = settings[trials.length % settings.length]!;
     const count = Math.min(blowsPerTrial, blows - dealt);
     const row = { title: chosen.title, blows: 0 };
-    tally.trials.push(row);
+    trials.push(row);
     let last: Blow | null = null;
     await runTrial(striker, {
       settings: chosen,
       blows: count,
       seed,
       findings: tally.findings,
+      bucket: options.bucket ?? [],
+      upkeep: tally.upkeep,
       patienceMs: options.patienceMs ?? PATIENCE_MS,
       told(blow) {
         last = blow;
@@ -64,11 +75,11 @@ export async function runCampaign(striker: Striker, options: CampaignOptions): P
     add(tally.acknowledged, last);
     dealt += count;
   }
-  tally.minutes = (performance.now() - startedAt) / 60_000;
+  tally.minutes += (performance.now() - startedAt) / 60_000;
   return tally;
 }
 
-function emptyTally(seed: number): Tally {
+export function emptyTally(seed: number): Tally {
   return {
     seed,
     findings: new Findings(),
@@ -76,6 +87,8 @@ function emptyTally(seed: number): Tally {
     phases: zeros(PHASES),
     restartsMs: [],
     trials: [],
+    upkeep: noUpkeep(),
+    strikes: {},
     minutes: 0,
   };
 }

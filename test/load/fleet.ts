@@ -7,8 +7,9 @@ import type { Server } from '../clients/server.ts';
 import { AmqpConfirm } from './amqp-confirm.ts';
 import { AmqpWorker } from './amqp-worker.ts';
 import type { Findings } from './findings.ts';
+import { KafkaCompacted } from './kafka-compacted.ts';
 import { KafkaGroup } from './kafka-group.ts';
-import { KafkaIdempotent } from './kafka-idempotent.ts';
+import { KafkaIdempotent, type KafkaShape } from './kafka-idempotent.ts';
 import { KafkaPlain } from './kafka-plain.ts';
 import type { Load, LoadSettings, ProtocolName } from './load.ts';
 import { MqttAway } from './mqtt-away.ts';
@@ -19,6 +20,14 @@ import { NatsPublisher } from './nats-publisher.ts';
 import { readBack } from './read-back.ts';
 
 const CLOSE_TIMEOUT_MS = 60_000;
+
+/** Batches of 16 KiB and more: files that are full of these become segments as they are. */
+const LARGE: KafkaShape = { partitions: 2, batch: 24, gzip: false };
+/** Its older records lie in the bucket. */
+const REMOTE: KafkaShape = {
+  ...{ partitions: 1, batch: 20, gzip: false },
+  configs: { 'remote.storage.enable': 'true' },
+};
 
 process.env['KAFKAJS_NO_PARTITIONER_WARNING'] = '1';
 
@@ -48,6 +57,9 @@ export class Fleet {
       new MqttReceiver('crash-mqtt-qos2', once.ledger),
       new MqttAway('crash-amqp', confirmed.ledger),
       new KafkaGroup('crash-kafka', idempotent.logs),
+      new KafkaIdempotent('crash-large', { ...like(10), sizes: settings.large }, LARGE),
+      new KafkaCompacted('crash-compacted', like(11)),
+      ...(settings.remote ? [new KafkaIdempotent('crash-remote', like(12), REMOTE)] : []),
     ];
   }
 

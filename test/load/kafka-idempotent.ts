@@ -8,19 +8,29 @@ import type { Findings } from './findings.ts';
 import { Ledger } from './ledger.ts';
 import type { Load, LoadSettings } from './load.ts';
 import { StoredLog } from './stored-log.ts';
-import { createStream } from './streams.ts';
+import { createTopic } from './streams.ts';
 
-const PARTITIONS = 2;
-const BATCH = 20;
 const MS_PER_SECOND = 1000;
 /** So many attempts outlast any restart. */
 const RETRY = { retries: 200, initialRetryTime: 50, maxRetryTime: 250 };
+
+export interface KafkaShape {
+  readonly partitions: number;
+  /** Records of a request. */
+  readonly batch: number;
+  /** All partitions but the first are compressed. */
+  readonly gzip: boolean;
+  readonly configs?: Readonly<Record<string, string>>;
+}
+
+const USUAL: KafkaShape = { partitions: 2, batch: 20, gzip: true };
 
 export class KafkaIdempotent implements Load {
   readonly protocol = 'kafka';
   readonly name: string;
   readonly ledgers: readonly Ledger[];
   readonly logs: readonly StoredLog[];
+  readonly #shape: KafkaShape;
   readonly #rate: number | undefined;
   #producer: Producer | null = null;
   #open = false;
@@ -28,10 +38,11 @@ export class KafkaIdempotent implements Load {
   #failures: string[] = [];
   #wake: (() => void) | null = null;
 
-  constructor(topic: string, { seed, sizes, pace }: LoadSettings) {
+  constructor(topic: string, { seed, sizes, pace }: LoadSettings, shape = USUAL) {
     this.name = topic;
+    this.#shape = shape;
     this.#rate = pace.rate;
-    this.ledgers = Array.from({ length: PARTITIONS }, (_, n) => new Ledger(seed + n, sizes));
+    this.ledgers = Array.from({ length: shape.partitions }, (_, n) => new Ledger(seed + n, sizes));
     this.logs = this.ledgers.map((ledger, n) => new StoredLog(topic, n, 'once', ledger));
   }
 
@@ -40,7 +51,8 @@ export class KafkaIdempotent implements Load {
   }
 
   async prepare(server: Server): Promise<void> {
-    await createStream(server, { name: this.name, partitions: PARTITIONS });
+    const { partitions, configs } = this.#shape;
+    await createTopic(server, this.name, partitions, configs);
     const brokers = [server.address('kafka')];
     const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING, retry: RETRY });
     this.#producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry: RETRY });
@@ -68,18 +80,20 @@ export class KafkaIdempotent implements Load {
   }
 
   async #run(ledger: Ledger, partition: number): Promise<void> {
+    const { batch: records, gzip, partitions } = this.#shape;
     while (this.#open) {
-      const batch = Array.from({ length: BATCH }, () => ledger.next());
+      const batch = Array.from({ length: records }, () => ledger.next());
       const messages = batch.map(({ body }) => ({ value: body, partition }));
       try {
-        const compression = partition === 0 ? CompressionTypes.None : CompressionTypes.GZIP;
+        const isPlain = partition === 0 || !gzip;
+        const compression = isPlain ? CompressionTypes.None : CompressionTypes.GZIP;
         await this.#producer!.send({ topic: this.name, acks: -1, compression, messages });
       } catch (error) {
         this.#failures.push(`its producer gave up: ${String(error)}`);
         return;
       }
       for (const { number } of batch) ledger.confirm(number);
-      if (this.#rate !== undefined) await this.#pause((BATCH * PARTITIONS) / this.#rate);
+      if (this.#rate !== undefined) await this.#pause((records * partitions) / this.#rate);
     }
   }
 

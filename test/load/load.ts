@@ -6,7 +6,7 @@ import type { Server } from '../clients/server.ts';
 import type { BodySizes } from './bodies.ts';
 import type { Findings } from './findings.ts';
 import type { Pace } from './pump.ts';
-import type { StoredLog } from './stored-log.ts';
+import type { ReadLog } from './stored-log.ts';
 
 export const PROTOCOLS = ['mqtt', 'kafka', 'amqp', 'nats'] as const;
 export type ProtocolName = (typeof PROTOCOLS)[number];
@@ -16,6 +16,10 @@ export interface LoadSettings {
   readonly seed: number;
   readonly sizes: BodySizes;
   readonly pace: Pace;
+  /** Of the records that come in large batches. */
+  readonly large: BodySizes;
+  /** There is an object store. */
+  readonly remote: boolean;
 }
 
 export interface Load {
@@ -24,7 +28,7 @@ export interface Load {
   /** Messages, or steps of another kind, that the server acknowledged. */
   readonly acknowledged: number;
   /** Streams to read back, each with one publisher. */
-  readonly logs: readonly StoredLog[];
+  readonly logs: readonly ReadLog[];
   /** Makes what it needs on a fresh server. */
   prepare(server: Server): Promise<void>;
   /** Begins to work, on a server that runs. */

@@ -30,7 +30,7 @@ const START_MS_MAX = 900;
 const WATCH_MS_MAX = 6_000;
 
 const SIGNS: Partial<Record<Phase, RegExp>> = {
-  segment: /\.part$/,
+  segment: /\.part$|raw-/,
   checkpoint: /checkpoint/,
   rolling: /wal-/,
 };

@@ -3,13 +3,13 @@ import { type Consumer, Kafka, logLevel } from 'kafkajs';
 import { deadline } from '../clients/program.ts';
 import type { Server } from '../clients/server.ts';
 import type { Findings } from './findings.ts';
-import type { StoredLog } from './stored-log.ts';
+import type { ReadLog } from './stored-log.ts';
 
 const READ_TIMEOUT_MS = 180_000;
 const PARTITION_BYTES = 4 << 20;
 
 interface Span {
-  readonly log: StoredLog;
+  readonly log: ReadLog;
   readonly from: number;
   readonly end: number;
 }
@@ -19,7 +19,7 @@ let readers = 0;
 /** @param whole from the first offset on, not only what is new */
 export async function readBack(
   server: Server,
-  logs: readonly StoredLog[],
+  logs: readonly ReadLog[],
   whole: boolean,
   brokenAtMs: number,
   findings: Findings,
@@ -49,7 +49,7 @@ export async function readBack(
   for (const { log, end } of spans) log.finish(end, brokenAtMs, findings);
 }
 
-async function spansOf(kafka: Kafka, logs: readonly StoredLog[], whole: boolean): Promise<Span[]> {
+async function spansOf(kafka: Kafka, logs: readonly ReadLog[], whole: boolean): Promise<Span[]> {
   const admin = kafka.admin();
   await admin.connect();
   try {

@@ -7,6 +7,7 @@ import type { Tally } from './campaign.ts';
 import { FAULTS } from './findings.ts';
 import { PROTOCOLS } from './load.ts';
 import { PHASES } from './moments.ts';
+import { COUNTERS, UPKEEP } from './upkeep.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
@@ -23,7 +24,7 @@ export interface ReportHead {
 }
 
 export function campaignReport(head: ReportHead, tally: Tally): string {
-  const { findings, phases, acknowledged, trials } = tally;
+  const { findings, phases, acknowledged, trials, upkeep } = tally;
   const blows = tally.restartsMs.length;
   return [
     `# ${head.title}`,
@@ -48,6 +49,12 @@ export function campaignReport(head: ReportHead, tally: Tally): string {
     '| what | count |',
     '|---|---|',
     ...[...findings.allowed].map(([what, count]) => `| ${what} | ${count} |`),
+    '',
+    'What the server did behind its clients, at least:',
+    '',
+    '| what | count |',
+    '|---|---|',
+    ...COUNTERS.map((name) => `| ${UPKEEP[name]} | ${upkeep[name]} |`),
     '',
     `## When the ${head.blow} came`,
     '',

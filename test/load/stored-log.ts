@@ -23,7 +23,19 @@ export type Keeping = 'once' | 'repeated' | 'unrepeated' | 'async' | 'memory';
 const ASYNC_LOSS_MS = 10_000;
 const SHOWN = 8;
 
-export class StoredLog {
+/** A partition that is read back and judged. */
+export interface ReadLog {
+  readonly topic: string;
+  readonly partition: number;
+  readonly name: string;
+  /** Where reading begins. @param whole at the start, not after what was read before */
+  rewind(whole: boolean): number;
+  record(offset: number, value: Uint8Array | null, findings: Findings): void;
+  /** After the last record: is everything there that must be? */
+  finish(end: number, brokenAtMs: number, findings: Findings): void;
+}
+
+export class StoredLog implements ReadLog {
   readonly topic: string;
   readonly partition: number;
   readonly keeping: Keeping;
@@ -45,7 +57,6 @@ export class StoredLog {
     return `${this.topic}/${this.partition}`;
   }
 
-  /** Where reading begins: at the start, or after what was read before. */
   rewind(whole: boolean): number {
     if (this.keeping === 'memory') {
       this.#numbers = [];
@@ -69,7 +80,6 @@ export class StoredLog {
     else this.#append(offset, number, value, findings);
   }
 
-  /** After the last record: is everything there that must be? */
   finish(end: number, brokenAtMs: number, findings: Findings): void {
     if (this.#next < Math.max(end, this.#numbers.length)) {
       const detail = `read to offset ${this.#next}, not ${Math.max(end, this.#numbers.length)}`;

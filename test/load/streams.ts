@@ -1,4 +1,5 @@
 /** Makes and removes streams by the admin API, as a user would. */
+import { Kafka, logLevel } from 'kafkajs';
 import { ADMIN, type Server } from '../clients/server.ts';
 
 const CONFLICT = 409;
@@ -15,6 +16,21 @@ export interface StreamWish {
 /** Makes it, unless there is one of that name. */
 export async function createStream(server: Server, wish: StreamWish): Promise<void> {
   await ask(server, 'POST', '/api/v1/streams', JSON.stringify(wish));
+}
+
+/** Makes it as a Kafka topic with configs, unless there is one of that name. */
+export async function createTopic(
+  server: Server,
+  topic: string,
+  numPartitions: number,
+  configs: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const kafka = new Kafka({ brokers: [server.address('kafka')], logLevel: logLevel.NOTHING });
+  const admin = kafka.admin();
+  const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] });
+  await admin.disconnect();
 }
 
 export async function removeStream(server: Server, name: string): Promise<void> {

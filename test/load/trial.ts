@@ -8,6 +8,7 @@ import { Fleet } from './fleet.ts';
 import type { LoadSettings, ProtocolName } from './load.ts';
 import { awaitMoment, chooseMoment, type Moment, type Phase } from './moments.ts';
 import type { Seed } from './seed.ts';
+import { type Upkeep, UpkeepWatch } from './upkeep.ts';
 
 /** What kills the server, and what is left of its folder then. */
 export interface Striker {
@@ -19,7 +20,7 @@ export interface Striker {
   close(server: Server, keep: boolean): Promise<void>;
 }
 
-export interface TrialSettings extends Pick<LoadSettings, 'sizes' | 'pace'> {
+export interface TrialSettings extends Pick<LoadSettings, 'sizes' | 'pace' | 'large'> {
   readonly title: string;
   /** Flags of `robust-server start`. */
   readonly flags: readonly string[];
@@ -39,6 +40,10 @@ const DAMAGE = /\bdamag|checksum|corrupt/i;
 
 export interface TrialOptions {
   readonly settings: TrialSettings;
+  /** Flags of an object store, or none. */
+  readonly bucket: readonly string[];
+  /** What the server does behind its clients is added to this. */
+  readonly upkeep: Upkeep;
   /** How many times it strikes, unless a promise is broken before. */
   readonly blows: number;
   readonly seed: Seed;
@@ -50,10 +55,12 @@ export interface TrialOptions {
 }
 
 export async function runTrial(striker: Striker, options: TrialOptions): Promise<void> {
-  const { settings, blows, seed, findings, patienceMs, told } = options;
-  const { sizes, pace, flags } = settings;
-  const fleet = new Fleet({ seed: seed.between(1, 1_000_000), sizes, pace }, patienceMs);
-  const server = await striker.open(flags);
+  const { settings, bucket, blows, seed, findings, patienceMs, told } = options;
+  const { flags, ...load } = settings;
+  const remote = bucket.length > 0;
+  const fleet = new Fleet({ seed: seed.between(1, 1_000_000), ...load, remote }, patienceMs);
+  const server = await striker.open([...flags, ...bucket]);
+  const watch = new UpkeepWatch(options.upkeep);
   const before = findings.total;
   try {
     await fleet.prepare(server);
@@ -65,6 +72,7 @@ export async function runTrial(striker: Striker, options: TrialOptions): Promise
           striker,
           server,
           fleet,
+          watch,
           chooseMoment(seed),
           last || blow % WHOLE_EVERY === 0,
           findings,
@@ -75,6 +83,7 @@ export async function runTrial(striker: Striker, options: TrialOptions): Promise
   } catch (error) {
     findings.add('stuck', 'server', `${String(error)}\n${server.output.slice(-10).join('\n')}`);
   } finally {
+    watch.end();
     // Clients say goodbye to a server that is there.
     await fleet.close().catch((error) => findings.add('stuck', 'clients', String(error)));
     await server.kill();
@@ -86,16 +95,19 @@ async function deal(
   striker: Striker,
   server: Server,
   fleet: Fleet,
+  watch: UpkeepWatch,
   moment: Moment,
   whole: boolean,
   findings: Findings,
 ): Promise<Blow> {
   const said = server.output.length;
+  watch.begin(server);
   await fleet.begin(server);
   const phase = await awaitMoment(server.dataDir, moment);
   if (phase === 'stopping') void server.stop().catch(() => {});
   const brokenAtMs = performance.now();
   await striker.strike(server);
+  watch.end();
   fleet.cease();
   if (phase === 'starting') {
     // This start is not meant to get to its end.
@@ -107,7 +119,9 @@ async function deal(
   const startedAt = performance.now();
   await server.start();
   const restartMs = performance.now() - startedAt;
+  watch.begin(server);
   await fleet.verify(server, brokenAtMs, whole, findings);
+  watch.end();
   for (const line of server.output.slice(said)) {
     if (DAMAGE.test(line)) findings.add('damage', 'server', line);
   }

@@ -1,13 +1,16 @@
 /**
- * `npm run power-cut -- --cuts N [--seed S] [--report FILE]`: the real server on a disk that
- * forgets what was not synced, N cuts under the load of all four protocols; ends with code 1 when a
- * promise was broken, and with code 2 where no such disk can be mounted.
+ * `npm run power-cut -- --cuts N [--seed S] [--report FILE] [--tally FILE]`: the real server on a
+ * disk that forgets what was not synced, N cuts under the load of all four protocols; ends with
+ * code 1 when a promise was broken, and with code 2 where no such disk can be mounted. With a tally
+ * the cuts are added to those of an earlier run.
  */
 import { parseArgs } from 'node:util';
 import { ready } from '../clients/toolchains/toolchain.ts';
+import { openBucket } from '../load/bucket.ts';
 import { runCampaign } from '../load/campaign.ts';
 import { campaignReport, writeReport } from '../load/report.ts';
 import { Seed } from '../load/seed.ts';
+import { loadTally, saveTally } from '../load/tally-file.ts';
 import { powerCut } from './cut.ts';
 import { fuse } from './fuse-toolchain.ts';
 import { CUT_SETTINGS } from './settings.ts';
@@ -17,6 +20,7 @@ const { values } = parseArgs({
     cuts: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     report: { type: 'string' },
+    tally: { type: 'string' },
   },
 });
 const { folder, missing } = await ready(fuse);
@@ -24,14 +28,23 @@ if (folder === null) {
   console.log(`not run: ${missing}`);
   process.exit(2);
 }
-const striker = powerCut(folder, new Seed(Number(values.seed)));
+const before = loadTally(values.tally, Number(values.seed));
+const striker = powerCut(folder, new Seed(Number(values.seed) + before.trials.length));
+const bucket = await openBucket();
 const tally = await runCampaign(striker, {
   blows: Number(values.cuts),
   seed: Number(values.seed),
   settings: CUT_SETTINGS,
+  bucket: bucket.flags,
+  tally: before,
   say: (line) => console.log(line),
 });
-const { cuts, inSync, granules, names, sizes } = striker.totals;
+await bucket.close();
+for (const [name, count] of Object.entries(striker.totals)) {
+  tally.strikes[name] = (tally.strikes[name] ?? 0) + count;
+}
+saveTally(values.tally, tally);
+const { cuts, inSync, granules, names, sizes } = tally.strikes;
 const report = campaignReport(
   {
     title: 'Power cuts',
@@ -43,7 +56,7 @@ const report = campaignReport(
       'that was not synced nothing, or a random part in any order, survives. The server starts on ' +
       'what is left, and everything that was promised is checked: `docs/durability.md` says what ' +
       'that is. `test/power-cut` holds the disk; a test shows that a disk which lies is found out.',
-    command: `npm run power-cut -- --cuts ${values.cuts} --seed ${values.seed}`,
+    command: `npm run power-cut -- --cuts ${tally.restartsMs.length} --seed ${values.seed}`,
     blow: 'cuts',
     facts: [
       `${cuts} times the power went, those during a recovery included: ${inSync} in the middle of ` +

@@ -5,8 +5,8 @@ import { AmqpConsumer, type QueueShape } from './clients/amqp-consumer.ts';
 import { AmqpMaker } from './clients/amqp-maker.ts';
 import { AmqpPublisher } from './clients/amqp-publisher.ts';
 import { KafkaConsumer } from './clients/kafka-consumer.ts';
-import { KafkaProducer } from './clients/kafka-producer.ts';
-import { Maker } from './clients/maker.ts';
+import { KafkaProducer, type Load } from './clients/kafka-producer.ts';
+import { Maker, type Topic } from './clients/maker.ts';
 import { MqttPublisher, type Route } from './clients/mqtt-publisher.ts';
 import { MqttRetainer } from './clients/mqtt-retainer.ts';
 import { MqttSubscriber } from './clients/mqtt-subscriber.ts';
@@ -24,10 +24,30 @@ import type { World } from './world.ts';
 const DRAIN_MS = 120_000;
 const LOOK_MS = 50;
 
-/** Made as Kafka topics; every protocol writes to them. */
-const TOPICS = [
+/** What is old enough for it is compacted as soon as it leaves the write-ahead files. */
+const COMPACTED = {
+  'cleanup.policy': 'compact',
+  'min.cleanable.dirty.ratio': '0.01',
+  'segment.ms': '400',
+};
+/** Made as Kafka topics; every protocol writes to the first two. */
+const TOPICS: readonly Topic[] = [
   { name: 'orders', partitions: 1 },
   { name: 'events', partitions: 3 },
+  { name: 'bulk', partitions: 2 },
+  { name: 'latest', partitions: 1, configs: COMPACTED },
+  { name: 'archive', partitions: 1, configs: { 'remote.storage.enable': 'true' } },
+];
+const SMALL = { batch: [1, 4], bytes: [10, 200], large: 0.1 } as const;
+/** Write-ahead files full of these become segments as they are. */
+const LARGE = { batch: [2, 4], bytes: [6_000, 7_500] } as const;
+const LOADS: readonly (readonly [name: string, Load])[] = [
+  ['kp1', { stream: 'orders', partition: 0, total: 30, ...SMALL }],
+  ['kp2', { stream: 'events', partition: 1, total: 30, ...SMALL }],
+  ['kb1', { stream: 'bulk', partition: 0, total: 60, ...LARGE }],
+  ['kb2', { stream: 'bulk', partition: 1, total: 60, ...LARGE }],
+  ['kk1', { stream: 'latest', partition: 0, total: 60, ...SMALL, keys: 5 }],
+  ['ka1', { stream: 'archive', partition: 0, total: 40, batch: [1, 3], bytes: [500, 3_000] }],
 ];
 /** What expires in `short` goes to `dead`. */
 const QUEUES: readonly QueueShape[] = [
@@ -97,8 +117,7 @@ export class Cast {
 
   #kafka(): void {
     const world = this.#world;
-    this.#senders.push(new KafkaProducer(world, 'kp1', 'orders', 0, 30));
-    this.#senders.push(new KafkaProducer(world, 'kp2', 'events', 1, 30));
+    for (const [name, load] of LOADS) this.#senders.push(new KafkaProducer(world, name, load));
     const orders = this.#consumption('group kc1', true, (address) => address === 'orders');
     this.#readers.push(new KafkaConsumer(world, 'kc1', 'orders', orders));
   }

@@ -17,7 +17,7 @@ const TRIES = 60;
 /** Turns some bits of stored data around. */
 export function flipBits(world: World): void {
   const random = world.random('decay');
-  const paths = world.disk.paths.filter((path) => /\/(wal|seg)-/.test(path));
+  const paths = world.disk.paths.filter((path) => /\/(wal|seg|raw|tier)-/.test(path));
   for (let count = random.integer(1, FLIPS_MAX); count > 0 && paths.length > 0; count--) {
     const path = random.pick(paths);
     const bytes = world.disk.bytesOf(path);

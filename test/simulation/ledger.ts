@@ -2,6 +2,7 @@
  * What clients sent, what they were promised and what anybody has seen: the judge of a run. It
  * knows messages by the text in front of their bodies, and believes nothing that the server says.
  */
+import { PARTITION_MS_MAX } from './misfortunes.ts';
 import type { Trace } from './trace.ts';
 
 export interface Sent {
@@ -14,6 +15,8 @@ export interface Sent {
   /** Orders are kept per lane: one publisher on one address. */
   readonly lane: string;
   readonly body: Buffer;
+  /** A later message of the same key may take its place; null when none may. */
+  readonly key: string | null;
   mode: Mode;
   /** Virtual time at which it was sent first. */
   firstMs: number;
@@ -49,8 +52,8 @@ export interface Part {
 
 /** Acknowledgements of consumers are on disk after so long. */
 const SAVED_WITHIN_MS = 3_000;
-/** Longer than bytes are on their way to a server. */
-const ON_THE_WAY_MS = 5_000;
+/** Longer than bytes are on their way to a server: they wait for the end of a partition. */
+const ON_THE_WAY_MS = PARTITION_MS_MAX + 1_000;
 /** Stored when it is due. */
 const DELAYED = '$delayed/';
 const BODY_END = '|';
@@ -77,12 +80,14 @@ export class Ledger {
   make(
     given: Pick<Sent, 'publisher' | 'sequence' | 'stream' | 'address' | 'lane' | 'mode'>,
     size: number,
+    key: string | null = null,
   ): Sent {
     const id = `${given.publisher}#${given.sequence}`;
     const sent: Sent = {
       ...given,
       id,
       body: bodyOf(id, size),
+      key,
       firstMs: -1,
       sends: 0,
       ackedMs: -1,
@@ -155,9 +160,10 @@ export class Ledger {
     return sent;
   }
 
-  /** Offsets at which somebody has read a record. */
+  /** Offsets at which somebody has read a record that nothing may replace. */
   offsetsSeen(partition: string): number[] {
-    return [...this.#partition(partition).keys()];
+    const known = [...this.#partition(partition)];
+    return known.filter(([, id]) => this.sent.get(id)!.key === null).map(([offset]) => offset);
   }
 
   /** The highest end of a partition that anybody was told until now. */
@@ -228,16 +234,30 @@ export class Ledger {
   audit(stream: string, parts: readonly Part[], since: number): void {
     this.counts.audits++;
     const times = new Map<string, number>();
+    const newest = new Map<string, number>();
     for (const part of parts) this.#auditPart(stream, part, times);
     const trimmed = parts.some((part) => part.start > 0);
     for (const sent of this.sent.values()) {
       if (sent.stream !== stream || sent.ackedMs < 0 || sent.ackedMs > since) continue;
       if (sent.mode === 'at-most-once' || times.has(sent.id)) continue;
       if (trimmed && sent.consumed) continue;
+      if (sent.sequence < this.#newestOf(sent, times, newest)) continue;
       // It may be due later still: whether it comes at all its subscriber says.
       if (sent.address.startsWith(DELAYED)) continue;
       this.fail(`${stream}: ${sent.id} was acknowledged at ${sent.ackedMs} and is lost`);
     }
+  }
+
+  /** The newest message of its key that was found. */
+  #newestOf(sent: Sent, times: ReadonlyMap<string, number>, newest: Map<string, number>): number {
+    if (sent.key === null) return -1;
+    if (newest.size === 0) {
+      for (const id of times.keys()) {
+        const { key, sequence } = this.sent.get(id)!;
+        if (key !== null) newest.set(key, Math.max(sequence, newest.get(key) ?? -1));
+      }
+    }
+    return newest.get(sent.key) ?? -1;
   }
 
   #auditPart(stream: string, { name, found }: Part, times: Map<string, number>): void {

@@ -8,11 +8,15 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { plant } from './planted.ts';
 import { play } from './play.ts';
+import { UPKEEP, type Upkeep } from './world.ts';
 
 /** A seed takes a second or two; one that takes so long hangs or eats memory. */
 const HUNG_MS = 180_000;
 const CHILD_HEAP_MB = 1_000;
 const FAILURES_SHOWN = 10;
+
+const WHAT = Object.keys(UPKEEP) as (keyof Upkeep)[];
+const NONE: Upkeep = { adopted: 0, merges: 0, compactions: 0, uploads: 0, evictions: 0 };
 
 /** What a child tells of a seed. */
 interface Report {
@@ -20,6 +24,7 @@ interface Report {
   readonly virtualMs: number;
   readonly events: number;
   readonly crashes: number;
+  readonly upkeep: Upkeep;
   readonly failure: string | null;
   readonly tail: readonly string[];
 }
@@ -46,12 +51,13 @@ else await one(Number(values.seed ?? 1));
 async function one(seed: number): Promise<void> {
   const show = values.trace ? (line: string) => console.log(line) : null;
   const outcome = await play(seed, show);
-  const { counts, hash, failure, virtualMs, events } = outcome;
+  const { counts, hash, failure, virtualMs, events, upkeep } = outcome;
   if (failure !== null && !values.trace) console.log(outcome.tail.join('\n'));
   console.log(
     `seed ${seed}: ${(virtualMs / 1000).toFixed(1)} s of virtual time, ${events} events, ` +
       `${counts.crashes} crashes, ${counts.sent} messages sent, ${counts.acked} acknowledged, ` +
-      `${counts.seen} seen\ntrace ${hash}`,
+      `${counts.seen} seen; ` +
+      `${WHAT.map((what) => `${what} ${upkeep[what]}`).join(', ')}\ntrace ${hash}`,
   );
   if (failure === null) return;
   console.log(`FAILED: ${failure.stack}`);
@@ -61,9 +67,9 @@ async function one(seed: number): Promise<void> {
 /** A child: plays what it is sent. */
 function work(): void {
   process.on('message', async (seed: number) => {
-    const { failure, virtualMs, events, counts, tail } = await play(seed);
+    const { failure, virtualMs, events, counts, tail, upkeep } = await play(seed);
     const report: Report = {
-      ...{ seed, virtualMs, events, crashes: counts.crashes },
+      ...{ seed, virtualMs, events, crashes: counts.crashes, upkeep },
       failure: failure?.message ?? null,
       tail: failure === null ? [] : tail,
     };
@@ -75,12 +81,17 @@ async function many(from: number, count: number): Promise<void> {
   const began = performance.now();
   const failures: Report[] = [];
   let [next, played, virtualMs, events, crashes] = [from, 0, 0, 0, 0];
+  const [upkeep, runs] = [{ ...NONE }, { ...NONE }];
   const take = (): number | null => (next < from + count ? next++ : null);
   const report = (part: Report): void => {
     played++;
     virtualMs += part.virtualMs;
     events += part.events;
     crashes += part.crashes;
+    for (const what of WHAT) {
+      upkeep[what] += part.upkeep[what];
+      if (part.upkeep[what] > 0) runs[what]++;
+    }
     if (part.failure === null) return;
     console.log(`seed ${part.seed} FAILED: ${part.failure}`);
     failures.push(part);
@@ -97,6 +108,7 @@ async function many(from: number, count: number): Promise<void> {
       `${events} events, ${(virtualMs / 3_600_000).toFixed(1)} h of virtual time in ` +
       `${seconds.toFixed(0)} s: ${(played / seconds).toFixed(1)} seeds/s.`,
   );
+  console.log(WHAT.map((what) => `${what} ${upkeep[what]} in ${runs[what]} seeds`).join(', '));
   if (failures.length > 0) process.exitCode = 1;
 }
 
@@ -114,7 +126,7 @@ async function labour(take: () => number | null, report: (part: Report) => void)
 }
 
 function ask(worker: ChildProcess, seed: number): Promise<Report> {
-  const nothing = { seed, virtualMs: 0, events: 0, crashes: 0, tail: [] };
+  const nothing = { seed, virtualMs: 0, events: 0, crashes: 0, upkeep: NONE, tail: [] };
   return new Promise((resolve) => {
     const hung = setTimeout(() => worker.kill('SIGKILL'), HUNG_MS);
     const settle = (report: Report): void => {

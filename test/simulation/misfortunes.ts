@@ -10,6 +10,8 @@ const PAUSE_MS = [100, 1_500] as const;
 const CLOCK_AHEAD_MS_MAX = 20 * 60_000;
 /** Less than readers get at the end: what is due by the wall clock comes later by that much. */
 const CLOCK_BACK_MS_MAX = 60_000;
+/** The longest time for which nothing passes. */
+export const PARTITION_MS_MAX = 4_000;
 /** Delays that the disk and the network have between two misfortunes, in ms at most. */
 const DISK_MS = [0.2, 1, 10] as const;
 const NETWORK_MS = [1, 5, 30] as const;
@@ -108,7 +110,7 @@ async function failing(world: World, random: Seeded, kind: 'write' | 'sync'): Pr
 }
 
 async function partition(world: World, random: Seeded): Promise<void> {
-  const lengthMs = random.between(50, 4_000);
+  const lengthMs = random.between(50, PARTITION_MS_MAX);
   world.trace.add(`misfortune: nothing passes for ${lengthMs.toFixed(0)} ms`);
   world.network.partitionedUntilMs = world.scheduler.nowMs + lengthMs;
   await during(world, lengthMs);

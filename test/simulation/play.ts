@@ -5,7 +5,7 @@ import { Auditor } from './clients/auditor.ts';
 import { DecayAuditor, flipBits } from './decay.ts';
 import { Misfortunes } from './misfortunes.ts';
 import type { Seeded } from './seeded.ts';
-import { World } from './world.ts';
+import { type Upkeep, World } from './world.ts';
 
 /** Virtual time after which a run that does not end is stuck. */
 const STUCK_MS = 600_000;
@@ -23,6 +23,7 @@ export interface Outcome {
   readonly virtualMs: number;
   readonly events: number;
   readonly counts: World['ledger']['counts'];
+  readonly upkeep: Upkeep;
 }
 
 export async function play(
@@ -48,7 +49,9 @@ export async function play(
   const { nowMs, events } = world.scheduler;
   const { tail } = world.trace;
   const { counts } = world.ledger;
-  return { seed, hash: world.trace.digest(), failure, tail, virtualMs: nowMs, events, counts };
+  const { upkeep } = world;
+  const hash = world.trace.digest();
+  return { seed, hash, failure, tail, virtualMs: nowMs, events, counts, upkeep };
 }
 
 class Run {

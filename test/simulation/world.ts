@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { BrokerError, type Log, type LogFields } from '#kit';
 import { type RunningServer, startServer } from '#server';
 import { VirtualFiles } from '#storage';
+import { openDirectoryStore } from '../../src/storage/objects/directory-store.ts';
 import { Answer } from './actor.ts';
 import { VirtualCatalogue } from './catalogue.ts';
 import { Ledger } from './ledger.ts';
@@ -28,12 +29,27 @@ const LIMITS = {
   fullRetryMsMax: 200,
   sweepDelayMs: 50,
   segmentBytesMax: 128 << 10,
+  compactionPauseMs: 300,
 };
+/** Time that a call to the bucket takes. */
+const BUCKET_MS = [2, 40] as const;
+const BUCKET_OPEN_MAX = 8;
+/** What happened behind the clients: a run in which none of it did shows less. */
+export const UPKEEP = {
+  adopted: 'robustmq_storage_adopted_bytes_total',
+  merges: 'robustmq_storage_merges_total',
+  compactions: 'robustmq_storage_compactions_total',
+  uploads: 'robustmq_storage_remote_uploads_total',
+  evictions: 'robustmq_storage_remote_evictions_total',
+} as const;
+export type Upkeep = Record<keyof typeof UPKEEP, number>;
+
 const SETTINGS = {
   'server.data-dir': '/data',
   'server.connections-max': 64,
   'server.message-max': 32 << 10,
   'admin.listen': ['off'],
+  'storage.remote-cache-size': 64 << 10,
 };
 
 export class World {
@@ -42,12 +58,15 @@ export class World {
   readonly clock = new VirtualClock(this.scheduler);
   readonly trace: Trace;
   readonly disk: VirtualFiles;
+  /** Where the bucket lies: another machine, which lives on. */
+  readonly bucket: VirtualFiles;
   readonly catalogue: VirtualCatalogue;
   readonly network: VirtualNetwork;
   readonly ledger: Ledger;
   server: RunningServer | null = null;
   /** Set when a run is over: clients finish what they began and stop. */
   closing = false;
+  readonly upkeep: Upkeep = { adopted: 0, merges: 0, compactions: 0, uploads: 0, evictions: 0 };
   /** Ranges that the server said to be damaged. */
   readonly damage: LogFields[] = [];
   readonly #random: Seeded;
@@ -67,6 +86,9 @@ export class World {
       soon() {},
     };
     this.disk = new VirtualFiles({ random: this.random('disk'), timers });
+    this.bucket = new VirtualFiles({ random: this.random('bucket'), timers });
+    const far = this.random('way to the bucket');
+    this.bucket.delay = () => far.between(...BUCKET_MS);
     this.disk.watch = (call, path, position, bytes) => {
       this.#onDiskCall();
       const text = `disk ${call} ${path} ${position}`;
@@ -90,23 +112,7 @@ export class World {
     const death = new Answer<null>();
     this.#death = death;
     try {
-      const starting = startServer({
-        set: SETTINGS,
-        limits: LIMITS,
-        clock: this.clock,
-        timers,
-        random: this.random(`server ${life}`),
-        files: this.disk.mount(),
-        meta: await this.catalogue.mount(),
-        log: this.#log({}),
-        deriveKey: async (password, salt) =>
-          createHash('sha256').update(salt).update(password).digest(),
-        network: (context) => {
-          this.#listeners = this.network.listeners(context);
-          return this.#listeners;
-        },
-      });
-      const server = await Promise.race([starting, death.promise]);
+      const server = await Promise.race([this.#started(life, timers), death.promise]);
       if (server === null || life !== this.#life) return null;
       this.server = server;
       this.trace.add(`server ready ${life}`);
@@ -118,6 +124,26 @@ export class World {
       this.kill();
       return null;
     }
+  }
+
+  async #started(life: number, timers: LifeTimers): Promise<RunningServer> {
+    return startServer({
+      set: SETTINGS,
+      limits: LIMITS,
+      clock: this.clock,
+      timers,
+      random: this.random(`server ${life}`),
+      files: this.disk.mount(),
+      meta: await this.catalogue.mount(),
+      bucket: await openDirectoryStore(this.bucket.mount(), '/bucket', BUCKET_OPEN_MAX),
+      log: this.#log({}),
+      deriveKey: async (password, salt) =>
+        createHash('sha256').update(salt).update(password).digest(),
+      network: (context) => {
+        this.#listeners = this.network.listeners(context);
+        return this.#listeners;
+      },
+    });
   }
 
   /** The machine loses its power. */
@@ -168,10 +194,20 @@ export class World {
   #die(silentShare: number): void {
     this.#life++;
     this.#death?.resolve(null);
+    if (this.server !== null) this.#count(this.server);
     this.server = null;
+    this.bucket.kill();
     if (this.#timers !== null) this.#timers.alive = false;
     if (this.#listeners !== null) this.#listeners.alive = false;
     this.network.processDied(silentShare);
+  }
+
+  /** What this life of the server did, before it is forgotten. */
+  #count({ metrics }: RunningServer): void {
+    for (const [what, name] of Object.entries(UPKEEP) as [keyof Upkeep, string][]) {
+      const bytes = metrics.counter(name, '').value;
+      this.upkeep[what] += what === 'adopted' ? Math.sign(bytes) : bytes;
+    }
   }
 
   #diskTimer(ms: number, call: () => void) {

@@ -37,7 +37,8 @@ export class SteadyFleet {
 
   constructor() {
     const at = (rate: number, window = 50): LoadSettings => {
-      return { seed: rate, sizes: { least: 10, most: 2_000 }, pace: { window, rate } };
+      const sizes = { least: 10, most: 2_000 };
+      return { seed: rate, sizes, pace: { window, rate }, large: sizes, remote: false };
     };
     const once = new MqttPublisher('crash-mqtt-qos2', 2, at(60));
     const idempotent = new KafkaIdempotent('crash-kafka', at(200));

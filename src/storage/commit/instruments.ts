@@ -17,6 +17,8 @@ export interface Instruments {
   readonly checkpoints: Counter;
   readonly reorganised: Counter;
   readonly adopted: Counter;
+  readonly merges: Counter;
+  readonly compactions: Counter;
   readonly walWritten: Counter;
   readonly walPrepared: Counter;
 }
@@ -58,6 +60,11 @@ export function makeInstruments(metrics: Metrics): Instruments {
     adopted: metrics.counter(
       name('adopted_bytes_total'),
       'Bytes of write-ahead files that became segments as they were.',
+    ),
+    merges: metrics.counter(name('merges_total'), 'Jobs that merged segments.'),
+    compactions: metrics.counter(
+      name('compactions_total'),
+      'Compactions of a log that replaced records.',
     ),
     walWritten: metrics.counter(
       name('wal_written_bytes_total'),

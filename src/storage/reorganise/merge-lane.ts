@@ -128,6 +128,7 @@ export class MergeLane {
       await this.#recount(log, made, runs);
     }
     this.#publish(job, [], made);
+    this.#core.instruments.compactions.add(changed.length);
   }
 
   async #rewriteOne(
@@ -177,6 +178,7 @@ export class MergeLane {
       for (const segment of made) segment.resting = true;
     }
     this.#publish(job, sources, made);
+    this.#core.instruments.merges.add();
     this.#core.options.log.debug('segments were merged', {
       ...{ why, level, sources: sources.length, made: made.length },
       segments: runs.segments.length,

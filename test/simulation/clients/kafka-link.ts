@@ -97,10 +97,15 @@ export interface BatchFields {
 }
 
 const HEADER_BYTES = 61;
+const KEY_BYTES_MAX = 32;
 
-/** A record batch of format 2, null keys, no headers. */
-export function batchOf(values: readonly Buffer[], fields: BatchFields): Buffer {
-  const records = values.map(recordOf);
+/** A record batch of format 2 without headers. */
+export function batchOf(
+  values: readonly Buffer[],
+  fields: BatchFields,
+  keys: readonly (string | null)[] = [],
+): Buffer {
+  const records = values.map((value, delta) => recordOf(value, delta, keys[delta] ?? null));
   const bytes = Buffer.concat([Buffer.alloc(HEADER_BYTES), ...records]);
   bytes.writeInt32BE(bytes.length - 12, 8);
   bytes.writeInt32BE(-1, 12);
@@ -116,11 +121,12 @@ export function batchOf(values: readonly Buffer[], fields: BatchFields): Buffer 
   return bytes;
 }
 
-function recordOf(value: Buffer, delta: number): Buffer {
-  const body = Buffer.alloc(value.length + 32);
+function recordOf(value: Buffer, delta: number, key: string | null): Buffer {
+  const body = Buffer.alloc(value.length + KEY_BYTES_MAX + 32);
   let at = writeSigned(body, 1, 0);
   at = writeSigned(body, at, delta);
-  at = writeSigned(body, at, -1);
+  at = writeSigned(body, at, key === null ? -1 : key.length);
+  if (key !== null) at += body.write(key, at, 'latin1');
   at = writeSigned(body, at, value.length);
   at += value.copy(body, at);
   at = writeSigned(body, at, 0);

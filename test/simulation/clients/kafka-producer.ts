@@ -12,6 +12,22 @@ import { batchOf, KafkaLink } from './kafka-link.ts';
 const RETRIABLE: ReadonlySet<number> = new Set([3, 5, 6, 7, 14, 15, 16, 56, 89]);
 const IN_FLIGHT_MAX = 5;
 
+/** What a producer sends. */
+export interface Load {
+  readonly stream: string;
+  readonly partition: number;
+  readonly total: number;
+  /** Messages of a batch, at least and at most. */
+  readonly batch: readonly [number, number];
+  readonly bytes: readonly [number, number];
+  /** Share of messages of 6 000 bytes among these. */
+  readonly large?: number;
+  /** Each message has one of so many keys; without it none has. */
+  readonly keys?: number;
+}
+
+const LARGE_BYTES = 6_000;
+
 interface Batch {
   readonly messages: readonly Sent[];
   readonly baseSequence: number;
@@ -20,9 +36,7 @@ interface Batch {
 
 export class KafkaProducer extends Actor {
   protected readonly listener = 'kafka';
-  readonly #stream: string;
-  readonly #partition: number;
-  readonly #total: number;
+  readonly #load: Load;
   #made = 0;
   #producerId = -1;
   #epoch = -1;
@@ -30,11 +44,9 @@ export class KafkaProducer extends Actor {
   /** Not acknowledged, in order. */
   #open: Batch[] = [];
 
-  constructor(world: World, name: string, stream: string, partition: number, total: number) {
+  constructor(world: World, name: string, load: Load) {
     super(world, name);
-    this.#stream = stream;
-    this.#partition = partition;
-    this.#total = total;
+    this.#load = load;
   }
 
   protected async session(wire: Wire): Promise<void> {
@@ -43,10 +55,11 @@ export class KafkaProducer extends Actor {
     const flying: Promise<void>[] = [];
     for (const batch of this.#open) flying.push(this.#send(link, batch));
     await settled(flying);
-    while (this.#made < this.#total) {
+    const { total } = this.#load;
+    while (this.#made < total) {
       const batches = this.random.integer(1, IN_FLIGHT_MAX);
       const sends: Promise<void>[] = [];
-      for (let count = 0; count < batches && this.#made < this.#total; count++) {
+      for (let count = 0; count < batches && this.#made < total; count++) {
         sends.push(this.#send(link, this.#next()));
       }
       await settled(sends);
@@ -66,14 +79,19 @@ export class KafkaProducer extends Actor {
   }
 
   #next(): Batch {
-    const count = Math.min(this.random.integer(1, 4), this.#total - this.#made);
+    const { stream, partition, total, large = 0, keys = 0 } = this.#load;
+    const count = Math.min(this.random.integer(...this.#load.batch), total - this.#made);
     const messages = Array.from({ length: count }, () => {
-      const lane = `${this.name}@${this.#stream}/${this.#partition}`;
-      const given = { publisher: this.name, sequence: this.#made++, stream: this.#stream };
-      const size = this.random.chance(0.1) ? 6_000 : this.random.integer(10, 200);
+      const lane = `${this.name}@${stream}/${partition}`;
+      const given = { publisher: this.name, sequence: this.#made++, stream };
+      const size = this.random.chance(large)
+        ? LARGE_BYTES
+        : this.random.integer(...this.#load.bytes);
+      const key = keys === 0 ? null : `${this.name} ${this.random.integer(1, keys)}`;
       return this.world.ledger.make(
-        { ...given, address: this.#stream, lane, mode: 'exactly-once' },
+        { ...given, address: stream, lane, mode: 'exactly-once' },
         size,
+        key,
       );
     });
     const batch = { messages, baseSequence: this.#sequence, timestampMs: this.world.clock.nowMs() };
@@ -83,6 +101,7 @@ export class KafkaProducer extends Actor {
   }
 
   async #send(link: KafkaLink, batch: Batch): Promise<void> {
+    const { stream, partition } = this.#load;
     for (const message of batch.messages) this.world.ledger.sending(message);
     const records = batchOf(
       batch.messages.map((message) => message.body),
@@ -92,11 +111,12 @@ export class KafkaProducer extends Actor {
         baseSequence: batch.baseSequence,
         timestampMs: batch.timestampMs,
       },
+      batch.messages.map((message) => message.key),
     );
     const { responses } = await link.ask(produce, 8, {
       acks: -1,
       timeoutMs: 5_000,
-      topicData: [{ name: this.#stream, partitionData: [{ index: this.#partition, records }] }],
+      topicData: [{ name: stream, partitionData: [{ index: partition, records }] }],
     });
     const answer = responses[0]!.partitionResponses[0]!;
     if (answer.errorCode !== 0) this.#refused(answer.errorCode);

@@ -10,6 +10,7 @@ const TOPIC_EXISTS = 36;
 export interface Topic {
   readonly name: string;
   readonly partitions: number;
+  readonly configs?: Readonly<Record<string, string>>;
 }
 
 export class Maker extends Actor {
@@ -23,9 +24,10 @@ export class Maker extends Actor {
 
   protected async session(wire: Wire): Promise<void> {
     const link = new KafkaLink(wire, this.world.scheduler);
-    const wanted = this.#topics.map(({ name, partitions }) => {
+    const wanted = this.#topics.map(({ name, partitions, configs = {} }) => {
       const shape = { numPartitions: partitions, replicationFactor: 1 };
-      return { name, ...shape, assignments: [], configs: [] };
+      const settings = Object.entries(configs).map(([key, value]) => ({ name: key, value }));
+      return { name, ...shape, assignments: [], configs: settings };
     });
     const { topics } = await link.ask(createTopics, 5, { topics: wanted });
     for (const { name, errorCode } of topics) {
