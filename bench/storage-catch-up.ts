@@ -2,10 +2,12 @@
  * How fast is a reader that catches up on one log among ten thousand, beside one whose log is
  * alone? Both read from segments, in the state that reorganisation leaves behind.
  *
- *     node bench/storage-catch-up.ts [--gigabytes=2] [--logs=10000]
+ *     node bench/storage-catch-up.ts [--gigabytes=2] [--logs=10000] [--folder=DIR [--fill]]
+ *
+ * With a folder what was filled stays there for the next run; with `--fill` it is only filled.
  */
 import type { ShardLog } from '#storage';
-import { done, fill, idOf, numberOf, openRig, scratch } from './storage-rig.ts';
+import { done, fill, idOf, numberOf, openRig, prepared } from './storage-rig.ts';
 
 const READ_BYTES = 1 << 20;
 const BATCH_BYTES = 16_384;
@@ -16,9 +18,16 @@ const LIMITS = { backgroundBytesPerSecond: 400 * 2 ** 20, cacheBytes: 2 ** 20, w
 const total = numberOf('gigabytes', 2) * 2 ** 30;
 const logCount = numberOf('logs', 10_000);
 
-/** Bytes in a second over all of these logs, each from its start to its end. */
-async function readAll(logs: readonly ShardLog[]): Promise<number> {
-  const startedMs = performance.now();
+interface Figure {
+  /** Bytes in a second. */
+  readonly rate: number;
+  /** CPU time for a MiB. */
+  readonly cpuMs: number;
+}
+
+/** Reads all of these logs, one after the other, each from its start to its end. */
+async function readAll(logs: readonly ShardLog[]): Promise<Figure> {
+  const [startedMs, startedCpu] = [performance.now(), process.cpuUsage()];
   let bytes = 0;
   for (const log of logs) {
     for (let offset = log.startOffset; offset < log.highWatermark; ) {
@@ -28,35 +37,47 @@ async function readAll(logs: readonly ShardLog[]): Promise<number> {
       offset = last.baseOffset + last.count;
     }
   }
-  return (bytes * 1000) / (performance.now() - startedMs);
+  const { user, system } = process.cpuUsage(startedCpu);
+  return {
+    rate: (bytes * 1000) / (performance.now() - startedMs),
+    cpuMs: (user + system) / 1000 / (bytes / 2 ** 20),
+  };
 }
 
-async function prepared(count: number, bytes: number) {
-  const rig = await openRig(scratch(), LIMITS);
+async function opened(name: string, count: number, bytes: number) {
+  const data = prepared(name);
+  const rig = await openRig(data.folder, LIMITS);
   const logs = Array.from({ length: count }, (_, index) => rig.engine.open(idOf(index), 'fsync'));
-  await fill(rig.engine, logs, bytes, BATCH_BYTES);
-  // A trim sends the newest full file on its way as well.
-  logs[0]!.trim(1);
-  await rig.quiet();
+  if (!data.isFilled) {
+    await fill(rig.engine, logs, bytes, BATCH_BYTES);
+    // A trim sends the newest full file on its way as well.
+    logs[0]!.trim(1);
+    await rig.quiet();
+    data.filled();
+  }
   return { ...rig, logs };
 }
 
-const among = await prepared(logCount, total);
+const among = await opened('among', logCount, total);
 const perLog = total / logCount;
 const sample = among.logs.filter((_, index) => index % Math.ceil(logCount / 100) === 1);
-const alone = await prepared(1, Math.max(2 ** 27, perLog * sample.length));
-const figures: { among: number; alone: number }[] = [];
-for (let round = 0; round < ROUNDS; round++) {
+const alone = await opened('alone', 1, Math.max(2 ** 27, perLog * sample.length));
+const figures: { among: Figure; alone: Figure }[] = [];
+const rounds = process.argv.includes('--fill') ? 0 : ROUNDS;
+for (let round = 0; round < rounds; round++) {
   figures.push({ among: await readAll(sample), alone: await readAll(alone.logs) });
 }
-figures.sort((a, b) => a.among / a.alone - b.among / b.alone);
-const middle = figures[Math.floor(ROUNDS / 2)]!;
+figures.sort((a, b) => a.among.rate / a.alone.rate - b.among.rate / b.alone.rate);
 const rate = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB/s`;
-console.log(
-  `${sample.length} of ${logCount} logs, ${(perLog / 1024).toFixed(0)} KiB each: ` +
-    `${rate(middle.among)}; one log alone: ${rate(middle.alone)}; ` +
-    `ratio ${(middle.among / middle.alone).toFixed(2)}`,
-);
+for (const [index, { among: one, alone: other }] of figures.entries()) {
+  const middle = index === ROUNDS >> 1 ? ' (the middle one)' : '';
+  console.log(
+    `${sample.length} of ${logCount} logs, ${(perLog / 1024).toFixed(0)} KiB each: ` +
+      `${rate(one.rate)}, ${one.cpuMs.toFixed(2)} ms of CPU for a MiB; ` +
+      `one log alone: ${rate(other.rate)}, ${other.cpuMs.toFixed(2)} ms; ` +
+      `ratio ${(one.rate / other.rate).toFixed(2)}, by CPU ${(other.cpuMs / one.cpuMs).toFixed(2)}${middle}`,
+  );
+}
 await among.engine.close();
 await alone.engine.close();
 done();

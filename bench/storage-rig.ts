@@ -1,5 +1,5 @@
 /** What the benchmarks of the log engine share: an engine on the real disk, and data for it. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type EngineLimits, type LogEngine, openEngine, realFiles, type ShardLog } from '#storage';
 import { crc32c } from '../src/kit/crc32c.ts';
@@ -31,6 +31,26 @@ export function scratch(): string {
   return folder;
 }
 
+/** Data for a benchmark: made by this process, or by an earlier one that was to keep it. */
+export interface Prepared {
+  readonly folder: string;
+  readonly isFilled: boolean;
+  /** Says that everything is there: the folder can serve again. */
+  filled(): void;
+}
+
+/** A folder of its own, or the one of `--folder=DIR`, which stays. */
+export function prepared(name: string): Prepared {
+  const given = textOf('folder');
+  if (given === null) return { folder: scratch(), isFilled: false, filled: () => {} };
+  const folder = path.join(given, name);
+  const mark = `${folder}.filled`;
+  const isFilled = existsSync(mark);
+  if (!isFilled) rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  return { folder, isFilled, filled: () => writeFileSync(mark, '') };
+}
+
 /** Timers of the engine keep no process alive; a benchmark that only waits for one must go on. */
 const alive = setInterval(() => {}, 60_000);
 
@@ -50,14 +70,19 @@ export async function openRig(directory: string, limits: Partial<EngineLimits> =
   };
   const quiet = async (): Promise<void> => {
     await engine.flushed();
-    for (let still = 0, last = -1; still < 20; ) {
-      await sleep(500);
-      const copied = counted('reorganised');
-      still = copied === last ? still + 1 : 0;
-      last = copied;
-    }
+    await still(() => counted('reorganised'));
   };
   return { engine, quiet, counted };
+}
+
+/** Resolves when a count has stayed the same for ten seconds. */
+export async function still(count: () => number): Promise<void> {
+  for (let looks = 0, last = -1; looks < 20; ) {
+    await sleep(500);
+    const now = count();
+    looks = now === last ? looks + 1 : 0;
+    last = now;
+  }
 }
 
 /** A record batch of so many bytes, with a valid checksum. */
@@ -70,9 +95,12 @@ export function batchOf(bytes: number): Buffer {
   return batch;
 }
 
-/** Appends to all logs in turn until so many bytes are written, as fast as the engine takes it. */
+/** Who says when more may be appended: an engine, or the broker over it. */
+export type Throttle = Pick<LogEngine, 'busy' | 'onRoom'>;
+
+/** Appends to all logs in turn until so many bytes are written, as fast as it is taken. */
 export async function fill(
-  engine: LogEngine,
+  engine: Throttle,
   logs: readonly ShardLog[],
   total: number,
   bytes: number,
@@ -87,7 +115,7 @@ export async function fill(
     done += bytes;
     if (turn % turnBatches === turnBatches - 1) await new Promise<void>((go) => setImmediate(go));
   }
-  await engine.flushed();
+  await append(logs[0]!, model);
 }
 
 /** Appends one batch; resolves when it is durable. */
@@ -111,6 +139,12 @@ export function sleep(ms: number): Promise<void> {
 export function numberOf(name: string, usual: number): number {
   const given = process.argv.find((argument) => argument.startsWith(`--${name}=`));
   return given === undefined ? usual : Number(given.split('=')[1]);
+}
+
+/** A text from the command line (`--name=value`), or null. */
+export function textOf(name: string): string | null {
+  const given = process.argv.find((argument) => argument.startsWith(`--${name}=`));
+  return given === undefined ? null : given.slice(name.length + 3);
 }
 
 export function percentile(values: readonly number[], share: number): number {
