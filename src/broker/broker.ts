@@ -20,8 +20,9 @@ import type { Principal } from './principals/principal.ts';
 import { type Credentials, type Origination, Principals } from './principals/principals.ts';
 import type { Action } from './principals/rule.ts';
 import type { Queue } from './queues/queue.ts';
-import { QueueRoutes, ROUTES_KEPT_MAX } from './queues/queue-routes.ts';
 import { Queues } from './queues/queues.ts';
+import { Routing } from './queues/routing.ts';
+import { CONTROL, TRANSACTIONAL } from './records/batch-layout.ts';
 import type { Message } from './records/message.ts';
 import { Cursors } from './state/cursors.ts';
 import { Dedupe } from './state/dedupe.ts';
@@ -29,12 +30,14 @@ import { Definitions } from './state/definitions.ts';
 import { LastValues } from './state/last-values.ts';
 import { ProducerIds } from './state/producer-ids.ts';
 import { StateTable } from './state/state-table.ts';
+import { LateDeliveries } from './streams/late-deliveries.ts';
 import { OpenPartitions } from './streams/open-partitions.ts';
 import { type Partition, type PublishSink, Touched } from './streams/partition.ts';
 import { partitionOf } from './streams/partitioner.ts';
 import { Retention } from './streams/retention.ts';
 import type { Stream } from './streams/stream.ts';
 import { Streams } from './streams/streams.ts';
+import { Transactions } from './streams/transactions.ts';
 import { TimeEngine } from './time/time-engine.ts';
 
 export interface BrokerOptions {
@@ -91,6 +94,7 @@ export class Broker {
   readonly time: TimeEngine;
   readonly dedupe: Dedupe;
   readonly streams: Streams;
+  readonly transactions: Transactions;
   readonly routes: Routes;
   readonly principals: Principals;
   readonly queues: Queues;
@@ -108,8 +112,9 @@ export class Broker {
   /** Those whose plan or home names somebody: these must not outlive their own end here. */
   #holding: Target[] = [];
   readonly #healthListeners = new Set<(health: EngineHealth, reason: string) => void>();
+  readonly #routing: Routing;
+  readonly #late: LateDeliveries;
   #closing = false;
-  #spareRoutes: QueueRoutes | null = null;
   readonly #timers: Timers;
   /** 0 = not read in this turn. */
   #nowMs = 0;
@@ -144,6 +149,12 @@ export class Broker {
       time: this.time,
       onRoom: (call) => this.onRoom(call),
     });
+    this.#routing = new Routing(engine, this.#interest, this.queues);
+    this.#late = this.#openLate(log);
+    this.transactions = new Transactions({
+      ...{ engine, state, clock, timers, streams: this.streams, late: this.#late },
+    });
+    this.#open.transactions = this.transactions;
     this.cursors = new Cursors(state);
     this.lastValues = new LastValues(state, this.time, this.principals);
     this.producerIds = new ProducerIds(state);
@@ -256,18 +267,24 @@ export class Broker {
     const plan = this.#planOf(target);
     const home = this.#homeOf(target, message.principal);
     let partition = home === null ? null : this.#partitionFor(home, message, target);
-    const routes = this.#routesOf(message, plan, partition, queues);
+    if (partition !== null && partition.transactions !== null) {
+      this.#checkRoom(message, partition);
+      partition.add(message, home!.key, sink, token);
+      this.#publishedLate(message, partition, plan, queues);
+      return plan.interest + queues.length + 1;
+    }
+    const routes = this.#routing.routesOf(message, plan, partition, queues);
     if (partition === null && routes !== null && routes.durable) partition = this.#transit();
     if (partition !== null) {
       this.#checkRoom(message, partition);
       partition.add(message, home?.key ?? null, sink, token);
     }
-    if (routes !== null) this.#route(message, routes, partition);
+    if (routes !== null) this.#routing.route(message, routes, partition);
     if (partition?.full) partition.seal();
-    this.#deliver(message, plan, routes);
+    this.#routing.deliver(message, plan, routes);
     if (partition === null) sink?.published(token, null);
     const without = routes === null ? 0 : routes.groupsWithout;
-    if (routes !== null) this.#putAway(routes);
+    if (routes !== null) this.#routing.putAway(routes);
     return plan.interest - without + queues.length + (partition === null ? 0 : 1);
   }
 
@@ -292,25 +309,41 @@ export class Broker {
     if (this.#closing) throw new BrokerError('closing');
     const touched = new Touched();
     const appended = partition.appendBatch(bytes, facts, committed, touched);
+    if ((facts.attributes & (TRANSACTIONAL | CONTROL)) === TRANSACTIONAL && !appended.duplicate) {
+      this.transactions.wrote(partition, facts, appended.baseOffset);
+    }
+    if (partition.transactions !== null) {
+      this.#late.stored(partition);
+      return appended;
+    }
     const target = this.#captured(partition.stream);
     const plan = this.#planOf(target);
     const captors = this.queues.captors.get(partition);
     if (appended.duplicate || (plan.interest === 0 && captors === undefined)) return appended;
     const appendTimeMs = this.#turnMs();
     const stored = { ...facts, bytes, baseOffset: appended.baseOffset, appendTimeMs };
+    const routing = this.#routing;
     for (const message of partition.decode(stored)) {
-      const routes = this.#routesOf(message, plan, partition, NO_QUEUES);
+      const routes = routing.routesOf(message, plan, partition, NO_QUEUES);
       if (routes !== null) {
         for (let index = 0; index < routes.count; index++) {
           const queue = routes.queues[index]!;
-          touched.add(queue, this.#apart(queue, partition));
+          touched.add(queue, routing.apart(queue, partition));
         }
-        this.#route(message, routes, partition);
+        routing.route(message, routes, partition);
       }
-      this.#deliver(message, plan, routes);
-      if (routes !== null) this.#putAway(routes);
+      routing.deliver(message, plan, routes);
+      if (routes !== null) routing.putAway(routes);
     }
     return appended;
+  }
+
+  /**
+   * Those who take messages are there: what was stored behind transactions before the start, and
+   * may be delivered by now, is. To be called once, when all protocols are open.
+   */
+  resume(): void {
+    this.#late.start();
   }
 
   /** Refuses what comes from now on, and makes durable what came. */
@@ -407,74 +440,37 @@ export class Broker {
     }
   }
 
-  /** The queues that hold a reference to this message, with what they note; null when none does. */
-  #routesOf(
+  /**
+   * Stored behind an open transaction: who is interested gets it from the log. Queues that the
+   * protocol found get nothing of transactions, and this message now.
+   */
+  #publishedLate(
     message: Message,
+    partition: Partition,
     plan: Plan,
-    partition: Partition | null,
-    extra: readonly Queue[],
-  ): QueueRoutes | null {
-    const captors = partition === null ? undefined : this.queues.captors.get(partition);
-    if (
-      plan.queues.length === 0 &&
-      plan.groups.length === 0 &&
-      extra.length === 0 &&
-      captors === undefined
-    ) {
-      return null;
+    queues: readonly Queue[],
+  ): void {
+    partition.transactions!.mixed = true;
+    this.#late.stored(partition);
+    if (queues.length > 0) {
+      const routes = this.#routing.routesNow(plan, partition, queues);
+      this.#routing.route(message, routes, partition);
+      this.#routing.putAway(routes);
     }
-    const routes = this.#spareRoutes ?? new QueueRoutes();
-    this.#spareRoutes = null;
-    routes.partition = partition;
-    for (const { queue, matches } of plan.queues) {
-      const meta = queue.meta === null ? 0 : queue.meta(message, matches);
-      if (meta !== null) routes.add(queue, meta);
-    }
-    for (const { members, alias } of plan.groups) {
-      const subscription = this.#interest.pick(members, message);
-      if (subscription === null) {
-        routes.groupsWithout++;
-        continue;
-      }
-      const match = { subscription, alias };
-      if (subscription.subscriber !== undefined) routes.groupMatches.push(match);
-      const { queue } = subscription;
-      if (queue === undefined) continue;
-      const meta = queue.meta === null ? 0 : queue.meta(message, [match]);
-      if (meta !== null) routes.add(queue, meta);
-    }
-    for (const queue of extra) routes.add(queue, 0);
-    if (captors !== undefined) for (const queue of captors) routes.add(queue, 0);
-    return routes;
+    if (partition.full) partition.seal();
   }
 
-  /** For the next message: most have a queue or none, and need no arrays of their own. */
-  #putAway(routes: QueueRoutes): void {
-    if (routes.count > ROUTES_KEPT_MAX) return;
-    routes.clear();
-    this.#spareRoutes = routes;
-  }
-
-  #route(message: Message, routes: QueueRoutes, partition: Partition | null): void {
-    const { queues, metas, count } = routes;
-    for (let index = 0; index < count; index++) {
-      const queue = queues[index]!;
-      if (queue.cursor?.partition !== partition) this.queues.holdReferences(queue);
-      if (partition !== null) partition.touch(queue, this.#apart(queue, partition));
-      queue.route(message, metas[index]!);
-    }
-  }
-
-  /** True when a message and the queue's reference to it cannot share a commit. */
-  #apart(queue: Queue, partition: Partition): boolean {
-    return queue.durable && !this.#engine.sameOwner(queue.id, partition.log.id);
-  }
-
-  #deliver(message: Message, plan: Plan, routes: QueueRoutes | null): void {
-    for (const { subscriber, matches } of plan.live) subscriber.receive(message, matches);
-    if (routes === null) return;
-    for (const match of routes.groupMatches)
-      match.subscription.subscriber!.receive(message, [match]);
+  #openLate(log: Log): LateDeliveries {
+    const planOf = ({ address }: Message): Plan => this.#planOf(this.target(address, 'captured'));
+    return new LateDeliveries({
+      ...{ state: this.state, streams: this.streams, log },
+      busy: () => this.busy,
+      onRoom: (call) => this.onRoom(call),
+      isUnwatched: (partition) =>
+        this.#planOf(this.#captured(partition.stream)).interest === 0 &&
+        !this.queues.captors.has(partition),
+      deliver: (messages, partition) => this.#routing.deliverLate(messages, partition, planOf),
+    });
   }
 
   #transit(): Partition {

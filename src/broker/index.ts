@@ -90,7 +90,9 @@ export type { Definitions, Json } from './state/definitions.ts';
 export type { LastValues } from './state/last-values.ts';
 export { once, type PublishedOnce, publishOnce } from './state/publish-once.ts';
 export type { StateTable } from './state/state-table.ts';
+export type { AbortedTransaction } from './streams/aborted-transactions.ts';
 export type { Partition, PublishSink, Run } from './streams/partition.ts';
+export type { OpenTransaction } from './streams/partition-transactions.ts';
 export {
   CLEANUPS,
   type Cleanup,
@@ -103,5 +105,6 @@ export {
   settingsFault,
 } from './streams/stream.ts';
 export { PARTITIONS_MAX, type StreamEvent, type Streams } from './streams/streams.ts';
+export type { Transactions } from './streams/transactions.ts';
 export { type DelayedMessage, DelayedMessages } from './time/delayed-messages.ts';
 export type { Due, TimeEngine, TimeEntry } from './time/time-engine.ts';

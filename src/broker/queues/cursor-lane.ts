@@ -58,7 +58,7 @@ export class CursorLane extends Lane {
   }
 
   get end(): number {
-    const end = Math.min(this.partition.highWatermark, this.limit);
+    const end = Math.min(this.partition.stableOffset, this.limit);
     // What was taken early lies beyond.
     return Math.max(end, this.next);
   }

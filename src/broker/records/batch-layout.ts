@@ -10,6 +10,8 @@ export const BATCH_AT = {
   baseTime: 27,
   maxTime: 35,
   producer: 43,
+  producerEpoch: 51,
+  baseSequence: 53,
   count: 57,
 } as const;
 
@@ -17,3 +19,8 @@ export const BATCH_HEADER_BYTES = 61;
 
 /** The times of the records are that of their append: the largest time of the batch. */
 export const LOG_APPEND_TIME = 0x08;
+
+/** Its records count only when the transaction of their producer was committed (KIP-98). */
+export const TRANSACTIONAL = 0x10;
+/** Not records of a producer, but what the server says about transactions. */
+export const CONTROL = 0x20;

@@ -2,8 +2,7 @@
  * What storage asks of the owner of a compacted stream: how to open its batches, and the limits.
  */
 import type { Compaction, KeyedRecords, StoredBatch } from '#storage';
-import type { StreamSettings } from '../streams/stream.ts';
-import { isControlBatch } from './record-batch.ts';
+import type { Partition } from '../streams/partition.ts';
 import { RecordWalk } from './record-walk.ts';
 
 export class KeyCompaction implements Compaction {
@@ -15,12 +14,15 @@ export class KeyCompaction implements Compaction {
   readonly headBytes: number;
   readonly #openedBytesMax: number;
   readonly #neededFrom: () => number;
+  readonly #partition: Partition;
 
   /**
    * @param neededFrom first offset of the partition that a durable cursor needs, or Infinity
    * @param openedBytesMax bound for what a compressed batch may become
    */
-  constructor(settings: StreamSettings, neededFrom: () => number, openedBytesMax: number) {
+  constructor(partition: Partition, neededFrom: () => number, openedBytesMax: number) {
+    const { settings } = partition.stream;
+    this.#partition = partition;
     this.minLagMs = settings.compactMinLagMs;
     this.maxLagMs = settings.compactMaxLagMs;
     this.dirtyRatio = settings.compactDirtyRatio;
@@ -31,12 +33,15 @@ export class KeyCompaction implements Compaction {
     this.#openedBytesMax = openedBytesMax;
   }
 
+  /** Nobody knows yet what becomes of records behind an open transaction. */
   neededFrom(): number {
-    return this.#neededFrom();
+    const open = this.#partition.transactions?.firstOpen ?? Number.POSITIVE_INFINITY;
+    return Math.min(open, this.#neededFrom());
   }
 
   open(batch: StoredBatch): KeyedRecords | null {
-    if (isControlBatch(batch.attributes)) return null;
+    // What was aborted replaces nothing, and goes with its time.
+    if (this.#partition.isAside(batch)) return null;
     return new RecordWalk(batch.bytes, batch.baseOffset, this.#openedBytesMax);
   }
 }

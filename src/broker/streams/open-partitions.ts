@@ -5,6 +5,7 @@ import type { BrokerGiven } from '../broker.ts';
 import type { Principal } from '../principals/principal.ts';
 import type { Principals } from '../principals/principals.ts';
 import type { Partition, PartitionHost } from './partition.ts';
+import type { Transactions } from './transactions.ts';
 
 /** Bytes of open batches above which publishers must wait. */
 const OPEN_BYTES_MAX = 32 << 20;
@@ -13,6 +14,8 @@ const DECODED_MAX = 128;
 
 export class OpenPartitions implements PartitionHost {
   readonly openedBytesMax: number;
+  /** Set as soon as they are open. */
+  transactions!: Transactions;
   readonly #engine: LogEngine;
   readonly #given: BrokerGiven;
   readonly #principals: Principals;
@@ -67,6 +70,10 @@ export class OpenPartitions implements PartitionHost {
   unreadable(partition: Partition, offset: number, reason: string): void {
     const fields: LogFields = { stream: partition.stream.name, offset, reason };
     this.#log.warn('a batch cannot be read by other protocols', fields);
+  }
+
+  aborted(partition: Partition, producerId: number, offset: number): boolean {
+    return this.transactions.isAborted(partition, producerId, offset);
   }
 
   /** Hands all open batches to the engine. */

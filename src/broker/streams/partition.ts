@@ -8,11 +8,12 @@ import type { Appended, BatchFacts, LogStat, ShardLog, StoredBatch } from '#stor
 import { flatAddress } from '../addresses/address.ts';
 import { SERVER_PRINCIPAL } from '../principals/principal.ts';
 import { stampAppendTime } from '../records/append-time.ts';
-import { LOG_APPEND_TIME } from '../records/batch-layout.ts';
+import { LOG_APPEND_TIME, TRANSACTIONAL } from '../records/batch-layout.ts';
 import { readEnvelope, readPlainHeaders } from '../records/envelope.ts';
 import { Message } from '../records/message.ts';
 import { originOf } from '../records/origin.ts';
 import { BatchBuilder, isControlBatch, readRecords } from '../records/record-batch.ts';
+import type { PartitionTransactions } from './partition-transactions.ts';
 import { isCompacted, type Stream } from './stream.ts';
 
 /** Told about the fate of a published message. May be told before `publish` returns. */
@@ -38,6 +39,7 @@ export interface Follower {
 }
 
 const NOBODY: readonly Follower[] = [];
+const NO_MESSAGES: readonly Message[] = [];
 
 /** Followers that hold references into one batch; mostly there are none. */
 export class Touched {
@@ -92,6 +94,8 @@ export interface PartitionHost {
   keeps(partition: Partition): void;
   /** A batch whose records cannot be read by other protocols; said once per batch and reader. */
   unreadable(partition: Partition, offset: number, reason: string): void;
+  /** True when what this producer wrote at this offset, in a transaction, was aborted. */
+  aborted(partition: Partition, producerId: number, offset: number): boolean;
 }
 
 /** Who keeps account of what partitions hold. */
@@ -131,6 +135,11 @@ export class Partition {
   readonly stream: Stream;
   readonly index: number;
   readonly log: ShardLog;
+  /**
+   * Its open transactions. While there are any, and until all behind them is delivered, nothing
+   * that is stored here is delivered at once: `LateDeliveries` does it, in order.
+   */
+  transactions: PartitionTransactions | null = null;
   readonly #host: PartitionHost;
   readonly #ledger: AppendLedger;
   readonly #homeText: string;
@@ -162,6 +171,13 @@ export class Partition {
 
   get highWatermark(): number {
     return this.log.highWatermark;
+  }
+
+  /** What lies before it is committed, and belongs to no transaction that is still open. */
+  get stableOffset(): number {
+    const end = this.log.highWatermark;
+    if (this.transactions === null) return end;
+    return Math.min(end, Math.max(this.transactions.firstOpen, this.log.startOffset));
   }
 
   /** The offset that the next message gets. */
@@ -197,7 +213,7 @@ export class Partition {
       open.tokens.push(token);
     }
     this.#host.opened(this, open.builder.size - before);
-    if (message.qos > 0 || this.#followers === null) return;
+    if (message.qos > 0 || this.#followers === null || this.transactions !== null) return;
     for (const follower of this.#followers) follower.offered?.(message);
   }
 
@@ -291,18 +307,22 @@ export class Partition {
     return this.log.read(offset, bytesMax);
   }
 
-  /** Committed messages from `offset` on; empty at the high watermark. See `readRun`. */
+  /** Stable messages from `offset` on; empty at `stableOffset`. See `readRun`. */
   readMessages(offset: number, bytesMax: number): readonly Message[] | Promise<readonly Message[]> {
     const run = this.readRun(offset, bytesMax);
     return run instanceof Promise ? run.then((read) => read.messages) : run.messages;
   }
 
   /**
-   * Committed messages from `offset` on, as other protocols see them, and the offset to go on from.
-   * Control batches and records that cannot be read are gaps. Direct when it lies in memory.
+   * Stable messages from `offset` on, as other protocols see them, and the offset to go on from:
+   * the same one at `stableOffset`. Control batches, records of aborted transactions and those that
+   * cannot be read are gaps. Direct when it lies in memory.
    * @throws (or rejects with) BrokerError as `ShardLog.read`
    */
   readRun(offset: number, bytesMax: number): Run | Promise<Run> {
+    if (this.transactions !== null && offset >= this.transactions.firstOpen) {
+      return { messages: NO_MESSAGES, next: offset };
+    }
     const recent = this.#decoded;
     if (recent !== null && offset >= recent.from && offset < recent.next) {
       const messages = recent.messages;
@@ -322,11 +342,23 @@ export class Partition {
     this.#decoded = null;
   }
 
+  /** True when no reader of another protocol sees the batch: control, or aborted. */
+  isAside({ attributes, producerId, baseOffset }: StoredBatch): boolean {
+    if (isControlBatch(attributes)) return true;
+    if ((attributes & TRANSACTIONAL) === 0) return false;
+    return this.#host.aborted(this, producerId, baseOffset);
+  }
+
+  /** A transaction has ended: followers may see more. */
+  stabilised(): void {
+    this.#tellFollowers(null, this.startOffset, null);
+  }
+
   /**
    * The messages of one batch of this partition. Empty when they cannot be read (said in the log).
    */
   decode(batch: StoredBatch): Message[] {
-    if (isControlBatch(batch.attributes)) return [];
+    if (this.isAside(batch)) return [];
     try {
       const records = readRecords(batch.bytes, batch.baseOffset, this.#host.openedBytesMax);
       const home = flatAddress(this.stream.name);
@@ -431,7 +463,9 @@ export class Partition {
   #decodeAll(batches: readonly StoredBatch[], offset: number): Run {
     const messages: Message[] = [];
     let next = offset;
+    const before = this.transactions?.firstOpen ?? Number.POSITIVE_INFINITY;
     for (const batch of batches) {
+      if (batch.baseOffset >= before) break;
       const decoded = this.decode(batch);
       next = batch.baseOffset + batch.count;
       this.#keep(batch.baseOffset, next, decoded);

@@ -232,7 +232,7 @@ export class Streams {
     const { settings } = partition.stream;
     if (!isCompacted(settings)) return settings.remote ? REMOTE_UPKEEP : NO_UPKEEP;
     const neededFrom = (): number => this.neededFrom(partition);
-    const compaction = new KeyCompaction(settings, neededFrom, this.#host.openedBytesMax);
+    const compaction = new KeyCompaction(partition, neededFrom, this.#host.openedBytesMax);
     return { ...NO_UPKEEP, compaction };
   }
 

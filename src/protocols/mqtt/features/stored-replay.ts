@@ -164,7 +164,7 @@ class Lane implements Acknowledged {
   /** @returns false when there is nothing to send now */
   #fill(): boolean {
     const from = Math.max(this.#next, this.#partition.startOffset);
-    if (from >= this.#partition.highWatermark) return false;
+    if (from >= this.#partition.stableOffset) return false;
     const run = this.#partition.readRun(from, READ_BYTES);
     if (!(run instanceof Promise)) return this.#take(run);
     const turn = this.#turn;

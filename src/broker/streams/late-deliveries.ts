@@ -1,0 +1,199 @@
+/**
+ * Delivers what was stored behind an open transaction: other protocols get nothing past the stable
+ * end of a partition, and then all of it in the order of the log. From the first open transaction
+ * on, what comes is only stored; when the stable end moves, it is read from the log and handed out
+ * here, until everything is and messages go their direct way again.
+ *
+ * How far that is, is a row of state from a marker on until nothing is left: it commits with the
+ * references that the deliveries made, so a crash neither loses nor doubles them.
+ */
+import { BrokerError, type Log } from '#kit';
+import type { Message } from '../records/message.ts';
+import type { StateTable } from '../state/state-table.ts';
+import type { Partition, Run } from './partition.ts';
+import { PartitionTransactions } from './partition-transactions.ts';
+import type { Streams } from './streams.ts';
+
+const KIND = 'transaction.delivered';
+const READ_BYTES = 256 << 10;
+
+export interface LateHost {
+  readonly state: StateTable;
+  readonly streams: Streams;
+  readonly log: Log;
+  readonly busy: () => boolean;
+  readonly onRoom: (call: () => void) => void;
+  /** Nobody takes batches of producers from this partition. */
+  readonly isUnwatched: (partition: Partition) => boolean;
+  /** Routes and delivers messages of a partition that are stable. */
+  readonly deliver: (messages: readonly Message[], partition: Partition) => void;
+}
+
+export class LateDeliveries {
+  readonly #host: LateHost;
+  #waiting: Partition[] | null = [];
+
+  constructor(host: LateHost) {
+    this.#host = host;
+  }
+
+  /** A transaction begins: from here on nothing is delivered at once. */
+  begin(partition: Partition, offset: number): PartitionTransactions {
+    if (partition.transactions !== null) return partition.transactions;
+    const transactions = new PartitionTransactions(offset);
+    partition.transactions = transactions;
+    transactions.untail = partition.tail(() => this.advance(partition));
+    this.#waiting?.push(partition);
+    return transactions;
+  }
+
+  /** After a start: places that were stored. Nothing is delivered before `start`. */
+  restore(): void {
+    const { state, streams } = this.#host;
+    for (const [key, value] of [...state.scan(KIND)]) {
+      const [id, index] = JSON.parse(key) as [string, number];
+      const partition = streams.byId(id)?.partitions[index];
+      if (partition === undefined) continue;
+      const delivered = Number(value.toString());
+      const transactions = this.begin(partition, delivered);
+      transactions.delivered = Math.min(delivered, transactions.delivered);
+      transactions.saved = true;
+    }
+    for (const partition of this.#waiting ?? []) partition.transactions!.mixed = true;
+  }
+
+  /** Those who take messages are there again. */
+  start(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    for (const partition of waiting) this.advance(partition);
+  }
+
+  /** Stores how far it is, with the marker that lets more be delivered. */
+  save(partition: Partition): void {
+    const { transactions } = partition;
+    if (transactions === null || this.#skips(partition, transactions)) return;
+    this.#put(partition, transactions);
+  }
+
+  /** Something was stored behind a transaction that may have ended already: its own row is gone. */
+  stored(partition: Partition): void {
+    const transactions = partition.transactions!;
+    if (transactions.saved || transactions.firstOpen !== Number.POSITIVE_INFINITY) return;
+    this.save(partition);
+  }
+
+  /** The stable end may have moved. */
+  advance(partition: Partition): void {
+    const { transactions } = partition;
+    if (this.#waiting !== null || transactions === null || transactions.reading) return;
+    while (partition.transactions === transactions) {
+      const stable = partition.stableOffset;
+      if (transactions.delivered >= stable) break;
+      if (this.#skips(partition, transactions)) {
+        transactions.delivered = stable;
+        break;
+      }
+      if (this.#host.busy()) {
+        transactions.reading = true;
+        this.#host.onRoom(() => this.#goOn(partition, transactions));
+        return;
+      }
+      if (!this.#read(partition, transactions)) return;
+    }
+    this.#finish(partition, transactions);
+  }
+
+  forget(partition: Partition): void {
+    const { transactions } = partition;
+    if (transactions === null) return;
+    transactions.untail?.();
+    if (transactions.saved) this.#delete(partition);
+    partition.transactions = null;
+  }
+
+  #skips(partition: Partition, { mixed }: PartitionTransactions): boolean {
+    return !mixed && this.#host.isUnwatched(partition);
+  }
+
+  #goOn(partition: Partition, transactions: PartitionTransactions): void {
+    transactions.reading = false;
+    if (partition.transactions === transactions) this.advance(partition);
+  }
+
+  /** @returns false when it goes on later */
+  #read(partition: Partition, transactions: PartitionTransactions): boolean {
+    const from = Math.max(transactions.delivered, partition.startOffset);
+    try {
+      const run = partition.readRun(from, READ_BYTES);
+      if (!(run instanceof Promise)) {
+        this.#take(partition, transactions, run);
+        return true;
+      }
+      transactions.reading = true;
+      run.then(
+        (read) => {
+          if (partition.transactions === transactions) this.#take(partition, transactions, read);
+          this.#goOn(partition, transactions);
+        },
+        (error: unknown) => {
+          this.#skip(partition, transactions, error);
+          this.#goOn(partition, transactions);
+        },
+      );
+      return false;
+    } catch (error) {
+      this.#skip(partition, transactions, error);
+      return true;
+    }
+  }
+
+  #take(partition: Partition, transactions: PartitionTransactions, run: Run): void {
+    transactions.delivered = Math.max(transactions.delivered, run.next);
+    this.#host.deliver(run.messages, partition);
+    if (transactions.saved) this.#put(partition, transactions);
+  }
+
+  /** What is damaged or trimmed is passed over; what is far away is given up, and said. */
+  #skip(partition: Partition, transactions: PartitionTransactions, error: unknown): void {
+    if (!(error instanceof BrokerError)) throw error;
+    const to = error.code === 'damaged' ? Number(error.details['to']) : partition.stableOffset;
+    const from = transactions.delivered;
+    transactions.delivered = Math.max(to, from + 1);
+    if (error.code === 'offset-out-of-range') transactions.delivered = partition.startOffset;
+    const fields = { stream: partition.stream.name, from, to: transactions.delivered };
+    this.#host.log.warn('messages behind a transaction cannot be delivered', {
+      ...fields,
+      reason: error.message,
+    });
+  }
+
+  /** Everything is delivered: messages go their direct way again. */
+  #finish(partition: Partition, transactions: PartitionTransactions): void {
+    if (partition.transactions !== transactions) return;
+    if (transactions.delivered < partition.stableOffset) return;
+    const isOpen = transactions.firstOpen !== Number.POSITIVE_INFINITY;
+    const isEnd = !isOpen && this.#isAtEnd(partition, transactions);
+    if (isOpen ? transactions.delivered < transactions.firstOpen : !isEnd) return;
+    // Behind an open transaction its own row says where to begin.
+    if (transactions.saved) this.#delete(partition);
+    transactions.saved = false;
+    if (isEnd) this.forget(partition);
+  }
+
+  #isAtEnd(partition: Partition, transactions: PartitionTransactions): boolean {
+    if (transactions.delivered === partition.endOffset) return true;
+    return this.#skips(partition, transactions);
+  }
+
+  #put(partition: Partition, transactions: PartitionTransactions): void {
+    const { stream, index } = partition;
+    const value = Buffer.from(String(transactions.delivered));
+    this.#host.state.put(KIND, JSON.stringify([stream.id, index]), value, stream.name);
+    transactions.saved = true;
+  }
+
+  #delete({ stream, index }: Partition): void {
+    this.#host.state.delete(KIND, JSON.stringify([stream.id, index]), stream.name);
+  }
+}
