@@ -7,11 +7,14 @@ import type { MethodName } from './methods.ts';
 
 /**
  * Methods that show a queue's messages or end the sight of it: publishes before them come first.
+ * The connection is not read meanwhile, so what they wait for is what was on its way when they
+ * came. A consumer is among them: its first message is the first of all, by priority too.
  */
 export const AFTER_PUBLISHES: ReadonlySet<MethodName> = new Set<MethodName>([
   'queue.declare',
   'queue.purge',
   'queue.delete',
+  'basic.consume',
   'basic.get',
   'tx.select',
   'channel.close',

@@ -303,8 +303,6 @@ def many():
 
 def priorities():
     channel = opened()
-    # A consumer gets what is on disk by then: each message is, once it is confirmed.
-    channel.confirm_delivery()
     channel.queue_declare("pika.ranks", durable=True, arguments={"x-max-priority": 3})
     for number, priority in enumerate((0, 3, 1, 3, 9)):
         properties = pika.BasicProperties(delivery_mode=2, priority=priority)
