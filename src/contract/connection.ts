@@ -36,7 +36,14 @@ export interface Client {
 
 /** Why the server wants a client to leave. */
 export interface Eviction {
-  readonly why: 'drain' | 'banned' | 'kicked' | 'message-rate' | 'byte-rate';
+  readonly why:
+    | 'drain'
+    | 'banned'
+    | 'kicked'
+    | 'message-rate'
+    | 'byte-rate'
+    | 'connect-rate'
+    | 'connections';
   /** A sentence for the client and the log. */
   readonly text: string;
   /** When it moves elsewhere: the other servers as `host:port`, separated by spaces. */
@@ -62,7 +69,10 @@ export interface ConnectionHandler {
   drain(): void;
   /** Called exactly once, when the connection is gone, whoever ended it. */
   closed(error: Error | null): void;
-  /** Takes leave in the protocol's own way. Without it the connection is cut. */
+  /**
+   * Takes leave in the protocol's own way, perhaps before a byte has come: who may not come in hears
+   * why. Without it the connection is cut.
+   */
   evict?(eviction: Eviction): void;
   /** Messages that came so far, for the limit of their rate; it grows inside `data`. */
   readonly messagesIn?: number;

@@ -72,7 +72,13 @@ export interface Protocol<Rows extends OptionRows = OptionRows> {
   /** Log scope, metric label, option section, admin column: lower case, one word. */
   readonly name: string;
   readonly options: Rows;
+  /** Keys of `options` that the table of one listener may have values of its own for. */
+  readonly listenerOptions?: readonly string[];
   listeners(options: Values<Rows>): ListenerPlan[];
   readonly resources?: readonly ResourceRow[];
-  open(host: Host, options: Values<Rows>): Instance;
+  /**
+   * @param byListener what holds on each listener, by its name; where one is missing, `options`
+   * @throws BrokerError `bad-configuration`
+   */
+  open(host: Host, options: Values<Rows>, byListener?: ReadonlyMap<string, Values<Rows>>): Instance;
 }

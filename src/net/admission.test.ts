@@ -188,6 +188,35 @@ test('connections beyond the rate wait for their turn in order M159', async (t) 
   for (const socket of sockets) socket.destroy();
 });
 
+test('connections beyond the rate may hear so instead of waiting M159', async (t) => {
+  const { port, evictions } = await rig(t, { connectRate: 3, connectRateAction: 'refuse' });
+  const sockets: Socket[] = [];
+  for (let index = 0; index < 5; index++) sockets.push(await dial(port));
+  const heard = await Promise.all(sockets.map(echoes));
+  assert.equal(heard.filter(Boolean).length, 3);
+  assert.deepEqual(
+    evictions.map(({ why }) => why),
+    ['connect-rate', 'connect-rate'],
+  );
+  for (const socket of sockets) socket.destroy();
+});
+
+test('a connection beyond the limit of a listener hears so, and leaves its place M159', async (t) => {
+  const { port, evictions } = await rig(t, { listenerConnectionsMax: 2 });
+  const [first, second] = [await dial(port), await dial(port)];
+  assert.deepEqual(await Promise.all([first, second].map(echoes)), [true, true]);
+  assert.equal(await echoes(await dial(port)), false);
+  assert.deepEqual(
+    evictions.map(({ why }) => why),
+    ['connections'],
+  );
+  first.end();
+  await once(first.resume(), 'close');
+  const fourth = await dial(port);
+  assert.equal(await echoes(fourth), true);
+  for (const socket of [second, fourth]) socket.destroy();
+});
+
 test('an address has as many connections as it may, and one more when one has gone M159', async (t) => {
   const { port } = await rig(t, { addressConnectionsMax: 1 });
   const first = await dial(port);

@@ -6,13 +6,22 @@ import type { Bound } from './network.ts';
 
 /** The kernel cuts it to `somaxconn`. A burst of connects must fit, or clients wait for a retry. */
 const BACKLOG = 4096;
+/**
+ * The runtime takes one connection per listening socket in a turn of its event loop. With one socket
+ * a busy server would let in a few hundred a second, and the kernel would reset those that do not
+ * fit into its queue; so the port is opened several times, and the kernel deals them out.
+ */
+const SOCKETS_PER_PORT = 4;
 /** Silence after which TCP itself asks whether the other end is still there. */
 const KEEP_ALIVE_DELAY_MS = 60_000;
+/** The kernel deals connections out to the sockets of a port (SO_REUSEPORT). */
+const SHARES_PORTS = process.platform === 'linux';
 /** Tries to find a port that is free on both loopback addresses. */
 const FREE_PORT_TRIES = 16;
 
 /**
- * Listens, and resolves to the open servers: two for `localhost`, where the machine has IPv6.
+ * Listens, and resolves to the open servers: several for each address, and two addresses for
+ * `localhost`, where the machine has IPv6.
  * @throws BrokerError `bad-configuration` with a sentence for the operator.
  */
 export async function bind(
@@ -22,6 +31,9 @@ export async function bind(
   log: Log,
 ): Promise<Server[]> {
   const servers = await bindAll(name, listen, onSocket, log);
+  if (SHARES_PORTS) {
+    for (const server of [...servers]) servers.push(...(await siblingsOf(server, onSocket)));
+  }
   for (const server of servers) {
     // Such as no file descriptor left for the next connection; those that are open go on.
     server.on('error', (error) => {
@@ -59,7 +71,13 @@ async function bindAll(
   }
 }
 
-export function boundOf(server: Server): Bound {
+/** Ports that were opened, each once. */
+export function addressesOf(servers: readonly Server[]): Bound[] {
+  const all = new Map(servers.map((server) => [showAddress(boundOf(server)), boundOf(server)]));
+  return [...all.values()];
+}
+
+function boundOf(server: Server): Bound {
   const { address, port } = server.address() as AddressInfo;
   return { address, port };
 }
@@ -90,7 +108,34 @@ async function explained(
   }
 }
 
-function open(host: string, port: number, onSocket: (socket: Socket) => void): Promise<Server> {
+/** The port is ours alone: others of this user could share it, so that is found out first. */
+async function open(
+  host: string,
+  port: number,
+  onSocket: (socket: Socket) => void,
+): Promise<Server> {
+  if (SHARES_PORTS && port !== 0) {
+    const alone = await listenOn(host, port, false, () => {});
+    await new Promise<void>((resolve) => void alone.close(() => resolve()));
+  }
+  return listenOn(host, port, SHARES_PORTS, onSocket);
+}
+
+async function siblingsOf(first: Server, onSocket: (socket: Socket) => void): Promise<Server[]> {
+  const { address, port } = boundOf(first);
+  const siblings: Server[] = [];
+  while (siblings.length < SOCKETS_PER_PORT - 1) {
+    siblings.push(await listenOn(address, port, true, onSocket));
+  }
+  return siblings;
+}
+
+function listenOn(
+  host: string,
+  port: number,
+  reusePort: boolean,
+  onSocket: (socket: Socket) => void,
+): Promise<Server> {
   const server = createServer({
     // The end of the client's stream must not cut off what is still queued for it.
     allowHalfOpen: true,
@@ -100,7 +145,7 @@ function open(host: string, port: number, onSocket: (socket: Socket) => void): P
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port, backlog: BACKLOG }, () => {
+    server.listen({ host, port, reusePort, backlog: BACKLOG }, () => {
       server.off('error', reject);
       server.on('connection', onSocket);
       resolve(server);

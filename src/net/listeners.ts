@@ -3,7 +3,7 @@ import type { Server, Socket } from 'node:net';
 import type { Connection, ListenerPlan } from '#contract';
 import { assert, type Log } from '#kit';
 import { parseListen } from './address.ts';
-import { bind, boundOf } from './bind.ts';
+import { addressesOf, bind } from './bind.ts';
 import { Door } from './door.ts';
 import {
   connectionIds,
@@ -24,6 +24,9 @@ import type { TlsKeys } from './tls/tls-keys.ts';
 
 /** A server that is full of clients can still be looked at. */
 const ADMIN_CONNECTIONS_EXTRA = 64;
+
+/** Connections beyond the limit of a listener that may hear so at one time; more are cut. */
+const TOLD_MAX = 64;
 
 interface Opened extends OpenListener {
   readonly servers: readonly Server[];
@@ -75,13 +78,13 @@ export class Listeners implements Network {
     });
     const intake = new Intake(
       { clock, timers: turn },
-      { perSecond: settings.connectRate, waitingMax: options.halfOpenMax },
+      { perSecond: waitingRate(settings), waitingMax: options.halfOpenMax },
       (socket) => door.enter(socket),
     );
     const gate = {
       transport: plan.transport,
       counts: doorway.counts,
-      connectionsMax: settings.listenerConnectionsMax,
+      connectionsMax: settings.listenerConnectionsMax + TOLD_MAX,
       enter: (socket: Socket) => intake.add(socket),
     };
     await this.#bind(plan.name, plan.listen, gate, () => intake.close());
@@ -201,7 +204,7 @@ export class Listeners implements Network {
     }
     if (servers.length === 0) return;
     const { transport, counts } = gate;
-    const addresses = servers.map(boundOf);
+    const addresses = addressesOf(servers);
     this.#opened.set(name, { name, transport, addresses, servers, counts, stop });
   }
 
@@ -243,6 +246,11 @@ export class Listeners implements Network {
       if (!gate.enter(socket)) turnAway(socket);
     };
   }
+}
+
+/** Those who are refused do not wait. */
+function waitingRate({ connectRate, connectRateAction }: ListenerSettings): number {
+  return connectRateAction === 'wait' ? connectRate : 0;
 }
 
 function drop(socket: Socket): void {

@@ -25,6 +25,12 @@ const SHARED_OPTIONS = {
     min: 0,
     help: 'Connections a second that a listener lets in; more wait, oldest first. 0 = no limit.',
   },
+  'connect-rate-action': {
+    type: 'text',
+    default: 'wait',
+    choices: ['wait', 'refuse'],
+    help: 'What becomes of connections beyond connect-rate: they wait, or are told no and closed.',
+  },
   'client-message-rate': {
     type: 'integer',
     default: 0,

@@ -14,14 +14,17 @@ import type {
 import { assert, BrokerError, type Timer } from '#kit';
 import type { Doorway, Guest } from './doorway.ts';
 import type { Meter } from './limits/meter.ts';
+import type { Passenger } from './limits/turnstile.ts';
 import type { Flushable } from './turn.ts';
 
 const BREACHES = {
+  'connect-rate': 'more connections a second than this listener lets in',
+  connections: 'maximum connections exceeded',
   'message-rate': 'more messages a second than one client may send',
   'byte-rate': 'more bytes a second than one client may send',
 } as const;
 
-export abstract class QueuedConnection implements Connection, Flushable, Guest {
+export abstract class QueuedConnection implements Connection, Flushable, Guest, Passenger {
   readonly id: number;
   peer: Peer;
   client: Client | null = null;
@@ -33,6 +36,11 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest {
   #queuedBytes = 0;
   #needDrain = false;
   #spoken = false;
+  /** What it said first, until its turn has come. */
+  #unheard: Buffer[] | null = null;
+  /** What waits for its turn at the turnstile, besides. */
+  #hungUp = false;
+  #left = false;
   #ending = false;
   #gone = false;
   #error: Error | null = null;
@@ -129,9 +137,25 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest {
     try {
       this.doorway.accept(this);
       assert(this.#handler !== null, 'accept calls connection.handle before it returns');
+      const refusal = this.#refusal();
+      if (refusal !== null) this.#refuse(refusal);
     } catch (error) {
       this.#contain(error);
     }
+  }
+
+  #refusal(): 'connect-rate' | 'connections' | null {
+    const { rating, counts, settings } = this.doorway;
+    if (counts.open.value > settings.listenerConnectionsMax) return 'connections';
+    return rating.admits() ? null : 'connect-rate';
+  }
+
+  #refuse(why: 'connect-rate' | 'connections'): void {
+    this.doorway.counts.refused.add();
+    const text = BREACHES[why];
+    this.doorway.log.info('connection refused', { peer: this.peer.address, reason: text });
+    if (this.#handler!.evict === undefined) this.destroy(text);
+    else this.#handler!.evict({ why, text, reference: null });
   }
 
   write(chunk: Uint8Array): boolean {
@@ -188,11 +212,46 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest {
 
   received(chunk: Buffer): void {
     this.doorway.counts.received.add(chunk.length);
+    if (this.#unheard !== null) {
+      this.#unheard.push(chunk);
+      this.pauseCarrier();
+      return;
+    }
     if (!this.#spoken) {
       this.#spoken = true;
       this.doorway.halfOpen.remove(this);
+      if (!this.doorway.turn.turnstile.enter(this)) {
+        this.#unheard = [chunk];
+        return;
+      }
     }
+    if (!this.#gone) this.#hear(chunk);
+  }
+
+  /** Its turn has come: to be heard for the first time, and perhaps it is gone since. */
+  pass(): void {
+    const chunks = this.#unheard;
+    this.#unheard = null;
+    if (chunks !== null) {
+      for (const chunk of chunks) this.#hear(chunk);
+      if (chunks.length > 1 && !this.#gone && !this.#held && this.#slowed === null) {
+        this.resumeCarrier();
+      }
+    }
+    if (this.#hungUp) this.end();
+    if (this.#left) this.#tellClosed();
+  }
+
+  /** The other end will send no more. */
+  hungUp(): void {
     if (this.#ending || this.#gone) return;
+    this.#hungUp = true;
+    if (this.#unheard !== null || !this.doorway.turn.turnstile.enter(this)) return;
+    this.end();
+  }
+
+  #hear(chunk: Buffer): void {
+    if (this.#ending) return;
     try {
       this.#handler!.data(chunk);
     } catch (error) {
@@ -224,6 +283,14 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest {
     this.#stopSlowing();
     this.doorway.halfOpen.remove(this);
     this.doorway.guests.delete(this);
+    this.#left = true;
+    // Who waits for its turn already will be told then.
+    if (this.#unheard !== null || !this.doorway.turn.turnstile.enter(this)) return;
+    this.#tellClosed();
+  }
+
+  #tellClosed(): void {
+    this.#left = false;
     if (this.client !== null) this.doorway.admission.left(this.client, this.peer.address);
     const handler = this.#handler;
     this.#handler = null;
@@ -260,6 +327,7 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest {
 
   #abandon(): void {
     this.#gone = true;
+    if (this.#unheard !== null) this.#unheard.length = 0;
     this.closeNow();
   }
 

@@ -129,7 +129,7 @@ function onDrain(this: OwnedSocket): void {
 }
 
 function onEnd(this: OwnedSocket): void {
-  this[OWNER]!.end();
+  this[OWNER]!.hungUp();
 }
 
 function onError(this: OwnedSocket, error: Error): void {

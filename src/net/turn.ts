@@ -4,6 +4,7 @@
  * a plain `setImmediate` per call those writes would wait for the next one.
  */
 import type { Timer, Timers } from '#kit';
+import { Turnstile } from './limits/turnstile.ts';
 
 export interface Flushable {
   flush(): void;
@@ -11,6 +12,8 @@ export interface Flushable {
 
 export class Turn implements Timers {
   readonly #inner: Timers;
+  /** For connections that come and go. */
+  readonly turnstile: Turnstile;
   #calls: (() => void)[] = [];
   #dirty: Flushable[] = [];
   #armed = false;
@@ -18,6 +21,7 @@ export class Turn implements Timers {
 
   constructor(inner: Timers) {
     this.#inner = inner;
+    this.turnstile = new Turnstile(this);
   }
 
   after(delayMs: number, call: () => void): Timer {

@@ -1,7 +1,7 @@
 /** Every listener: those that the protocols open anyway, and those of the operator. */
 import type { ListenerPlan, Protocol } from '#contract';
 import { BrokerError } from '#kit';
-import type { ListenerSettings } from '#net';
+import { LISTENER_OPTIONS, type ListenerSettings } from '#net';
 import type { Settings } from './options/settings.ts';
 
 export interface Planned {
@@ -23,6 +23,7 @@ export function listenerPlans(protocols: readonly Protocol[], settings: Settings
   for (const name of settings.listenerNames()) {
     if (!known.has(name)) planned.push(added(protocols, usual, name, settings));
   }
+  for (const { protocol, plan } of planned) checkKeys(protocol, plan.name, settings);
   return planned;
 }
 
@@ -63,6 +64,15 @@ function added(
     throw wrong(name, `${own.transport} needs a certificate: cert and key, here or in [tls]`);
   }
   return { protocol, plan: { ...like, name, listen: own.listen }, settings: own };
+}
+
+/** What belongs to one protocol has no place in the table of another's listener. */
+function checkKeys(protocol: Protocol, name: string, settings: Settings): void {
+  const own = protocol.listenerOptions ?? [];
+  for (const key of settings.listenerTable(name)?.keys() ?? []) {
+    if (Object.hasOwn(LISTENER_OPTIONS, key) || own.includes(key)) continue;
+    throw wrong(name, `${protocol.name} has no ${key}`);
+  }
 }
 
 function wrong(name: string, what: string): BrokerError {

@@ -180,7 +180,7 @@ class Start {
       ...planned.filter((one) => one.settings.authentication !== 'off').map((one) => one.plan),
       { name: 'admin', listen: adminListen },
     ]);
-    const instances = this.#openProtocols(host);
+    const instances = this.#openProtocols(host, planned);
     const hasAdmin = adminListen.some((text) => text !== 'off');
     const admin = hasAdmin ? this.#makeAdmin(host, engine, instances) : null;
     this.#leaveLater(host, instances);
@@ -271,7 +271,7 @@ class Start {
     return listeners;
   }
 
-  #openProtocols(given: HostParts): Map<string, Instance> {
+  #openProtocols(given: HostParts, planned: readonly Planned[]): Map<string, Instance> {
     const instances = new Map<string, Instance>();
     for (const protocol of this.#protocols) {
       const host: Host = {
@@ -286,7 +286,14 @@ class Start {
         bound: (listener) => given.listeners.bound(listener),
       };
       const values = this.#settings.section(protocol.name, protocol.options);
-      instances.set(protocol.name, protocol.open(host, values));
+      const byListener = new Map(
+        planned
+          .filter((one) => one.protocol === protocol)
+          .map(({ plan: { name } }) => {
+            return [name, this.#settings.sectionAt(protocol.name, protocol.options, name)];
+          }),
+      );
+      instances.set(protocol.name, protocol.open(host, values, byListener));
     }
     return instances;
   }

@@ -13,9 +13,11 @@ interface Rates {
   readonly bytes: TokenBucket | null;
 }
 
-/** What all meters of a listener have in common. */
+/** What all meters of a listener have in common, and the rate of those who come. */
 export class Rating {
   readonly clock: Clock;
+  /** Where who comes too fast is refused; null where they wait outside, or come as they like. */
+  readonly #connects: TokenBucket | null;
   readonly shared: Rates;
   /** Clients over their own rate are told and closed, not slowed. */
   readonly strict: boolean;
@@ -29,6 +31,8 @@ export class Rating {
     this.#messageRate = settings.clientMessageRate;
     this.#byteRate = settings.clientByteRate;
     const nowMs = clock.monotonicMs();
+    const { connectRate, connectRateAction } = settings;
+    this.#connects = connectRateAction === 'refuse' ? bucket(connectRate, nowMs) : null;
     this.shared = {
       messages: bucket(settings.messageRate, nowMs),
       bytes: bucket(settings.byteRate, nowMs),
@@ -36,6 +40,15 @@ export class Rating {
     const { messages, bytes } = this.shared;
     this.#limited =
       this.#messageRate > 0 || this.#byteRate > 0 || messages !== null || bytes !== null;
+  }
+
+  /** Counts a connection. @returns false when it comes too soon after others */
+  admits(): boolean {
+    if (this.#connects === null) return true;
+    const nowMs = this.clock.monotonicMs();
+    if (this.#connects.waitFor(1, nowMs) > 0) return false;
+    this.#connects.take(1, nowMs);
+    return true;
   }
 
   /** The meter of a new connection; null when nothing is limited. */

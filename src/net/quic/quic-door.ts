@@ -72,8 +72,9 @@ export class QuicDoor {
       this.#config = this.#makeConfig();
     });
     this.#tokens = new RetryTokens(world.clock);
-    const { connectRate } = doorway.settings;
-    this.#rate = connectRate > 0 ? new TokenBucket(connectRate, world.clock.monotonicMs()) : null;
+    const { connectRate, connectRateAction } = doorway.settings;
+    const waits = connectRate > 0 && connectRateAction === 'wait';
+    this.#rate = waits ? new TokenBucket(connectRate, world.clock.monotonicMs()) : null;
   }
 
   /** @throws BrokerError `bad-configuration` when a port cannot be had */

@@ -89,6 +89,7 @@ export class Bench {
   readonly timers: ManualTimers;
   readonly options: MqttOptions;
   room: Room;
+  readonly #byListener: ReadonlyMap<string, MqttOptions>;
   #nowMs: { value: number };
 
   private constructor(
@@ -96,17 +97,20 @@ export class Bench {
     timers: ManualTimers,
     options: MqttOptions,
     nowMs: { value: number },
+    byListener: ReadonlyMap<string, MqttOptions>,
   ) {
     this.host = host;
+    this.#byListener = byListener;
     this.timers = timers;
     this.options = options;
     this.#nowMs = nowMs;
-    this.room = new Room(host, options);
+    this.room = new Room(host, options, byListener);
   }
 
   static async open(
     options: Partial<MqttOptions> = {},
     host: Partial<TestHostOptions> = {},
+    listeners: Readonly<Record<string, Partial<MqttOptions>>> = {},
   ): Promise<Bench> {
     const timers = new ManualTimers();
     const nowMs = { value: 1_800_000_000_000 };
@@ -122,7 +126,10 @@ export class Bench {
     });
     // Days pass in some tests, and what is told every ten seconds is not what they are about.
     const own = { ...defaults(OPTIONS), sysInterval: 0, ...options };
-    return new Bench(opened, timers, own, nowMs);
+    const byListener = Object.entries(listeners).map(([name, values]) => {
+      return [name, { ...own, ...values }] as const;
+    });
+    return new Bench(opened, timers, own, nowMs, new Map(byListener));
   }
 
   /** Lets time pass on the clock and for the timers, by second. */
@@ -153,7 +160,7 @@ export class Bench {
 
   /** As after a crash: a new room on what the broker has; the old one is told nothing. */
   restart(): void {
-    this.room = new Room(this.host, this.options);
+    this.room = new Room(this.host, this.options, this.#byListener);
   }
 
   async close(): Promise<void> {

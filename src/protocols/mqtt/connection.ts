@@ -28,6 +28,8 @@ import { connect, sniffVersion } from './handlers/connect.ts';
 import { HANDLERS } from './handlers/index.ts';
 import type { Inbound } from './inbound.ts';
 import { fits } from './message.ts';
+import type { Mount } from './mount.ts';
+import type { MqttOptions } from './options.ts';
 import { Output } from './output.ts';
 import { encodeMessage } from './packet-cache.ts';
 import type { Room } from './room.ts';
@@ -45,11 +47,17 @@ export class Link implements ConnectionHandler {
   readonly room: Room;
   readonly connection: Connection;
   readonly output: Output;
+  /** What holds on its listener. */
+  readonly options: MqttOptions;
+  /** What stands before its topics; known from CONNACK on. */
+  mount: Mount | null = null;
   readonly #framer = new Framer();
   state: LinkState = 'waiting';
   version: Version = 4;
   clientId = '';
   session: Session | null = null;
+  /** Why its CONNECT will be refused; null when it may come in. */
+  unwelcome: Eviction | null = null;
   /** The method that CONNECT named, and the exchange that is under way. */
   login: EnhancedLogin | null = null;
   bridge = false;
@@ -84,9 +92,10 @@ export class Link implements ConnectionHandler {
   constructor(room: Room, connection: Connection) {
     this.room = room;
     this.connection = connection;
+    this.options = room.optionsOn(connection.listener);
     this.output = new Output(connection, room.flusher);
     this.#lastPacketMs = room.monotonicMs();
-    this.#timer = room.timers.after(room.options.connectTimeout, () => {
+    this.#timer = room.timers.after(this.options.connectTimeout, () => {
       if (this.state === 'waiting') this.cut('no CONNECT in time');
       else if (this.state === 'proving') this.refuse(REASON.notAuthorized, 'no proof in time');
     });
@@ -102,7 +111,7 @@ export class Link implements ConnectionHandler {
    * that does not ask to wait would not call back either, so it has room whatever it holds.
    */
   get hasRoom(): boolean {
-    return !this.output.full || this.output.pendingBytes < this.room.options.sendBytesMax;
+    return !this.output.full || this.output.pendingBytes < this.options.sendBytesMax;
   }
 
   // ---- reading ------------------------------------------------------------------------------
@@ -124,7 +133,8 @@ export class Link implements ConnectionHandler {
 
   /** Handles all whole packets that may be handled now. */
   #read(): void {
-    const { reader, options } = this.room;
+    const { options } = this;
+    const { reader } = this.room;
     let framed = false;
     let handled = 0;
     try {
@@ -149,7 +159,7 @@ export class Link implements ConnectionHandler {
       this.session?.outbound?.wake();
       this.session?.runReplays();
     }
-    if (this.output.full && this.output.pendingBytes > this.room.options.sendBytesMax * 2) {
+    if (this.output.full && this.output.pendingBytes > options.sendBytesMax * 2) {
       this.#choke();
     }
   }
@@ -359,13 +369,18 @@ export class Link implements ConnectionHandler {
     packetId: number,
     ids: readonly number[] | null,
   ): boolean {
-    const { room } = this;
-    if (!fits(topic)) return this.#tooLarge(message, topic);
+    const { room, mount } = this;
+    const shown = mount === null ? topic : mount.shown(topic);
+    // Of a session that was on another listener before: not a name that this client may see.
+    if (shown === null) return false;
+    if (!fits(shown)) return this.#tooLarge(message, topic);
     const nowMs = message.expiresAtMs === 0 ? 0 : room.nowMs();
     const encoded =
-      this.aliases === null
-        ? room.packets.encode(message, topic, qos, retain, ids, this.version, nowMs)
-        : this.#encodeWithAlias(message, topic, qos, retain, ids);
+      mount !== null && message.replyTo !== ''
+        ? this.#encodeMounted(message, shown, qos, retain, ids, mount)
+        : this.aliases === null
+          ? room.packets.encode(message, shown, qos, retain, ids, this.version, nowMs)
+          : this.#encodeWithAlias(message, shown, qos, retain, ids);
     if (encoded === null || encoded.size > this.packetBytesMax) {
       return this.#tooLarge(message, topic);
     }
@@ -390,6 +405,20 @@ export class Link implements ConnectionHandler {
       return;
     }
     this.publish(message, topic, 0, retain, false, 0, ids);
+  }
+
+  /** The response topic is a name too. */
+  #encodeMounted(
+    message: Message,
+    topic: string,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    ids: readonly number[] | null,
+    mount: Mount,
+  ): EncodedPublish {
+    const replyTo = mount.shownResponse(message.replyTo);
+    const { version } = this;
+    return encodeMessage(message, topic, qos, retain, ids, 0, version, this.room.nowMs(), replyTo);
   }
 
   #encodeWithAlias(

@@ -12,6 +12,8 @@ const REASONS: Readonly<Record<Eviction['why'], number>> = {
   kicked: REASON.administrativeAction,
   'message-rate': REASON.messageRateTooHigh,
   'byte-rate': REASON.quotaExceeded,
+  'connect-rate': REASON.connectionRateExceeded,
+  connections: REASON.quotaExceeded,
 };
 
 /** For CONNACK (3.2.2.2). */
@@ -21,12 +23,22 @@ const REFUSALS: Readonly<Record<Eviction['why'], number>> = {
   kicked: REASON.notAuthorized,
   'message-rate': REASON.quotaExceeded,
   'byte-rate': REASON.quotaExceeded,
+  'connect-rate': REASON.connectionRateExceeded,
+  connections: REASON.quotaExceeded,
 };
+
+/** Answers the CONNECT of a client that may not come in. */
+export function refuseEntry(link: Link, { why, text }: Eviction): void {
+  link.refuse(REFUSALS[why], text);
+}
 
 export function evict(link: Link, { why, text, reference }: Eviction): void {
   if (link.state === 'closed' || link.state === 'leaving') return;
   if (link.state === 'waiting') {
-    link.cut(text);
+    // It hears why when it has sent CONNECT; for one that leaves it is too late to wait for that.
+    if (why === 'connect-rate' || why === 'connections') {
+      link.unwelcome = { why, text, reference };
+    } else link.cut(text);
     return;
   }
   // 4.11: only who is told of another server can use it.

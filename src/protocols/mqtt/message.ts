@@ -13,8 +13,11 @@ import {
 import {
   fillProperties,
   NO_PROPERTIES,
+  PacketReader,
   PacketWriter,
   type Properties,
+  PUBLISH,
+  readProperties,
   type UserProperty,
 } from './codec/index.ts';
 
@@ -100,24 +103,47 @@ function readField(message: Message, name: string, value: string): boolean {
   }
 }
 
-/** Puts the message's own properties into the writer: what is the same for every receiver. */
-export function writeMessageProperties(writer: PacketWriter, message: Message): void {
+/**
+ * Puts the message's own properties into the writer: what is the same for every receiver, but for
+ * the response topic, which may be shown in another form.
+ */
+export function writeMessageProperties(
+  writer: PacketWriter,
+  message: Message,
+  replyTo: string,
+): void {
   if (message.native !== null && message.origin === MQTT_ORIGIN) {
-    writer.raw(message.native);
+    if (replyTo === message.replyTo) writer.raw(message.native);
+    else fillProperties(writer, withResponse(readStored(message.native, PUBLISH), replyTo));
     return;
   }
   const shown: Properties = {};
   if (message.text) shown.payloadFormat = 1;
   if (message.contentType !== '') shown.contentType = legal(message.contentType);
-  if (message.replyTo !== '' && isTopicName(message.replyTo)) {
-    shown.responseTopic = message.replyTo;
-  }
+  if (replyTo !== '' && isTopicName(replyTo)) shown.responseTopic = replyTo;
   if (message.correlation !== null && message.correlation.length <= 0xffff) {
     shown.correlationData = message.correlation;
   }
   const pairs = userProperties(message);
   if (pairs.length > 0) shown.userProperties = pairs;
   fillProperties(writer, shown);
+}
+
+function withResponse(from: Properties, replyTo: string): Properties {
+  const { responseTopic: _, ...rest } = from;
+  return replyTo === '' ? rest : { ...rest, responseTopic: replyTo };
+}
+
+/** Properties that were kept as the bytes of a packet. */
+export function readStored(bytes: Buffer, packet: number): Properties {
+  if (bytes.length === 0) return NO_PROPERTIES;
+  native.reset();
+  native.varint(bytes.length);
+  native.raw(bytes);
+  const reader = new PacketReader();
+  reader.bytes = Buffer.from(native.bytes.subarray(0, native.at));
+  reader.end = reader.bytes.length;
+  return readProperties(reader, packet);
 }
 
 /** False when `writeMessageProperties` writes nothing. */

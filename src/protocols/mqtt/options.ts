@@ -132,6 +132,28 @@ export const OPTIONS = {
     default: true,
     help: 'Clients may publish retained messages.',
   },
+  'wildcard-available': {
+    type: 'boolean',
+    default: true,
+    help: 'Clients may subscribe with wildcards.',
+  },
+  'shared-available': {
+    type: 'boolean',
+    default: true,
+    help: 'Clients may have shared subscriptions.',
+  },
+  'subscription-ids-available': {
+    type: 'boolean',
+    default: true,
+    help: 'Version 5 clients may name their subscriptions by numbers.',
+  },
+  'mount-point': {
+    type: 'text',
+    default: '',
+    help:
+      'Levels before every topic and filter of the clients, who do not see them; ${clientid} and ' +
+      '${username} stand for theirs.',
+  },
   'retained-max': {
     type: 'integer',
     default: -1,
@@ -143,6 +165,18 @@ export const OPTIONS = {
     default: 16 << 20,
     min: 0,
     help: 'Largest payload of a retained message; a larger one is refused.',
+  },
+  'retained-total-bytes-max': {
+    type: 'bytes',
+    default: -1,
+    min: -1,
+    help: 'Bytes of all retained messages with their properties, -1 = no limit; more are refused.',
+  },
+  'retained-rate-max': {
+    type: 'integer',
+    default: -1,
+    min: -1,
+    help: 'Retained messages that are taken in a second, -1 = no limit; more are refused.',
   },
   'retained-expiry': {
     type: 'duration',
@@ -256,3 +290,25 @@ export const OPTIONS = {
 } as const satisfies OptionRows;
 
 export type MqttOptions = Values<typeof OPTIONS>;
+
+/** What one listener may have values of its own for. */
+export const LISTENER_OPTIONS = [
+  'connect-timeout',
+  'packet-bytes-max',
+  'receive-maximum',
+  'in-flight-max',
+  'send-bytes-max',
+  'keep-alive-max',
+  'session-expiry-max',
+  'clean-session-expiry',
+  'topic-alias-max',
+  'subscriptions-max',
+  'topic-levels-max',
+  'qos-max',
+  'retain-available',
+  'wildcard-available',
+  'shared-available',
+  'subscription-ids-available',
+  'mount-point',
+  'deny-action',
+] as const satisfies readonly (keyof typeof OPTIONS)[];

@@ -99,7 +99,10 @@ export class PacketCache {
   }
 }
 
-/** Encodes for one receiver; `alias` 0 for none, `topic` '' when the alias stands for it. */
+/**
+ * Encodes for one receiver; `alias` 0 for none, `topic` '' when the alias stands for it, `replyTo`
+ * '' for no response topic.
+ */
 export function encodeMessage(
   message: Message,
   topic: string,
@@ -109,10 +112,11 @@ export function encodeMessage(
   alias: number,
   version: Version,
   nowMs: number,
+  replyTo = message.replyTo,
 ): EncodedPublish {
   propertyScratch.reset();
   if (version === 5) {
-    writeMessageProperties(propertyScratch, message);
+    writeMessageProperties(propertyScratch, message, replyTo);
     if (message.expiresAtMs !== 0 || alias !== 0 || ids !== null) {
       fillProperties(propertyScratch, ownProperties(message, ids, alias, nowMs));
     }

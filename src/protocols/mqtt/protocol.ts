@@ -1,6 +1,6 @@
 /** MQTT as the server sees it: its listeners, options, tables for admin, and how it is opened. */
 import type { Host, Instance, ListenerPlan, Protocol } from '#contract';
-import { type MqttOptions, OPTIONS } from './options.ts';
+import { LISTENER_OPTIONS, type MqttOptions, OPTIONS } from './options.ts';
 import { Room } from './room.ts';
 
 const ALPN = ['mqtt'];
@@ -20,6 +20,7 @@ function listeners(options: MqttOptions): ListenerPlan[] {
 export const mqtt: Protocol<typeof OPTIONS> = {
   name: 'mqtt',
   options: OPTIONS,
+  listenerOptions: LISTENER_OPTIONS,
   listeners,
   resources: [
     {
@@ -53,5 +54,9 @@ export const mqtt: Protocol<typeof OPTIONS> = {
       columns: ['id', 'topic', 'due', 'client', 'user', 'qos', 'retain', 'bytes'],
     },
   ],
-  open: (host: Host, options: MqttOptions): Instance => new Room(host, options),
+  open: (
+    host: Host,
+    options: MqttOptions,
+    byListener?: ReadonlyMap<string, MqttOptions>,
+  ): Instance => new Room(host, options, byListener),
 };

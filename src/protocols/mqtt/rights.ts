@@ -5,6 +5,7 @@
 import type { Broker } from '#broker';
 import { REASON } from './codec/index.ts';
 import type { Link } from './connection.ts';
+import type { Mount } from './mount.ts';
 import type { Room } from './room.ts';
 import type { Session } from './session.ts';
 
@@ -57,17 +58,21 @@ export class Rights {
       const { session } = link;
       if (session === null) continue;
       left -= session.subscriptionCount;
-      dropUnreadable(this.#room.broker, session);
+      dropUnreadable(this.#room.broker, session, link.mount);
     }
     this.#soon();
   }
 }
 
-/** Ends the subscriptions of a session that its principal may not have today. */
-export function dropUnreadable(broker: Broker, session: Session): void {
+/**
+ * Ends the subscriptions of a session that its principal may not have today, and those of another
+ * listener that lie outside of the mount point of this one.
+ */
+export function dropUnreadable(broker: Broker, session: Session, mount: Mount | null): void {
   if (session.subscriptionCount === 0) return;
   for (const { filter, pattern } of [...session.subscriptions()]) {
-    if (broker.authorize(session.principal, 'subscribe', pattern)) continue;
+    const within = mount === null || mount.holds(filter);
+    if (within && broker.authorize(session.principal, 'subscribe', pattern)) continue;
     session.unsubscribe(filter);
   }
 }

@@ -20,6 +20,7 @@ import { type DropReason, Hooks } from './features/hooks.ts';
 import { Features } from './features/index.ts';
 import { strategyOfGroup } from './features/share-groups.ts';
 import { type MqttMetrics, mqttMetrics } from './metrics.ts';
+import { checkMountPoint } from './mount.ts';
 import type { MqttOptions } from './options.ts';
 import { Flusher } from './output.ts';
 import { PacketCache } from './packet-cache.ts';
@@ -81,12 +82,20 @@ export class Room implements Instance {
   readonly publishPacket = new PublishPacket();
   readonly rights: Rights;
   readonly #host: Host;
+  readonly #byListener: ReadonlyMap<string, MqttOptions>;
   readonly #links = new Set<Link>();
   #closed: (() => void) | null = null;
   closing = false;
 
-  constructor(host: Host, options: MqttOptions) {
+  /** @throws BrokerError `bad-configuration` */
+  constructor(
+    host: Host,
+    options: MqttOptions,
+    byListener: ReadonlyMap<string, MqttOptions> = new Map(),
+  ) {
     this.#host = host;
+    this.#byListener = byListener;
+    for (const { mountPoint } of [options, ...byListener.values()]) checkMountPoint(mountPoint);
     this.broker = host.broker;
     this.timers = host.timers;
     this.log = host.log;
@@ -120,6 +129,11 @@ export class Room implements Instance {
 
   monotonicMs(): number {
     return this.#host.clock.monotonicMs();
+  }
+
+  /** What holds for the clients of a listener. */
+  optionsOn(listener: string): MqttOptions {
+    return this.#byListener.get(listener) ?? this.options;
   }
 
   /** A client identifier for who brought none, unlike any other [MQTT-3.1.3-6]. */

@@ -36,17 +36,18 @@ export type Afterwards = (() => void)[];
 export function takeSubscription(wish: Subscribing, after: Afterwards): number {
   const { session, id } = wish;
   const { room } = session;
+  const options = session.link?.options ?? room.options;
   const filter = wish.request.filter;
   const plain = plainFilter(filter);
   const pattern = plain === null ? null : slashPattern(plain);
   // One bad filter leaves the others alone (M103).
-  if (pattern === null || plain === null || levelCount(plain) > room.options.topicLevelsMax) {
+  if (pattern === null || plain === null || levelCount(plain) > options.topicLevelsMax) {
     return REASON.topicFilterInvalid;
   }
   const refusal = refusalOf(session, filter, pattern);
   if (refusal !== 0) return refusal;
   const known = session.subscription(filter) !== undefined;
-  if (!known && session.subscriptionCount >= room.options.subscriptionsMax) {
+  if (!known && session.subscriptionCount >= options.subscriptionsMax) {
     return REASON.quotaExceeded;
   }
   const wanted = wantedOf(wish);
@@ -71,7 +72,7 @@ export function takeSubscription(wish: Subscribing, after: Afterwards): number {
 
 /** What the client asked for, as far as there is it. */
 function wantedOf({ session, request, bridge }: Subscribing): FilterRequest {
-  const { qosMax } = session.room.options;
+  const { qosMax } = session.link?.options ?? session.room.options;
   const qos = Math.min(request.qos, qosMax) as 0 | 1 | 2;
   const wanted = qos === request.qos ? request : { ...request, qos };
   // A bridge wants neither its own messages nor a cleared retain flag (M25).

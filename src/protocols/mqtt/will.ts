@@ -2,18 +2,9 @@
  * The will: from its packet into a session's record and, when its time has come, to the broker.
  */
 import { type Broker, type Message, type Principal, slashSpelling } from '#broker';
-import {
-  fillProperties,
-  NO_PROPERTIES,
-  PacketReader,
-  PacketWriter,
-  type Properties,
-  readProperties,
-  WILL,
-  type WillPacket,
-} from './codec/index.ts';
+import { fillProperties, PacketWriter, WILL, type WillPacket } from './codec/index.ts';
 import { isReadOnly } from './features/own-topics.ts';
-import { messageOf } from './message.ts';
+import { messageOf, readStored } from './message.ts';
 import type { WillRecord } from './session-store.ts';
 
 export interface Will {
@@ -61,17 +52,6 @@ export function willRecord(will: Will): WillRecord {
 export function storedWill(record: WillRecord): Will {
   const { topic, qos, retain, delaySec } = record;
   const payload = Buffer.from(record.payload, 'base64');
-  const properties = readStored(Buffer.from(record.properties, 'base64'));
+  const properties = readStored(Buffer.from(record.properties, 'base64'), WILL);
   return { packet: { topic, payload, qos, retain, properties }, delaySec };
-}
-
-function readStored(bytes: Buffer): Properties {
-  if (bytes.length === 0) return NO_PROPERTIES;
-  writer.reset();
-  writer.varint(bytes.length);
-  writer.raw(bytes);
-  const reader = new PacketReader();
-  reader.bytes = Buffer.from(writer.bytes.subarray(0, writer.at));
-  reader.end = reader.bytes.length;
-  return readProperties(reader, WILL);
 }

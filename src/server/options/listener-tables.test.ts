@@ -28,6 +28,20 @@ test('a table changes a usual listener or makes a new one, over what holds for a
   assert.match(settings.show(), /\[listeners\.edge\]/);
 });
 
+test("a table may hold its protocol's own limits, over those of all listeners M150 M159", () => {
+  const settings = load({
+    environment: { ROBUSTMQ_LISTENERS_MQTT_TLS_PACKET_BYTES_MAX: '4KiB' },
+    flags: { 'mqtt.qos-max': '1', 'listeners.mqtt-tls.mount-point': 'plant/' },
+  });
+  const mqtt = protocols.find(({ name }) => name === 'mqtt')!;
+  const on = (name: string) => settings.sectionAt('mqtt', mqtt.options, name);
+  assert.deepEqual(
+    [on('mqtt-tls')['packetBytesMax'], on('mqtt-tls')['mountPoint'], on('mqtt-tls')['qosMax']],
+    [4096, 'plant/', 1],
+  );
+  assert.deepEqual([on('mqtt')['packetBytesMax'], on('mqtt')['mountPoint']], [16 << 20, '']);
+});
+
 test('a table that cannot be meant is refused with a sentence M150', () => {
   const plans = (flags: Record<string, unknown>) => listenerPlans(protocols, load({ flags }));
   const listen = { 'listeners.x.listen': ':0' };
@@ -45,6 +59,8 @@ test('a table that cannot be meant is refused with a sentence M150', () => {
       /needs a certificate/,
     ],
     [{ 'listeners.mqtt.transport': 'tls' }, /its transport is tcp/],
+    [{ 'listeners.kafka.mount-point': 'a' }, /kafka has no mount-point/],
+    [{ 'listeners.mqtt.sys-interval': '1s' }, /unknown/],
   ] as const) {
     assert.throws(() => plans(flags), sentence);
   }

@@ -3,7 +3,7 @@
  * in the environment. A name that a protocol opens anyway (`mqtt-tls`) changes that listener, any
  * other name makes a new one.
  */
-import { camel } from '#kit';
+import { camel, type OptionRow } from '#kit';
 import { LISTENER_OPTIONS, type ListenerSettings } from '#net';
 import { ENVIRONMENT_PREFIX } from './option-schema.ts';
 import { type OptionValue, readOption } from './option-value.ts';
@@ -16,10 +16,12 @@ const SHORT: Readonly<Record<string, string>> = {
   'connections-max': 'listener-connections-max',
 };
 
-export const LISTENER_KEYS: readonly string[] = [
-  ...Object.keys(LISTENER_OPTIONS),
-  ...Object.keys(SHORT),
-];
+/** What a table may hold, by key: what every listener has, and what its protocol adds. */
+export type ListenerRows = ReadonlyMap<string, OptionRow>;
+
+export function listenerKeys(rows: ListenerRows): string[] {
+  return [...rows.keys(), ...Object.keys(SHORT)];
+}
 
 export interface ListenerSetting {
   readonly value: OptionValue;
@@ -31,13 +33,14 @@ export type ListenerTable = ReadonlyMap<string, ListenerSetting>;
 
 /** @throws OptionProblem */
 export function readListenerOption(
+  rows: ListenerRows,
   key: string,
   input: unknown,
   from: string,
 ): { readonly key: string; readonly setting: ListenerSetting } | null {
   const long = SHORT[key] ?? key;
-  if (!Object.hasOwn(LISTENER_OPTIONS, long)) return null;
-  const row = LISTENER_OPTIONS[long as keyof typeof LISTENER_OPTIONS];
+  const row = rows.get(long);
+  if (row === undefined) return null;
   return { key: long, setting: { value: readOption(row, input), from } };
 }
 
@@ -46,11 +49,14 @@ export function isListenerName(name: string): boolean {
 }
 
 /** The listener and the key that a variable speaks of; null when it is about something else. */
-export function readListenerVariable(variable: string): { name: string; key: string } | null {
+export function readListenerVariable(
+  rows: ListenerRows,
+  variable: string,
+): { name: string; key: string } | null {
   if (!variable.startsWith(VARIABLE_PREFIX)) return null;
   const text = variable.slice(VARIABLE_PREFIX.length).toLowerCase().replaceAll('_', '-');
   // The longest key that fits: `connect-rate` is no listener `connect` with a key `rate`.
-  const keys = LISTENER_KEYS.filter((key) => text.endsWith(`-${key}`));
+  const keys = listenerKeys(rows).filter((key) => text.endsWith(`-${key}`));
   const key = keys.sort((one, other) => other.length - one.length)[0];
   return key === undefined ? null : { name: text.slice(0, -key.length - 1), key };
 }

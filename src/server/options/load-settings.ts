@@ -7,9 +7,9 @@ import { parse, TomlError } from 'smol-toml';
 import { BrokerError } from '#kit';
 import {
   isListenerName,
-  LISTENER_KEYS,
   LISTENERS_SECTION,
   type ListenerSetting,
+  listenerKeys,
   readListenerOption,
   readListenerVariable,
 } from './listener-tables.ts';
@@ -72,7 +72,8 @@ class Loader {
     for (const [variable, text] of Object.entries(environment)) {
       if (!variable.startsWith(ENVIRONMENT_PREFIX) || text === undefined) continue;
       const option = byVariable.get(variable);
-      const listener = option === undefined ? readListenerVariable(variable) : null;
+      const listener =
+        option === undefined ? readListenerVariable(this.#schema.listenerRows, variable) : null;
       if (listener !== null) {
         this.#setListener(listener.name, listener.key, text, `environment ${variable}`);
       } else if (option !== undefined) this.#set(option, text, `environment ${variable}`);
@@ -148,9 +149,10 @@ class Loader {
       return;
     }
     try {
-      const read = readListenerOption(key, input, from);
+      const read = readListenerOption(this.#schema.listenerRows, key, input, from);
       if (read === null) {
-        this.#unknown(`${from}: key listeners.${name}.${key}`, key, LISTENER_KEYS);
+        const known = listenerKeys(this.#schema.listenerRows);
+        this.#unknown(`${from}: key listeners.${name}.${key}`, key, known);
         return;
       }
       const table = this.#listeners.get(name) ?? new Map<string, ListenerSetting>();

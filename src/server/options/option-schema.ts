@@ -7,6 +7,8 @@ import { assert, type OptionRow, type OptionRows } from '#kit';
 export interface OptionSection {
   readonly name: string;
   readonly rows: OptionRows;
+  /** Keys that the table of a listener may have as well. */
+  readonly perListener?: readonly string[];
 }
 
 export interface Option {
@@ -32,9 +34,13 @@ const SHORT_FLAGS: Readonly<Record<string, string>> = {
 export class OptionSchema {
   readonly sections: readonly OptionSection[];
   readonly options: ReadonlyMap<string, Option>;
+  /** What may stand in the table of a listener, by key. */
+  readonly listenerRows: ReadonlyMap<string, OptionRow>;
 
-  constructor(sections: readonly OptionSection[]) {
+  /** @param listenerRows those that every listener has, whatever its protocol */
+  constructor(sections: readonly OptionSection[], listenerRows: OptionRows = {}) {
     this.sections = sections;
+    this.listenerRows = withProtocolRows(listenerRows, sections);
     const options = new Map<string, Option>();
     const spellings = new Set<string>();
     for (const { name: section, rows } of sections) {
@@ -48,6 +54,20 @@ export class OptionSchema {
     }
     this.options = options;
   }
+}
+
+function withProtocolRows(
+  common: OptionRows,
+  sections: readonly OptionSection[],
+): ReadonlyMap<string, OptionRow> {
+  const all = new Map(Object.entries(common));
+  for (const { name, rows, perListener = [] } of sections) {
+    for (const key of perListener) {
+      assert(!all.has(key), `${name}.${key} has its name for itself in the tables of listeners`);
+      all.set(key, rows[key]!);
+    }
+  }
+  return all;
 }
 
 function optionOf(section: string, key: string, row: OptionRow): Option {

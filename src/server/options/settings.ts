@@ -1,6 +1,6 @@
 /** The effective value of every option, and where each came from. */
 import { camel, type OptionRows, type Values } from '#kit';
-import type { ListenerSettings } from '#net';
+import { LISTENER_OPTIONS, type ListenerSettings } from '#net';
 import { type ListenerTable, listenerSettings } from './listener-tables.ts';
 import type { Option, OptionSchema } from './option-schema.ts';
 import { type OptionValue, showOption } from './option-value.ts';
@@ -42,6 +42,18 @@ export class Settings {
   section<Rows extends OptionRows>(name: string, rows: Rows): Values<Rows> {
     const values: Record<string, OptionValue> = {};
     for (const key of Object.keys(rows)) values[camel(key)] = this.get(`${name}.${key}`)!.value;
+    return values as Values<Rows>;
+  }
+
+  /** The values of a protocol's section on one listener: its table, then the section. */
+  sectionAt<Rows extends OptionRows>(name: string, rows: Rows, listener: string): Values<Rows> {
+    const table = this.#listeners.get(listener);
+    const values: Record<string, OptionValue> = { ...this.section(name, rows) };
+    for (const [key, { value }] of table ?? []) {
+      if (Object.hasOwn(rows, key) && !Object.hasOwn(LISTENER_OPTIONS, key)) {
+        values[camel(key)] = value;
+      }
+    }
     return values as Values<Rows>;
   }
 

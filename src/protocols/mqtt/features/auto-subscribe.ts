@@ -58,7 +58,8 @@ export class AutoSubscribe implements Feature, SessionWatch {
     if (session === null || this.#rules.all.length === 0) return;
     const after: Afterwards = [];
     for (const { name, value } of this.#rules.all) {
-      const request = { ...value, filter: filled(value.filter, session) };
+      const filter = filled(value.filter, session);
+      const request = { ...value, filter: link.mount?.filter(filter) ?? filter };
       const code = takeSubscription({ session, request, id: 0, bridge: false }, after);
       if (code < 0x80) continue;
       const { clientId: client } = session;

@@ -13,6 +13,8 @@ import {
 import type { Link } from '../connection.ts';
 import { beginLogin } from '../enhanced-login.ts';
 import { reasonOf } from '../errors.ts';
+import { refuseEntry } from '../eviction.ts';
+import { type Mount, mountPointOf } from '../mount.ts';
 import type { MqttOptions } from '../options.ts';
 import { dropUnreadable } from '../rights.ts';
 import type { Opened } from '../sessions.ts';
@@ -28,6 +30,10 @@ export function connect(link: Link, reader: PacketReader): void {
   link.bridge = packet.bridge;
   link.packetBytesMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY;
   link.problemInformation = packet.properties.requestProblemInformation !== 0;
+  if (link.unwelcome !== null) {
+    refuseEntry(link, link.unwelcome);
+    return;
+  }
   const problem = refusal(link, packet);
   if (problem !== 0) {
     link.refuse(problem, '');
@@ -55,10 +61,10 @@ function refusal(link: Link, packet: ConnectPacket): number {
     return REASON.clientIdNotValid; // [MQTT-3.1.3-8]
   }
   if (will !== null) {
-    const { options } = link.room;
+    const { options } = link;
     if (will.qos > options.qosMax) return REASON.qosNotSupported; // [MQTT-3.2.2-12]
     if (will.retain && !options.retainAvailable) return REASON.retainNotSupported; // [MQTT-3.2.2-13]
-    topicName(Buffer.from(will.topic), link.room.options.topicLevelsMax);
+    topicName(Buffer.from(will.topic), options.topicLevelsMax);
     checkResponseTopic(will.properties.responseTopic);
   }
   return link.room.closing ? REASON.serverShuttingDown : 0;
@@ -124,9 +130,18 @@ export function originationOf(link: Link, clientId: string): Origination {
   return { loopback, anonymous: terms.anonymous, facts };
 }
 
+/** With the whole name of the will's topic; null when there is no such name. */
+function mounted(packet: ConnectPacket, mount: Mount | null): ConnectPacket | null {
+  const { will } = packet;
+  if (mount === null || will === null) return packet;
+  const topic = mount.topic(will.topic);
+  if (topic === null) return null;
+  return { ...packet, will: { ...will, topic, properties: mount.properties(will.properties) } };
+}
+
 function accept(
   link: Link,
-  packet: ConnectPacket,
+  given: ConnectPacket,
   principal: Principal,
   clientId: string,
   proof: Buffer | null,
@@ -137,22 +152,35 @@ function accept(
     link.refuse(REASON.banned, banned);
     return;
   }
+  const { mountPoint } = link.options;
+  if (mountPoint !== '') {
+    link.mount = mountPointOf(mountPoint, clientId, principal.name);
+    if (link.mount === null) {
+      link.refuse(REASON.notAuthorized, 'its names cannot be a part of topics');
+      return;
+    }
+  }
+  const packet = mounted(given, link.mount);
+  if (packet === null) {
+    link.refuse(REASON.notAuthorized, 'the will topic is not allowed');
+    return;
+  }
   if (packet.will !== null && !willAllowed(room.broker, principal, packet.will)) {
     link.refuse(REASON.notAuthorized, 'the will topic is not allowed');
     return;
   }
   link.clientId = clientId;
   const { properties, version } = packet;
-  const expirySec = sessionExpiry(packet, room.options);
+  const expirySec = sessionExpiry(packet, link.options);
   link.connectExpirySec = expirySec;
   const maximum = properties.receiveMaximum ?? 0xffff;
-  link.window = Math.min(maximum, room.options.inFlightMax);
+  link.window = Math.min(maximum, link.options.inFlightMax);
   const aliases = properties.topicAliasMaximum ?? 0;
   if (aliases > 0) link.aliases = new AliasesOut(aliases);
   const opened = room.sessions.open(packet, link.clientId, principal, expirySec);
   link.session = opened.session;
   opened.session.link = link;
-  if (opened.present) dropUnreadable(room.broker, opened.session);
+  if (opened.present) dropUnreadable(room.broker, opened.session, link.mount);
   if (!opened.session.durable) {
     begin(link, packet, opened, proof);
     return;
@@ -171,7 +199,7 @@ function accept(
 /** CONNACK, and messages may flow. */
 function begin(link: Link, packet: ConnectPacket, opened: Opened, proof: Buffer | null): void {
   const { session, present } = opened;
-  const keepAliveSec = enforcedKeepAlive(packet, link.room.options);
+  const keepAliveSec = enforcedKeepAlive(packet, link.options);
   const properties = connackProperties(link, packet, keepAliveSec);
   if (link.login !== null) {
     properties.authenticationMethod = link.login.method; // [MQTT-4.12.0-5]
@@ -190,11 +218,14 @@ function begin(link: Link, packet: ConnectPacket, opened: Opened, proof: Buffer 
 }
 
 function connackProperties(link: Link, packet: ConnectPacket, keepAliveSec: number): Properties {
-  const { options } = link.room;
-  // What is not limited is left out (3.2.2.3): wildcards, shared subscriptions, and mostly these.
+  const { options } = link;
+  // What is not limited is left out (3.2.2.3).
   const properties: Properties = { maximumPacketSize: options.packetBytesMax };
   if (options.qosMax < 2) properties.maximumQos = options.qosMax as 0 | 1; // [MQTT-3.2.2-9]
   if (!options.retainAvailable) properties.retainAvailable = 0;
+  if (!options.wildcardAvailable) properties.wildcardAvailable = 0;
+  if (!options.sharedAvailable) properties.sharedAvailable = 0;
+  if (!options.subscriptionIdsAvailable) properties.subscriptionIdsAvailable = 0;
   if (options.receiveMaximum < 0xffff) properties.receiveMaximum = options.receiveMaximum;
   if (options.topicAliasMax > 0) properties.topicAliasMaximum = options.topicAliasMax;
   if (link.clientId !== packet.clientId) properties.assignedClientId = link.clientId;

@@ -23,7 +23,7 @@ export function disconnect(link: Link, reader: PacketReader): boolean {
     if (link.connectExpirySec === 0 && sessionExpirySec > 0) {
       throw protocolError('Session Expiry Interval', 0, 'was zero in CONNECT'); // [MQTT-3.14.2-2]
     }
-    link.session!.expirySec = cappedExpirySec(sessionExpirySec, link.room.options);
+    link.session!.expirySec = cappedExpirySec(sessionExpirySec, link.options);
   }
   // Only a plain goodbye takes the will back [MQTT-3.1.2-10].
   const will = link.version === 5 && reason !== REASON.success;

@@ -1,5 +1,12 @@
 /** PUBLISH from a client (3.3.4): its topic, the rights, the broker, the acknowledgement. */
-import { type Address, type Message, publishOnce, slashSpelling, type Target } from '#broker';
+import {
+  type Address,
+  type Message,
+  type PublishSink,
+  publishOnce,
+  slashSpelling,
+  type Target,
+} from '#broker';
 import { BrokerError, ProtocolError } from '#kit';
 import {
   checkFromClient,
@@ -13,6 +20,8 @@ import { ackReasonOf } from '../errors.ts';
 import { isReadOnly, isReserved } from '../features/own-topics.ts';
 import { Inbound } from '../inbound.ts';
 import { messageOf } from '../message.ts';
+import type { MqttOptions } from '../options.ts';
+import { RetainedAnswer } from '../retained-answer.ts';
 import type { Room } from '../room.ts';
 import type { Session } from '../session.ts';
 import { Routes } from '../topic-aliases.ts';
@@ -28,8 +37,12 @@ export function publish(link: Link, reader: PacketReader): boolean {
   checkResponseTopic(packet.properties.responseTopic);
   const target = resolve(link, packet);
   const { qos, packetId } = packet;
-  if (qos > 0 || packet.retain) checkOffer(room, qos, packet.retain);
+  if (qos > 0 || packet.retain) checkOffer(link.options, qos, packet.retain);
   if (qos > 0 && !mayReceive(link, session, qos, packetId)) return true;
+  if (target === null) {
+    deny(link, session, qos, packetId);
+    return true;
+  }
   if (isReserved(target.address.text)) {
     const name = target.address.text;
     if (isDelayed(name)) return publishLater(link, session, name);
@@ -46,7 +59,7 @@ export function publish(link: Link, reader: PacketReader): boolean {
 }
 
 /** What CONNACK has said that there is not (3.2.2.3). */
-function checkOffer({ options }: Room, qos: number, retain: boolean): void {
+function checkOffer(options: MqttOptions, qos: number, retain: boolean): void {
   if (qos > options.qosMax) {
     throw new ProtocolError('QoS', 0, `${qos}`, REASON.qosNotSupported); // [MQTT-3.2.2-11]
   }
@@ -58,7 +71,8 @@ function checkOffer({ options }: Room, qos: number, retain: boolean): void {
 /** The message of the packet that is in the room's hands. */
 function messageFrom(link: Link, session: Session, address: Address): Message {
   const { publishPacket: packet } = link.room;
-  const { properties } = packet;
+  const { mount } = link;
+  const properties = mount === null ? packet.properties : mount.properties(packet.properties);
   const nowMs = properties.messageExpirySec === undefined ? 0 : link.room.nowMs();
   const message = messageOf(address, packet.payload, packet.qos, packet.retain, properties, nowMs);
   message.producer = link.clientId;
@@ -116,15 +130,15 @@ function hand(
   const token = inbound === null ? 0 : inbound.begin(packetId, qos === 2);
   // Before the broker is asked: it may answer at once when there is nothing to store.
   if (qos === 2) session.receivedBegin(packetId);
+  const { retain } = message;
+  const answer =
+    retain && inbound !== null ? new RetainedAnswer(inbound, room.broker.lastValues) : null;
   let taken: boolean;
   try {
-    if (message.retain) {
-      room.retained.check(message);
-      inbound?.defer();
-    }
+    if (retain) room.retained.check(message);
     taken = room.dedupe === null || message.messageId === '';
-    if (taken) room.broker.publish(message, target, inbound, token);
-    else taken = publishNew(room, message, target, inbound, token);
+    if (taken) room.broker.publish(message, target, answer ?? inbound, token);
+    else taken = publishNew(room, message, target, answer ?? inbound, token);
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     if (qos === 2) session.receivedEnd(packetId);
@@ -137,10 +151,9 @@ function hand(
     return true;
   }
   room.received(link, message);
-  if (message.retain) {
-    // The commit of the message is the commit of the last value too (M116).
-    if (taken) room.retained.keep(message);
-    inbound?.undefer();
+  if (retain) {
+    const offset = taken ? room.retained.keep(message) : -1;
+    answer?.kept(offset);
   }
   return true;
 }
@@ -150,11 +163,11 @@ function publishNew(
   room: Room,
   message: Message,
   target: Target,
-  inbound: Inbound | null,
+  sink: PublishSink | null,
   token: number,
 ): boolean {
   const id = `${message.producer}\0${message.messageId}`;
-  return !publishOnce(room.broker, room.dedupe!, id, message, target, inbound, token).duplicate;
+  return !publishOnce(room.broker, room.dedupe!, id, message, target, sink, token).duplicate;
 }
 
 function refused(
@@ -171,7 +184,7 @@ function refused(
 /** No right to publish there: M82. */
 function deny(link: Link, session: Session, qos: 0 | 1 | 2, packetId: number): void {
   link.room.metrics.refused.add();
-  if (link.room.options.denyAction === 'disconnect') link.leave(REASON.notAuthorized, '');
+  if (link.options.denyAction === 'disconnect') link.leave(REASON.notAuthorized, '');
   else if (qos > 0) {
     inboundOf(link, session).answer(packetId, qos === 2, REASON.notAuthorized);
   }
@@ -190,9 +203,9 @@ function mayReceive(link: Link, session: Session, qos: 0 | 1 | 2, packetId: numb
   }
   // Identifiers between PUBREC and PUBREL count, and answers that are due [MQTT-3.3.4-7].
   const open = Math.max(inbound.open, session.receivedCount);
-  if (open >= link.room.options.receiveMaximum) {
+  if (open >= link.options.receiveMaximum) {
     if (link.version === 5) {
-      const detail = `more than ${link.room.options.receiveMaximum} messages unacknowledged`;
+      const detail = `more than ${link.options.receiveMaximum} messages unacknowledged`;
       throw new ProtocolError('packet identifier', 0, detail, REASON.receiveMaximumExceeded);
     }
   }
@@ -212,13 +225,16 @@ function inboundOf(link: Link, session: Session): Inbound {
   return link.inbound;
 }
 
-/** The target of a PUBLISH: by its topic, or by an alias [MQTT-3.3.2-8..10]. */
-function resolve(link: Link, packet: PublishPacket): Target {
+/**
+ * The target of a PUBLISH: by its topic, or by an alias [MQTT-3.3.2-8..10]; null for a name that
+ * there is not under the client's mount point.
+ */
+function resolve(link: Link, packet: PublishPacket): Target | null {
   link.routes ??= new Routes();
   const { routes } = link;
   const alias = packet.properties.topicAlias;
   const { bytes, topicStart, topicEnd } = packet;
-  if (alias !== undefined && alias > link.room.options.topicAliasMax) {
+  if (alias !== undefined && alias > link.options.topicAliasMax) {
     throw new ProtocolError('Topic Alias', topicEnd, `${alias}`, REASON.topicAliasInvalid);
   }
   if (alias !== undefined && topicStart === topicEnd) {
@@ -232,11 +248,20 @@ function resolve(link: Link, packet: PublishPacket): Target {
   let target = routes.last(bytes, topicStart, topicEnd);
   if (target === null) {
     const { topic } = packet;
-    const name = topicName(topic, link.room.options.topicLevelsMax);
-    const address = slashSpelling.parse(link.room.publishedName?.(link, name) ?? name);
+    const whole = wholeName(link, topic);
+    if (whole === null) return null;
+    const address = slashSpelling.parse(whole);
     target = link.room.broker.target(address, 'first-level');
     routes.remember(topic, target);
   }
   if (alias !== undefined) routes.setAlias(alias, target);
   return target;
+}
+
+/** Rules for names speak of what the client says; the mount point comes before their result. */
+function wholeName(link: Link, topic: Buffer): string | null {
+  const { mount, room, options } = link;
+  const said = topicName(topic, options.topicLevelsMax - (mount?.levels ?? 0));
+  const name = room.publishedName?.(link, said) ?? said;
+  return mount === null ? name : mount.topic(name);
 }

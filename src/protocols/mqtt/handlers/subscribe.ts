@@ -1,4 +1,5 @@
 /** SUBSCRIBE and UNSUBSCRIBE (3.8.4, 3.10.4). */
+import { ProtocolError } from '#kit';
 import {
   decodeSubscribe,
   decodeUnsubscribe,
@@ -9,12 +10,14 @@ import {
   type PacketReader,
   protocolError,
   REASON,
+  reasonSentence,
 } from '../codec/index.ts';
 import type { Link } from '../connection.ts';
 import { reasonOf } from '../errors.ts';
+import type { MqttOptions } from '../options.ts';
 import type { Session } from '../session.ts';
 import { type Afterwards, takeSubscription } from '../subscribing.ts';
-import { isShared } from '../topics.ts';
+import { isShared, plainFilter } from '../topics.ts';
 
 const FAILURE = 0x80;
 
@@ -25,10 +28,12 @@ export function subscribe(link: Link, reader: PacketReader): boolean {
   for (const { filter, noLocal } of filters) {
     // [MQTT-3.8.3-4]
     if (noLocal && isShared(filter)) throw protocolError('No Local', 0, 'on a shared subscription');
+    if (link.version === 5) checkOffer(link.options, filter, id);
   }
   const after: Afterwards = [];
   const { bridge } = link;
   const codes = filters.map((filter) => {
+    if (lacking(link.options, filter.filter) !== 0) return FAILURE;
     const request = renamed(link, filter);
     return takeSubscription({ session, request, id, bridge }, after);
   });
@@ -45,9 +50,33 @@ export function subscribe(link: Link, reader: PacketReader): boolean {
   return true;
 }
 
+/** What CONNACK has said that there is not, and is asked for: the reason code; 0 for nothing. */
+function lacking(options: MqttOptions, filter: string): number {
+  if (!options.sharedAvailable && isShared(filter)) return REASON.sharedNotSupported;
+  if (options.wildcardAvailable) return 0;
+  const plain = plainFilter(filter);
+  return plain !== null && /[+#]/.test(plain) ? REASON.wildcardsNotSupported : 0;
+}
+
+/** 3.2.2.3.11 to 13: a version 5 client that asks for it all the same is disconnected. */
+function checkOffer(options: MqttOptions, filter: string, id: number): void {
+  if (id !== 0 && !options.subscriptionIdsAvailable) {
+    const reason = REASON.subscriptionIdsNotSupported;
+    throw new ProtocolError('Subscription Identifier', 0, `${id}`, reason);
+  }
+  const reason = lacking(options, filter);
+  if (reason !== 0) throw new ProtocolError('topic filter', 0, reasonSentence(reason), reason);
+}
+
 function renamed(link: Link, request: FilterRequest): FilterRequest {
-  const filter = link.room.subscribedName?.(link, request.filter) ?? request.filter;
+  const filter = wholeFilter(link, request.filter);
   return filter === request.filter ? request : { ...request, filter };
+}
+
+function wholeFilter(link: Link, said: string): string {
+  const { room, mount } = link;
+  const filter = room.subscribedName?.(link, said) ?? said;
+  return mount === null ? filter : mount.filter(filter);
 }
 
 /** Subscriptions that outlive the connection are on disk before the client hears of them. */
@@ -72,7 +101,7 @@ export function unsubscribe(link: Link, reader: PacketReader): boolean {
   const { packetId, filters } = decodeUnsubscribe(reader, link.version);
   const session = link.session!;
   const codes = filters.map((filter) => {
-    const name = link.room.subscribedName?.(link, filter) ?? filter;
+    const name = wholeFilter(link, filter);
     if (!session.unsubscribe(name)) return REASON.noSubscriptionExisted;
     link.room.hooks.unsubscribed(session, name);
     return REASON.success;
