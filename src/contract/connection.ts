@@ -70,8 +70,8 @@ export interface ConnectionHandler {
   /** Called exactly once, when the connection is gone, whoever ended it. */
   closed(error: Error | null): void;
   /**
-   * Takes leave in the protocol's own way, perhaps before a byte has come: who may not come in hears
-   * why. Without it the connection is cut.
+   * Takes leave in the protocol's own way, perhaps before a byte has come: who may not come in
+   * hears why. Without it the connection is cut.
    */
   evict?(eviction: Eviction): void;
   /** Messages that came so far, for the limit of their rate; it grows inside `data`. */

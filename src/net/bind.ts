@@ -7,9 +7,9 @@ import type { Bound } from './network.ts';
 /** The kernel cuts it to `somaxconn`. A burst of connects must fit, or clients wait for a retry. */
 const BACKLOG = 4096;
 /**
- * The runtime takes one connection per listening socket in a turn of its event loop. With one socket
- * a busy server would let in a few hundred a second, and the kernel would reset those that do not
- * fit into its queue; so the port is opened several times, and the kernel deals them out.
+ * The runtime takes one connection per listening socket in a turn of its event loop. With one
+ * socket a busy server would let in a few hundred a second, and the kernel would reset those that
+ * do not fit into its queue; so the port is opened several times, and the kernel deals them out.
  */
 const SOCKETS_PER_PORT = 4;
 /** Silence after which TCP itself asks whether the other end is still there. */

@@ -61,7 +61,7 @@ export class Mount {
     return inner === null ? null : name.slice(0, at) + inner;
   }
 
-  /** The whole form of a filter. One whose form is wrong stays as it is, and is refused for that. */
+  /** The whole form of a filter; one whose form is wrong stays as it is, and is refused for it. */
   filter(filter: string): string {
     if (filter.charCodeAt(0) !== DOLLAR) return this.prefix + filter;
     const inner = plainFilter(filter);
