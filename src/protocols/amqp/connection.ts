@@ -126,12 +126,12 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
       if (rest === null) return;
       chunk = rest;
     }
+    if (!this.#reader.held) this.#waitsForRoom();
     this.#read(() => this.#reader.push(chunk));
   }
 
   /** One stretch of reading; what it caused leaves with one write. */
   #read(read: () => void): void {
-    if (this.#publishes && this.host.broker.busy) this.#waitForRoom();
     this.outbound.readingBegins();
     try {
       read();
@@ -153,7 +153,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
 
   /** Frames that came while the connection was held. */
   #goOn(): void {
-    if (this.#state === 'closed') return;
+    if (this.#state === 'closed' || this.#waitsForRoom()) return;
     this.#read(() => this.#reader.release());
     if (this.#socketPaused && !this.#reader.held) {
       this.#socketPaused = false;
@@ -197,7 +197,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
         this.messagesIn++;
         channel.beginPublish(buffer, reader.at, end);
         // Before its content is read: what comes with a later chunk asks when that is read.
-        if (this.host.broker.busy) this.#waitForRoom();
+        this.#waitsForRoom();
       } else {
         channel.expectMethod();
         this.#channelMethod(channel, readMethod(reader, id));
@@ -222,12 +222,10 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
   #channelMethod(channel: Channel, method: Method): void {
     const { name } = method;
     if (this.outstanding.count > 0 && AFTER_PUBLISHES.has(name)) {
-      const settled = this.outstanding.settled();
-      const call = settled.then(() => channel.closing || this.#callMethod(channel, method));
-      this.hold(
-        call.then(() => undefined),
-        channel,
-      );
+      const call = this.outstanding.settled().then(async () => {
+        if (!channel.closing) await this.#callMethod(channel, method);
+      });
+      this.hold(call, channel);
       return;
     }
     const done = this.#callMethod(channel, method);
@@ -384,10 +382,12 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
     else this.send(0, 'connection.unblocked', {});
   }
 
-  #waitForRoom(): void {
-    if (this.#reader.held) return;
+  /** True when nothing more is read until there is room, which others may take first. */
+  #waitsForRoom(): boolean {
+    if (!this.#publishes || !this.host.broker.busy) return false;
     this.#reader.hold();
     this.host.broker.onRoom(() => this.#goOn());
+    return true;
   }
 
   assembling(bytes: number): void {
