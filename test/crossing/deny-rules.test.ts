@@ -39,6 +39,11 @@ const PUBLISHES: readonly (readonly [Party, string, 'denied' | 'accepted', strin
   ['mqtt', 'd3', 'denied', '# has its parent'],
   ['kafka', 'd3.x.y', 'denied', 'flat, shown as the levels'],
   ['kafka', 'd4.x.y', 'accepted', 'another name'],
+  ['mqtt', '$SYS/broker/uptime', 'denied', 'only the server publishes there'],
+  ['nats', '$SYS.broker.uptime', 'denied', 'only the server publishes there'],
+  ['amqp', '$SYS.broker.uptime', 'denied', 'only the server publishes there'],
+  ['nats', '$events.client_connected', 'denied', 'only the server publishes there'],
+  ['amqp', '$events.client_connected', 'denied', 'only the server publishes there'],
 ];
 
 const SUBSCRIPTIONS: readonly (readonly ['mqtt' | 'nats' | 'queue', string, boolean, string])[] = [

@@ -34,6 +34,25 @@ describe('principals', () => {
     rig.broker.principals.putRule({ ...base, ...rule });
   }
 
+  it('what is kept for the server nobody else publishes to, whatever the rules M170', async () => {
+    const { principals } = rig.broker;
+    principals.keepForServer(['$SYS']);
+    const admin = await principals.authenticate({
+      user: 'admin',
+      password: 'robustmq',
+      ...LOOPBACK,
+    });
+    const joe = await user('joe');
+    put({ pattern: '$SYS/#' });
+    const places = [slashSpelling.parse('$SYS/a'), strictDotSpelling.parse('$SYS.a'), '$SYS.a'];
+    for (const place of places) {
+      assert.equal(principals.authorize(admin, 'publish', place), false);
+      assert.equal(principals.authorize(joe, 'publish', place), false);
+      assert.equal(principals.authorize(joe, 'subscribe', place), true);
+    }
+    assert.equal(principals.authorize(admin, 'publish', slashSpelling.parse('$SYSTEM/a')), true);
+  });
+
   function scramLogin(mechanism: ScramMechanism, name: string, password: string): Principal {
     const login = rig.broker.principals.scram(mechanism, LOOPBACK);
     const client = new ScramClient(mechanism, name, password);

@@ -29,6 +29,7 @@ const RULE_KIND = 'rule';
 const RULES_MAX = 100_000;
 const ANONYMOUS_NAME = 'anonymous';
 const NONCE_BYTES = 18;
+const DOLLAR = 0x24;
 
 export interface Credentials {
   readonly user: string;
@@ -89,6 +90,7 @@ export class Principals {
     failuresWindowMs: 60_000,
   };
   #book: RuleBook | null = null;
+  readonly #ownWords = new Set<string>();
   /** By protocol. */
   readonly #denials = new Map<string, Counter>();
 
@@ -294,9 +296,27 @@ export class Principals {
     const actor = principal instanceof Actor ? principal : this.#actorOf(principal);
     if (actor === null) return principal === SERVER_PRINCIPAL;
     const { account } = actor;
-    const allowed = account.enabled && (account.superuser || this.#allowed(actor, action, what));
+    const allowed =
+      account.enabled &&
+      !(action === 'publish' && this.#isOwn(what)) &&
+      (account.superuser || this.#allowed(actor, action, what));
     if (!allowed) this.#denied(actor.facts);
     return allowed;
+  }
+
+  /**
+   * Names whose first word only the server publishes under, in every protocol and whoever asks.
+   * @param words such as `$SYS`; they begin with `$`
+   */
+  keepForServer(words: readonly string[]): void {
+    for (const word of words) this.#ownWords.add(word);
+  }
+
+  #isOwn(what: Address | Pattern | StreamPlace | string): boolean {
+    const text = typeof what === 'string' ? what : what instanceof Address ? what.text : '';
+    // Asked for each message: mostly the first letter decides.
+    if (text.charCodeAt(0) !== DOLLAR) return false;
+    return this.#ownWords.has(/^[^/.]*/.exec(text)![0]);
   }
 
   #allowed(actor: Actor, action: Action, what: Address | Pattern | StreamPlace | string): boolean {

@@ -18,6 +18,7 @@ import { Link } from './connection.ts';
 import { ExclusiveFilters } from './features/exclusive.ts';
 import { type DropReason, Hooks } from './features/hooks.ts';
 import { Features } from './features/index.ts';
+import { SERVER_WORDS } from './features/own-topics.ts';
 import { strategyOfGroup } from './features/share-groups.ts';
 import { type MqttMetrics, mqttMetrics } from './metrics.ts';
 import { checkMountPoint } from './mount.ts';
@@ -117,6 +118,7 @@ export class Room implements Instance {
     this.delayed = new DelayedMessages(host.broker, DELAYED, nowMs, factsOf);
     this.wills = new DelayedMessages(host.broker, WILLS, nowMs, factsOf);
     this.hooks.watchSessions(this.exclusive);
+    this.broker.principals.keepForServer(SERVER_WORDS);
     // In the same stretch of code: what is overdue finds all subscriptions.
     this.sessions.restore();
     this.rights = new Rights(this, this.#links);

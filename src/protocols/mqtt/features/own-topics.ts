@@ -1,7 +1,9 @@
 /** Topics that belong to the server: clients read them and never publish to them (M170, M171). */
 
 const DOLLAR = 0x24;
-const READ_ONLY = ['$SYS', '$events', '$s', '$q'] as const;
+/** Where the server itself publishes; the broker keeps all others away, in every protocol. */
+export const SERVER_WORDS = ['$SYS', '$events'] as const;
+const READ_ONLY = [...SERVER_WORDS, '$s', '$q'] as const;
 
 /** A topic that is not simply published to. Asked for each message, so the first byte decides. */
 export function isReserved(topic: string): boolean {
