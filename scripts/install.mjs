@@ -8,7 +8,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -33,12 +33,23 @@ export function ensureInstalled({ withDev }) {
     .update(process.platform + process.arch);
   const digest = state.digest('hex');
   if (isStamped(digest, withDev)) return null;
+  if (isLink(MODULES)) {
+    return (
+      `${MODULES} is a symbolic link: installing would empty what it leads to, so nothing was ` +
+      'done. Remove the link, or install where it leads to.'
+    );
+  }
   if (!isComplete(JSON.parse(lock.toString()), withDev)) {
     const problem = install(withDev);
     if (problem !== null) return problem;
   }
   writeFileSync(STAMP, `${JSON.stringify({ digest, withDev })}\n`);
   return null;
+}
+
+/** npm removes what is in the folder first, also behind a link that somebody else's copy needs. */
+function isLink(file) {
+  return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 function isStamped(digest, withDev) {
