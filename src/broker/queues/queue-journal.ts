@@ -13,6 +13,7 @@ import {
   SLOT_COUNT,
   slotOf,
 } from '#storage';
+import { STATE_FACTS } from '../state/state-facts.ts';
 import type { Queue } from './queue.ts';
 import { applySteps, ByteSink, decodeSnapshot, encodeSnapshot } from './queue-codec.ts';
 import type { Lane } from './queue-lane.ts';
@@ -26,18 +27,7 @@ const STEPS_LOG = 2;
 const STEPS_BYTES_MAX = 4 << 20;
 const REPLAY_BYTES = 1 << 20;
 
-const FACTS: BatchFacts = {
-  kind: 'state',
-  count: 1,
-  maxTimestampMs: -1,
-  serverPacked: true,
-  origin: 0,
-  principal: 0,
-  producerId: -1,
-  producerEpoch: -1,
-  baseSequence: -1,
-  attributes: 0,
-};
+const FACTS: BatchFacts = { ...STATE_FACTS, count: 1 };
 
 /** A durable queue while its state is being loaded. */
 export interface LoadedQueue {

@@ -6,6 +6,7 @@
 import { BrokerError } from '#kit';
 import type { ShardLog, StoredBatch } from '#storage';
 import type { Message } from '../records/message.ts';
+import { STATE_FACTS } from '../state/state-facts.ts';
 import type { Partition, Run } from '../streams/partition.ts';
 import { HELD_MESSAGES_MAX, HeldMessages, isOnlyHere } from './held-messages.ts';
 import { type Item, Lane, type LaneOwner } from './queue-lane.ts';
@@ -15,7 +16,6 @@ import {
   DEAD,
   PAGE_REFERENCES,
   REFERENCE_BYTES,
-  REFERENCE_FACTS,
   type ReferencePage,
   ReferencePages,
 } from './reference-pages.ts';
@@ -186,7 +186,7 @@ export class ReferenceLane extends Lane {
       sum += page.sizes[slot]!;
     }
     this.#log ??= this.#host.openLog(this.logId);
-    this.#log.append(bytes, { ...REFERENCE_FACTS, count }, this.#sealedDone);
+    this.#log.append(bytes, { ...STATE_FACTS, count }, this.#sealedDone);
     this.#sealed = end;
     this.state.bytes += sum;
     this.hiddenBytes += sum;

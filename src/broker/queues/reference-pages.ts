@@ -4,7 +4,7 @@
  * the rest is in the lane's log, whose offsets are the indexes of the references.
  */
 import { BrokerError } from '#kit';
-import type { BatchFacts, ShardLog } from '#storage';
+import type { ShardLog } from '#storage';
 import type { Message } from '../records/message.ts';
 
 export const PAGE_REFERENCES = 256;
@@ -16,19 +16,6 @@ const PAGES_AHEAD = 15;
 
 /** Bytes of one reference in the log: log id, offset (both as doubles), meta, size of the value. */
 export const REFERENCE_BYTES = 24;
-
-/** How references are appended. */
-export const REFERENCE_FACTS: Omit<BatchFacts, 'count'> = {
-  kind: 'state',
-  maxTimestampMs: -1,
-  serverPacked: true,
-  origin: 0,
-  principal: 0,
-  producerId: -1,
-  producerEpoch: -1,
-  baseSequence: -1,
-  attributes: 0,
-};
 
 /** Number of the partition of a reference whose message never came to be, or is gone. */
 export const DEAD = 0xffffffff;

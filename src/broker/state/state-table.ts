@@ -21,6 +21,7 @@ import {
 import type { ColdKind, Earlier, Known } from './cold-kind.ts';
 import { slotOfName } from './slot.ts';
 import { decodeChanges, encodeChanges } from './state-codec.ts';
+import { STATE_FACTS } from './state-facts.ts';
 import { isCold, type Mark, STATE_LIMITS, type StateLimits, StateStore } from './state-store.ts';
 
 /** The log of a slot that carries its state. */
@@ -33,10 +34,7 @@ const BATCH_BYTES = 1 << 18;
 const SCAN_ROWS = 500;
 const SCAN_BYTES = 1 << 20;
 
-const FACTS: BatchFacts = {
-  ...{ kind: 'state', count: 1, maxTimestampMs: -1, serverPacked: true, origin: 0, principal: 0 },
-  ...{ producerId: -1, producerEpoch: -1, baseSequence: -1, attributes: 0 },
-};
+const FACTS: BatchFacts = { ...STATE_FACTS, count: 1 };
 
 interface Change {
   readonly kind: string;
