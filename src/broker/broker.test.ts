@@ -164,7 +164,7 @@ describe('broker', () => {
     it('last values come back with all their properties X5', async () => {
       const address = slashSpelling.parse('r/1');
       const sent = await rig.publish(address, 'v', { contentType: 'text/plain', retain: true });
-      rig.broker.lastValues.put(sent);
+      rig.broker.lastValues.keep(sent);
       await rig.publish('t', 'x');
       await rig.crash();
       const [kept] = [...rig.broker.lastValues.match(slashPattern('r/#')!)];

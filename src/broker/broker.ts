@@ -156,7 +156,10 @@ export class Broker {
     });
     this.#open.transactions = this.transactions;
     this.cursors = new Cursors(state);
-    this.lastValues = new LastValues(state, this.time, this.principals);
+    this.lastValues = new LastValues(this, clock, (message, partition, touched) => {
+      const plan = this.#planOf(this.target(message.address, 'captured'));
+      this.#routing.spread(message, plan, partition, touched);
+    });
     this.producerIds = new ProducerIds(state);
     this.retention = new Retention(this.streams, this.queues, clock, timers, log);
     engine.beforeSeal(() => this.#seal());
@@ -173,6 +176,7 @@ export class Broker {
     const state = await StateTable.open(given.engine, given.meta, given.timers);
     const broker = new Broker(given, definitions, state);
     await broker.queues.recover();
+    await broker.lastValues.recover();
     await broker.principals.store.ensureFirst();
     await definitions.durable();
     return broker;
@@ -288,13 +292,6 @@ export class Broker {
     return plan.interest - without + queues.length + (partition === null ? 0 : 1);
   }
 
-  /** Keeps a message as the last of its address; without a value it ends the one that was kept. */
-  keepLast(message: Message): void {
-    if (message.value === null || message.value.length === 0) {
-      this.lastValues.remove(message.address);
-    } else this.lastValues.put(message);
-  }
-
   /**
    * Appends a record batch as its producer sent it (checked by the caller: checksum, counts). Other
    * protocols' subscribers and queues get its records.
@@ -307,6 +304,9 @@ export class Broker {
     committed: (error: BrokerError | null) => void,
   ): Appended {
     if (this.#closing) throw new BrokerError('closing');
+    if (this.lastValues.holds(partition)) {
+      return this.lastValues.appendBatch(partition, bytes, facts, committed);
+    }
     const touched = new Touched();
     const appended = partition.appendBatch(bytes, facts, committed, touched);
     if ((facts.attributes & (TRANSACTIONAL | CONTROL)) === TRANSACTIONAL && !appended.duplicate) {
@@ -322,18 +322,8 @@ export class Broker {
     if (appended.duplicate || (plan.interest === 0 && captors === undefined)) return appended;
     const appendTimeMs = this.#turnMs();
     const stored = { ...facts, bytes, baseOffset: appended.baseOffset, appendTimeMs };
-    const routing = this.#routing;
     for (const message of partition.decode(stored)) {
-      const routes = routing.routesOf(message, plan, partition, NO_QUEUES);
-      if (routes !== null) {
-        for (let index = 0; index < routes.count; index++) {
-          const queue = routes.queues[index]!;
-          touched.add(queue, routing.apart(queue, partition));
-        }
-        routing.route(message, routes, partition);
-      }
-      routing.deliver(message, plan, routes);
-      if (routes !== null) routing.putAway(routes);
+      this.#routing.spread(message, plan, partition, touched);
     }
     return appended;
   }

@@ -87,10 +87,11 @@ export { ORIGINS, type Origin, originOf } from './records/origin.ts';
 export type { CommittedOffset, Cursors } from './state/cursors.ts';
 export type { Dedupe, DedupeWindow, WindowLimits } from './state/dedupe.ts';
 export type { Definitions, Json } from './state/definitions.ts';
-export type { LastValues } from './state/last-values.ts';
+export type { LastValueLimits, LastValues } from './state/last-values.ts';
 export { once, type PublishedOnce, publishOnce } from './state/publish-once.ts';
 export type { StateTable } from './state/state-table.ts';
 export type { AbortedTransaction } from './streams/aborted-transactions.ts';
+export { LAST_VALUES } from './streams/last-values-stream.ts';
 export type { Partition, PublishSink, Run } from './streams/partition.ts';
 export type { OpenTransaction } from './streams/partition-transactions.ts';
 export {

@@ -4,6 +4,7 @@
  */
 import { BrokerError } from '#kit';
 import type { Definitions } from '../state/definitions.ts';
+import { LAST_VALUES } from '../streams/last-values-stream.ts';
 import type { Stream } from '../streams/stream.ts';
 import type { Streams } from '../streams/streams.ts';
 import { type Address, addressOfText } from './address.ts';
@@ -40,6 +41,7 @@ export interface Home {
 }
 
 const NOWHERE: Home = { stream: null, create: null, key: null };
+const NO_WAY = `'${LAST_VALUES}' takes last values and batches of keyed records only.`;
 const OWNED_NAME = /^(__|\$|amq\.|mq9\.)/;
 
 export class Routes {
@@ -72,6 +74,7 @@ export class Routes {
     if (route.pattern.startsWith('$')) {
       throw new BrokerError('invalid-argument', 'addresses that begin with $ are never routed.');
     }
+    if (route.stream === LAST_VALUES) throw new BrokerError('invalid-argument', NO_WAY);
     this.#definitions.put(KIND, route.name, { ...route });
   }
 
@@ -82,6 +85,7 @@ export class Routes {
   home(address: Address, rule: HomeRule): Home {
     if (typeof rule === 'object') {
       const stream = this.#streams.get(rule.stream);
+      if (rule.stream === LAST_VALUES) throw new BrokerError('not-authorized', NO_WAY);
       if (stream === undefined) throw new BrokerError('unknown-stream', `'${rule.stream}'`);
       return { stream, create: null, key: rule.key ?? null };
     }
@@ -94,10 +98,11 @@ export class Routes {
     }
     const { flatName } = address;
     const named = flatName === null ? undefined : this.#streams.get(flatName);
-    if (named !== undefined && !named.hidden) return { stream: named, create: null, key: null };
+    if (named !== undefined && !named.hidden && named.name !== LAST_VALUES)
+      return { stream: named, create: null, key: null };
     if (rule === 'captured') return NOWHERE;
     const name = address.flat ? address.levels[0]! : firstLevel(address);
-    if (name === '' || OWNED_NAME.test(name)) return NOWHERE;
+    if (name === '' || name === LAST_VALUES || OWNED_NAME.test(name)) return NOWHERE;
     const stream = this.#streams.get(name) ?? null;
     const key = address.flat ? null : Buffer.from(address.text);
     return { stream, create: stream === null ? name : null, key };

@@ -5,6 +5,7 @@
 import { type Address, flatAddress } from '../addresses/address.ts';
 import { ANY, matches, overlaps, Pattern, slashPattern } from '../addresses/pattern.ts';
 import type { Routes } from '../addresses/routes.ts';
+import { LAST_VALUES } from '../streams/last-values-stream.ts';
 
 /** The server as a whole; who has rights on it can give rights. */
 export const CLUSTER_ADDRESS = '$cluster';
@@ -34,11 +35,15 @@ export class StreamPlace {
  */
 export function wholeOf(routes: Routes, stream: string): StreamPlace {
   const routed: Pattern[] = [];
+  if (stream === LAST_VALUES) routed.push(EVERYTHING);
   for (const route of routes.list()) {
     if (route.stream === stream) routed.push(slashPattern(route.pattern)!);
   }
   return new StreamPlace(stream, routed);
 }
+
+/** The last values have addresses of all streams. */
+const EVERYTHING = new Pattern('slash', '#', [ANY], false);
 
 export type Place = Address | Pattern | StreamPlace;
 

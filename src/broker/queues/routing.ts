@@ -2,7 +2,7 @@
 import type { LogEngine } from '#storage';
 import type { Interest, Plan } from '../addresses/interest.ts';
 import type { Message } from '../records/message.ts';
-import type { Partition } from '../streams/partition.ts';
+import type { Partition, Touched } from '../streams/partition.ts';
 import type { Queue } from './queue.ts';
 import { QueueRoutes, ROUTES_KEPT_MAX } from './queue-routes.ts';
 import type { Queues } from './queues.ts';
@@ -96,6 +96,20 @@ export class Routing {
     if (routes === null) return;
     for (const match of routes.groupMatches)
       match.subscription.subscriber!.receive(message, [match]);
+  }
+
+  /** A message of a batch that was appended as it came. @param touched queues that refer to it */
+  spread(message: Message, plan: Plan, partition: Partition, touched: Touched): void {
+    const routes = this.routesOf(message, plan, partition, []);
+    if (routes !== null) {
+      for (let index = 0; index < routes.count; index++) {
+        const queue = routes.queues[index]!;
+        touched.add(queue, this.apart(queue, partition));
+      }
+      this.route(message, routes, partition);
+    }
+    this.deliver(message, plan, routes);
+    if (routes !== null) this.putAway(routes);
   }
 
   /** Messages that are on disk already, in their order. */

@@ -20,7 +20,7 @@ import type { StateTable } from './state-table.ts';
 const SEPARATOR = '\0';
 /** Sorts after everything under an address, and before what comes next. */
 const AFTER = '\u0001';
-/** Rows of one look: few while it jumps, more while all of them match. */
+/** Rows of one look: few while it jumps, more while it goes on from row to row. */
 const ROWS_MIN = 8;
 const ROWS_MAX = 128;
 const BYTES_MAX = 1 << 18;
@@ -30,15 +30,20 @@ export function addressKey(text: string): string {
   return text.includes('/') ? text.replaceAll('/', SEPARATOR) : text;
 }
 
-function keyText(key: string): string {
+export function keyText(key: string): string {
   return key.includes(SEPARATOR) ? key.replaceAll(SEPARATOR, '/') : key;
 }
 
-/** Rows that match; null after a look that found none. */
+/**
+ * Rows that match; null after a look that found none. While every row matches they are read as they
+ * are; otherwise keys alone, and the values of those that match.
+ * @param start key to begin at; null begins at the first
+ */
 export function* walk(
   state: StateTable,
   kind: string,
   pattern: Pattern,
+  start: string | null = null,
 ): Generator<MetaRow | null> {
   if (pattern.exact && pattern.form === 'slash') {
     const key = pattern.parts.join(SEPARATOR);
@@ -50,26 +55,54 @@ export function* walk(
   const lead = pattern.form === 'slash' ? leadOf(pattern.parts) : [];
   let from: string | null = lead.join(SEPARATOR);
   const before = lead.length === 0 ? null : from + AFTER;
-  let rowsMax = ROWS_MIN;
+  if (start !== null && compareKeys(start, from) > 0) from = start;
+  const look: Look = { rowsMax: ROWS_MIN, dense: false };
   while (from !== null && (before === null || compareKeys(from, before) < 0)) {
-    const rows: MetaRow[] = state.range(kind, { from, before, rowsMax, bytesMax: BYTES_MAX });
+    const rows = rowsFrom(state, kind, from, before, look);
     if (rows.length === 0) return;
     let found = 0;
-    for (const row of rows) {
-      if (compareKeys(row.key, from) < 0) continue;
-      const words = row.key.split(SEPARATOR);
-      if (matches(pattern, pattern.form === 'slash' ? words : wordsOf(row.key))) {
+    let seen = 0;
+    for (const { key, value } of rows) {
+      if (compareKeys(key, from) < 0) continue;
+      seen++;
+      const words = key.split(SEPARATOR);
+      if (matches(pattern, pattern.form === 'slash' ? words : wordsOf(key))) {
         found++;
-        yield row;
-        from = keyAfter(row.key);
+        from = keyAfter(key);
+        // It may have gone since its key was read.
+        const bytes: Buffer | undefined = value ?? state.get(kind, key);
+        if (bytes !== undefined) yield { key, value: bytes };
       } else {
         from = jump(pattern, words);
         if (from === null) return;
       }
     }
-    rowsMax = found === rows.length ? Math.min(2 * rowsMax, ROWS_MAX) : ROWS_MIN;
+    look.dense = found === rows.length;
+    look.rowsMax = seen * 2 > rows.length ? Math.min(2 * look.rowsMax, ROWS_MAX) : ROWS_MIN;
     if (found === 0) yield null;
   }
+}
+
+interface Look {
+  rowsMax: number;
+  /** Everything that the last look saw did match. */
+  dense: boolean;
+}
+
+interface Seen {
+  readonly key: string;
+  readonly value: Buffer | null;
+}
+
+function rowsFrom(
+  state: StateTable,
+  kind: string,
+  from: string,
+  before: string | null,
+  { rowsMax, dense }: Look,
+): readonly Seen[] {
+  if (dense) return state.range(kind, { from, before, rowsMax, bytesMax: BYTES_MAX });
+  return state.keys(kind, { from, before, rowsMax }).map((key) => ({ key, value: null }));
 }
 
 /** The literal levels that a pattern begins with. */

@@ -4,9 +4,12 @@ import { describe, it } from 'node:test';
 import { slashSpelling } from '../addresses/address.ts';
 import { matches, slashPattern } from '../addresses/pattern.ts';
 import { Rig } from '../broker.rig.ts';
+import type { Broker } from '../broker.ts';
 import { SERVER_PRINCIPAL } from '../principals/principal.ts';
 import { Message } from '../records/message.ts';
 import { type SeededRandom, seededRandom } from '../seeded-random.rig.ts';
+import { LAST_VALUES } from '../streams/last-values-stream.ts';
+import { KIND } from './last-values-journal.ts';
 
 /** Neighbours of the separator in every order that keys could be sorted in. */
 const LEVELS = [
@@ -31,6 +34,7 @@ class Run {
   /** The model at each moment since the last commit that was told. */
   moments: string[] = ['[]'];
   #values = 0;
+  #last = -1;
 
   constructor(rig: Rig, seed: number) {
     this.rig = rig;
@@ -52,7 +56,7 @@ class Run {
     const message = new Message(slashSpelling.parse(text), Buffer.from(value), 0);
     message.principal = SERVER_PRINCIPAL;
     message.retain = true;
-    this.rig.broker.lastValues.put(message);
+    this.#last = this.rig.broker.lastValues.keep(message);
     this.model.set(text, value);
     this.#moment();
   }
@@ -60,7 +64,8 @@ class Run {
   remove(): void {
     const known = [...this.model.keys()];
     const text = known.length > 0 ? this.random.pick(known) : this.address();
-    this.rig.broker.lastValues.remove(slashSpelling.parse(text));
+    const offset = this.rig.broker.lastValues.remove(slashSpelling.parse(text));
+    if (offset >= 0) this.#last = offset;
     this.model.delete(text);
     this.#moment();
   }
@@ -88,7 +93,7 @@ class Run {
 
   async commit(): Promise<void> {
     const { length } = this.moments;
-    await new Promise<void>((resolve) => this.rig.broker.state.committed(() => resolve()));
+    await settled(this.rig.broker, this.#last);
     this.moments.splice(0, length - 1);
   }
 
@@ -107,6 +112,28 @@ class Run {
     }
     assert.ok(this.moments.includes(this.#text()), 'a moment since the last commit');
     this.moments = [this.#text()];
+    await this.#compareWithLog();
+  }
+
+  /** The log and the table say the same. */
+  async #compareWithLog(): Promise<void> {
+    const partition = this.rig.broker.streams.get(LAST_VALUES)?.partitions[0];
+    if (partition === undefined) return;
+    const found = new Map<string, string>();
+    for (let offset = partition.startOffset; offset < partition.highWatermark; ) {
+      const run = await partition.readRun(offset, 1 << 20);
+      for (const { address, value } of run.messages) {
+        if (value === null) found.delete(address.text);
+        else found.set(address.text, value.toString());
+      }
+      offset = run.next;
+    }
+    assert.deepEqual([...found].sort(), [...this.model].sort());
+    const bytes = [...this.rig.broker.state.scan(KIND)].reduce(
+      (sum, [, row]) => sum + row.length,
+      0,
+    );
+    assert.equal(this.rig.broker.lastValues.bytes, bytes);
   }
 
   #moment(): void {
@@ -116,6 +143,12 @@ class Run {
   #text(): string {
     return JSON.stringify([...this.model].sort());
   }
+}
+
+function settled(broker: Broker, offset: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    broker.lastValues.settled(offset, (error) => (error === null ? resolve() : reject(error)));
+  });
 }
 
 describe('last values against a model', () => {
@@ -141,15 +174,11 @@ describe('last values against a model', () => {
   it('goes where a pattern can match, past a hundred thousand others M116', async () => {
     const rig = new Rig();
     const broker = await rig.open();
-    const changes = [];
     for (let n = 0; n < 100_000; n++) {
       const message = new Message(slashSpelling.parse(`d/${n % 50}/s${n}`), Buffer.from('v'), 0);
       message.principal = SERVER_PRINCIPAL;
-      broker.lastValues.put(message);
-      if (n % 5000 === 0) {
-        changes.push(n);
-        await new Promise<void>((resolve) => broker.state.committed(() => resolve()));
-      }
+      const offset = broker.lastValues.keep(message);
+      if (n % 1000 === 0) await settled(broker, offset);
     }
     const steps = (filter: string): [number, number] => {
       let [found, looks] = [0, 0];

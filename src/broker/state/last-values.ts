@@ -1,74 +1,314 @@
 /**
- * The last value of each address that asked to be kept (the compacted log of `storage.md`): the
- * whole message, as one record, in the state table. It commits together with the message that set
- * it, and goes when it expires. The values lie in the catalogue in the order of their levels, so a
- * pattern walks only where it can match (`last-values-walk.ts`).
+ * The last value of each address that asked to be kept: a compacted log of its own
+ * (`last-values-journal.ts`) and a table of the newest values in the catalogue, in the order of
+ * their levels, so that a pattern walks only where it can match (`last-values-walk.ts`). A value
+ * commits together with the message that set it, and ends by an empty value, by an administrator or
+ * at its time: each end is a tombstone in the log.
  */
-import type { Address } from '../addresses/address.ts';
+import { BrokerError, type Clock, expectBrokerError } from '#kit';
+import type { Appended, BatchFacts } from '#storage';
+import { type Address, addressOfText } from '../addresses/address.ts';
 import type { Pattern } from '../addresses/pattern.ts';
+import { SERVER_PRINCIPAL } from '../principals/principal.ts';
 import type { Principals } from '../principals/principals.ts';
+
+import { TRANSACTIONAL } from '../records/batch-layout.ts';
 import { messageBytes, messageOfBytes } from '../records/kept-message.ts';
-import type { Message } from '../records/message.ts';
+import { Message } from '../records/message.ts';
+import { originOf } from '../records/origin.ts';
+import { LAST_VALUES } from '../streams/last-values-stream.ts';
+import { type Partition, Touched } from '../streams/partition.ts';
+import type { Streams } from '../streams/streams.ts';
 import type { TimeEngine } from '../time/time-engine.ts';
-import { addressKey, walk } from './last-values-walk.ts';
-import { coldKind } from './state-store.ts';
+import type { Extent } from './cold-kind.ts';
+import { KIND, LastValuesJournal } from './last-values-journal.ts';
+import { addressKey, keyText, walk } from './last-values-walk.ts';
 import type { StateTable } from './state-table.ts';
 
-const KIND = coldKind('last');
 /** Entries of the time engine: the key of a value, when it expires. */
 const EXPIRY = 'last-value';
 const NOTHING: Buffer = Buffer.alloc(0);
+const SERVER_ORIGIN = originOf('server');
+
+/** What may be kept; -1 = no limit. */
+export interface LastValueLimits {
+  readonly countMax: number;
+  /** Bytes of all of them, with what describes them. */
+  readonly bytesMax: number;
+  readonly valueBytesMax: number;
+  /** Expiry of a value that brings none. */
+  readonly expiryMs: number;
+}
+
+const NO_LIMITS: LastValueLimits = {
+  ...{ countMax: -1, bytesMax: -1, valueBytesMax: -1, expiryMs: -1 },
+};
+
+type Spread = (message: Message, partition: Partition, touched: Touched) => void;
+
+/** The parts of a broker that it works with. */
+export interface LastValuesHost {
+  readonly state: StateTable;
+  readonly streams: Streams;
+  readonly time: TimeEngine;
+  readonly principals: Principals;
+}
 
 export class LastValues {
-  readonly #state: StateTable;
-  readonly #time: TimeEngine;
-  readonly #principals: Principals;
+  /** Set by who offers them to clients. */
+  limits: LastValueLimits = NO_LIMITS;
+  readonly #host: LastValuesHost;
+  readonly #clock: Clock;
+  readonly #spread: Spread;
+  #journal: LastValuesJournal | null = null;
 
-  constructor(state: StateTable, time: TimeEngine, principals: Principals) {
-    this.#state = state;
-    this.#time = time;
-    this.#principals = principals;
-    time.register(EXPIRY, ({ id }) => this.#state.delete(KIND, id));
+  /** @param spread hands out a message that a producer appended */
+  constructor(host: LastValuesHost, clock: Clock, spread: Spread) {
+    this.#host = host;
+    this.#clock = clock;
+    this.#spread = spread;
+  }
+
+  /** Brings the table up to the log, once after a start. */
+  async recover(): Promise<void> {
+    const { state, streams, time } = this.#host;
+    const stream = streams.get(LAST_VALUES);
+    if (stream !== undefined) {
+      const journal = this.#journalOf(stream.partitions[0]!);
+      this.#journal = journal;
+      await journal.replay(await state.carry(journal), (message) => [
+        addressKey(message.address.text),
+        isEnd(message) ? null : messageBytes(this.#kept(message)),
+      ]);
+    }
+    // The entry ends by itself, in the commit of the tombstone.
+    time.register(EXPIRY, ({ id }) => void this.#end(id, SERVER_ORIGIN, null));
   }
 
   get count(): number {
-    return this.#state.count(KIND);
+    return this.#host.state.count(KIND);
   }
 
-  /** Keeps the message as the last of its address. A change of the same turn shares its commit. */
-  put(message: Message): void {
-    // An address and its alias are two places; a dotted one is kept under its levels.
-    const key = addressKey(message.address.text);
-    this.#state.put(KIND, key, messageBytes(message));
-    if (message.expiresAtMs !== 0) this.#time.set(EXPIRY, key, message.expiresAtMs, NOTHING);
-    else if (this.#time.count(EXPIRY) > 0) this.#time.cancel(EXPIRY, key);
+  /** Bytes of all values, with what describes them. */
+  get bytes(): number {
+    return this.#host.state.bytes(KIND);
   }
 
-  remove(address: Address): void {
-    const key = addressKey(address.text);
-    if (this.#state.delete(KIND, key) && this.#time.count(EXPIRY) > 0) {
-      this.#time.cancel(EXPIRY, key);
+  /** What is kept from now on has at least this offset: it tells newer values from older ones. */
+  get endOffset(): number {
+    return this.#journal?.partition.endOffset ?? 0;
+  }
+
+  /** Is it the partition whose records are last values? */
+  holds(partition: Partition): boolean {
+    return partition.stream.name === LAST_VALUES;
+  }
+
+  /**
+   * Asked before a message is taken that is to be kept.
+   * @param ahead what else is about to be kept; the message is added to it
+   * @throws BrokerError `message-too-large`, `limit-reached`
+   */
+  check(message: Message, ahead: Extent = { rows: 0, bytes: 0 }): void {
+    if (isEnd(message)) return;
+    const { countMax, bytesMax, valueBytesMax } = this.limits;
+    const size = message.value!.length;
+    if (valueBytesMax >= 0 && size > valueBytesMax) {
+      throw new BrokerError('message-too-large', `at most ${valueBytesMax} bytes are kept.`);
+    }
+    const rows = this.count + ahead.rows + 1;
+    const bytes = this.bytes + ahead.bytes + size;
+    ahead.rows++;
+    ahead.bytes += size;
+    const many = countMax >= 0 && rows > countMax;
+    if (!many && (bytesMax < 0 || bytes <= bytesMax)) return;
+    const before = this.#host.state.get(KIND, addressKey(message.address.text));
+    if (before !== undefined) ahead.rows--;
+    if (many && before === undefined) {
+      throw new BrokerError('limit-reached', `${countMax} last values are kept.`);
+    }
+    if (bytesMax >= 0 && bytes > bytesMax + (before?.length ?? 0)) {
+      throw new BrokerError('limit-reached', `last values have ${bytesMax} bytes at most.`);
     }
   }
 
+  /**
+   * Keeps a message as the last of its address; one without a value ends what was kept. A record of
+   * the same turn shares its commit.
+   * @returns the offset for `settled`, -1 when there was nothing to end
+   */
+  keep(message: Message): number {
+    const key = addressKey(message.address.text);
+    const kept = isEnd(message) ? null : this.#kept(message);
+    const offset =
+      kept === null
+        ? this.#end(key, message.origin, message)
+        : this.#journalMade().append(kept, key, messageBytes(kept));
+    this.#arm(key, kept?.expiresAtMs ?? 0);
+    return offset;
+  }
+
+  /** Keeps a message that was taken already; what may not be kept is left out, and false. */
+  offer(message: Message): boolean {
+    try {
+      this.check(message);
+    } catch (error) {
+      expectBrokerError(error);
+      return false;
+    }
+    this.keep(message);
+    return true;
+  }
+
+  /** Ends the value of an address. @returns as `keep` */
+  remove(address: Address): number {
+    const key = addressKey(address.text);
+    const offset = this.#end(key, SERVER_ORIGIN, null);
+    this.#arm(key, 0);
+    return offset;
+  }
+
+  /** Calls when the change with this offset is on disk, or failed; at once when that is known. */
+  settled(offset: number, done: (error: BrokerError | null) => void): void {
+    if (offset < 0 || this.#journal === null) done(null);
+    else this.#journal.settled(offset, done);
+  }
+
+  /**
+   * Appends a record batch as its producer sent it: each record is the last value of the address
+   * that its key names, one without a value ends it. Who is interested in an address gets it.
+   * @throws BrokerError `not-supported`, `invalid-batch`, `message-too-large`, `limit-reached`, and
+   *   as `Partition.appendBatch`; nothing was done then
+   */
+  appendBatch(
+    partition: Partition,
+    bytes: Buffer,
+    facts: BatchFacts,
+    committed: (error: BrokerError | null) => void,
+  ): Appended {
+    const journal = this.#journalMade();
+    // What is open goes first: the offsets are known then.
+    partition.seal();
+    const base = { baseOffset: partition.endOffset, appendTimeMs: this.#clock.nowMs() };
+    const messages = partition.decode({ ...facts, ...base, bytes });
+    this.#checkBatch(messages, facts);
+    const touched = new Touched();
+    let isNew = false;
+    const settled = (error: BrokerError | null): void => {
+      if (isNew) for (const { offset } of messages) journal.published(offset, error);
+      committed(error);
+    };
+    const appended = partition.appendBatch(bytes, facts, settled, touched);
+    if (appended.duplicate) return appended;
+    isNew = true;
+    for (const message of messages) {
+      const key = addressKey(message.address.text);
+      const kept = isEnd(message) ? null : this.#kept(message);
+      journal.follow(message.offset, key, kept === null ? null : messageBytes(kept));
+      this.#arm(key, kept?.expiresAtMs ?? 0);
+      this.#spread(message, partition, touched);
+    }
+    return appended;
+  }
+
+  // ---- reading ----------------------------------------------------------------------------------
+
   get(address: Address): Message | undefined {
-    const bytes = this.#state.get(KIND, addressKey(address.text));
+    const bytes = this.#host.state.get(KIND, addressKey(address.text));
     return bytes === undefined ? undefined : this.#read(bytes);
   }
 
   /**
-   * Kept messages under a pattern, in the order of their addresses, read as they are asked for. A
-   * null is a step that found none: a good moment to let others have their turn.
+   * Kept messages under a pattern, in the order of their addresses, read as they are asked for;
+   * their offsets say when they were set. A null is a step that found none: a good moment to let
+   * others have their turn.
+   * @param from address to begin at; null begins at the first
    */
-  *match(pattern: Pattern): Generator<Message | null> {
-    for (const row of walk(this.#state, KIND, pattern)) {
+  *match(pattern: Pattern, from: Address | null = null): Generator<Message | null> {
+    const start = from === null ? null : addressKey(from.text);
+    for (const row of walk(this.#host.state, KIND, pattern, start)) {
       yield row === null ? null : this.#read(row.value);
     }
   }
 
+  // ---- inside -----------------------------------------------------------------------------------
+
+  #checkBatch(messages: readonly Message[], { attributes, count }: BatchFacts): void {
+    if ((attributes & TRANSACTIONAL) !== 0) {
+      throw new BrokerError('not-supported', 'last values are not set in transactions.');
+    }
+    if (messages.length !== count) {
+      throw new BrokerError('invalid-batch', 'its records cannot be read.');
+    }
+    const ahead = { rows: 0, bytes: 0 };
+    for (const message of messages) {
+      const { address, retain } = message;
+      if (!retain || address.reserved) {
+        throw new BrokerError('invalid-batch', 'the key of a last value is the address it is for.');
+      }
+      this.check(message, ahead);
+    }
+  }
+
+  /** @param by the message that ends it; null when nobody published one */
+  #end(key: string, origin: number, by: Message | null): number {
+    const { state } = this.#host;
+    if (!state.has(KIND, key)) return -1;
+    const tombstone = new Message(by?.address ?? addressOfText(keyText(key)), null, origin);
+    tombstone.retain = true;
+    tombstone.qos = 1;
+    tombstone.principal = by?.principal ?? SERVER_PRINCIPAL;
+    tombstone.producer = by?.producer ?? '';
+    tombstone.appendTimeMs = this.#clock.nowMs();
+    return this.#journalMade().append(tombstone, key, null);
+  }
+
+  /** The message as it is kept: under its address, with an end. */
+  #kept(message: Message): Message {
+    const { address, value, origin } = message;
+    const kept = Object.assign(new Message(address, value, origin), message);
+    kept.key = null;
+    kept.retain = true;
+    kept.source = null;
+    const { expiryMs } = this.limits;
+    if (kept.expiresAtMs === 0 && expiryMs >= 0) kept.expiresAtMs = kept.appendTimeMs + expiryMs;
+    return kept;
+  }
+
+  #arm(key: string, expiresAtMs: number): void {
+    const { time } = this.#host;
+    if (expiresAtMs !== 0) time.set(EXPIRY, key, expiresAtMs, NOTHING);
+    else if (time.count(EXPIRY) > 0) time.cancel(EXPIRY, key);
+  }
+
   #read(bytes: Buffer): Message {
     const { message, principalId } = messageOfBytes(bytes);
-    message.principal = this.#principals.byId(principalId);
+    message.principal = this.#host.principals.byId(principalId);
+    message.offset = Number(bytes.readBigInt64BE(0));
     return message;
   }
+
+  #journalMade(): LastValuesJournal {
+    if (this.#journal === null) {
+      const { streams, state } = this.#host;
+      const stream = streams.get(LAST_VALUES) ?? streams.create(LAST_VALUES);
+      this.#journal = this.#journalOf(stream.partitions[0]!);
+      // A new log has no mark, but checkpoints give it one from here on.
+      void state.carry(this.#journal);
+    }
+    return this.#journal;
+  }
+
+  #journalOf(partition: Partition): LastValuesJournal {
+    const { state } = this.#host;
+    const undone = (key: string): void => {
+      const bytes = state.get(KIND, key);
+      this.#arm(key, bytes === undefined ? 0 : this.#read(bytes).expiresAtMs);
+    };
+    return new LastValuesJournal(partition, state, undone);
+  }
+}
+
+function isEnd({ value }: Message): boolean {
+  return value === null || value.length === 0;
 }

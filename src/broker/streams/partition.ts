@@ -13,6 +13,7 @@ import { readEnvelope, readPlainHeaders } from '../records/envelope.ts';
 import { Message } from '../records/message.ts';
 import { originOf } from '../records/origin.ts';
 import { BatchBuilder, isControlBatch, readRecords } from '../records/record-batch.ts';
+import { LAST_VALUES, placeLastValue } from './last-values-stream.ts';
 import type { PartitionTransactions } from './partition-transactions.ts';
 import { isCompacted, type Stream } from './stream.ts';
 
@@ -377,6 +378,7 @@ export class Partition {
           message.qos = 1;
           message.origin = batch.origin === SERVER_PACKED_ORIGIN ? message.origin : batch.origin;
           readPlainHeaders(message, record.headers);
+          if (this.stream.name === LAST_VALUES) placeLastValue(message);
           principal = batch.principal;
         }
         if (principal !== lastPrincipal) known = this.#host.principalOf(principal);

@@ -5,6 +5,7 @@ import type { LogEngine, Upkeep } from '#storage';
 import { KeyCompaction } from '../records/compaction.ts';
 import type { Definitions, Json } from '../state/definitions.ts';
 import { newLogId, slotOfName } from '../state/slot.ts';
+import { checkLastValues, LAST_VALUES, lastValuesSettings } from './last-values-stream.ts';
 import { Partition, type PartitionHost } from './partition.ts';
 import {
   DEFAULT_SETTINGS,
@@ -130,7 +131,8 @@ export class Streams {
     if (name === '' || Buffer.byteLength(name) > NAME_BYTES_MAX) {
       throw new BrokerError('invalid-name', `a stream's name has 1 to ${NAME_BYTES_MAX} bytes.`);
     }
-    const { partitions = 1, ...own } = settings;
+    const wanted = name === LAST_VALUES ? lastValuesSettings(settings) : settings;
+    const { partitions = 1, ...own } = wanted;
     checkPartitions(partitions);
     checkSettings({ ...DEFAULT_SETTINGS, ...own });
     this.#checkRemote({ ...DEFAULT_SETTINGS, ...own });
@@ -148,6 +150,7 @@ export class Streams {
       throw new BrokerError('invalid-argument', 'the durability of a stream cannot be changed.');
     }
     const changed = { ...entry.settings, ...settings };
+    if (entry.name === LAST_VALUES) checkLastValues(changed);
     checkSettings(changed);
     if (!entry.settings.remote || isCompacted(changed)) this.#checkRemote(changed);
     entry.settings = changed;
@@ -159,6 +162,7 @@ export class Streams {
   /** Grows a stream to `total` partitions. @throws BrokerError `invalid-argument` */
   addPartitions(stream: Stream, total: number): void {
     const entry = this.#entryOf(stream);
+    if (entry.name === LAST_VALUES) lastValuesSettings({ partitions: total });
     checkPartitions(total);
     if (total <= entry.partitions.length) {
       throw new BrokerError('invalid-argument', `it has ${entry.partitions.length} already.`);
@@ -172,6 +176,9 @@ export class Streams {
   /** Removes a stream and its records, for all protocols. */
   remove(stream: Stream): void {
     const entry = this.#entryOf(stream);
+    if (entry.name === LAST_VALUES) {
+      throw new BrokerError('precondition-failed', `'${entry.name}' belongs to the server.`);
+    }
     this.#byName.delete(entry.name);
     this.#byId.delete(entry.id);
     this.#bySafeName.delete(entry.safeName);

@@ -114,7 +114,7 @@ export class DelayedMessages {
       },
     };
     broker.publish(message, broker.target(message.address, rule), sink, 0);
-    if (message.retain) broker.keepLast(message);
+    if (message.retain) broker.lastValues.offer(message);
   }
 }
 
