@@ -17,8 +17,10 @@ export class EarlyDeliveries {
   readonly #consumers: Consumers;
   readonly #ledger: QueueLedger;
   readonly #host: ConsumerHost;
-  /** Offsets from here to the cursor's place were delivered early; -1: none. */
+  /** Offsets from here on were delivered early; -1: none. */
   #from = -1;
+  /** And before here: whoever acknowledges may have got what follows, once it was committed. */
+  #to = -1;
 
   constructor(
     cursor: CursorLane | null,
@@ -37,7 +39,7 @@ export class EarlyDeliveries {
 
   /** Delivered, and not committed yet. */
   get count(): number {
-    return this.#from < 0 ? 0 : this.#cursor!.next - this.#from;
+    return this.#from < 0 ? 0 : this.#to - this.#from;
   }
 
   /** A message was appended to the queue's own stream, with the next offset. */
@@ -48,7 +50,10 @@ export class EarlyDeliveries {
     if (consumer === null || !consumer.finishes) return;
     const { offset } = message;
     if (!cursor.takeEarly(offset)) return;
+    // What was taken in between was committed, and with it what was before that.
+    if (offset !== this.#to) this.committed();
     if (this.#from < 0) this.#from = offset;
+    this.#to = offset + 1;
     this.#consumers.served(consumer);
     consumer.credit--;
     const item = { position: offset, message, meta: 0, bytes: message.value?.length ?? 0 };
@@ -60,9 +65,9 @@ export class EarlyDeliveries {
     if (this.#from < 0) return;
     const cursor = this.#cursor!;
     const from = this.#from;
-    const to = Math.min(cursor.next, cursor.partition.highWatermark);
+    const to = Math.min(this.#to, cursor.partition.highWatermark);
     if (to <= from) return;
-    this.#from = to === cursor.next ? -1 : to;
+    this.#from = to === this.#to ? -1 : to;
     cursor.delivered(to - 1);
     const finished = cursor.state.finish(from, to - from, 0);
     this.#ledger.ended(cursor, from, to - from, ENDED.acked, finished, 0);
@@ -72,7 +77,8 @@ export class EarlyDeliveries {
   failed(fromOffset: number): void {
     if (this.#from < 0) return;
     const cursor = this.#cursor!;
-    cursor.takeBack(Math.max(this.#from, fromOffset));
-    if (cursor.next <= this.#from) this.#from = -1;
+    this.#to = Math.min(this.#to, Math.max(this.#from, fromOffset));
+    cursor.takeBack(this.#to);
+    if (this.#to === this.#from) this.#from = -1;
   }
 }

@@ -269,6 +269,7 @@ export class ReferenceLane extends Lane {
   failed(partition: Partition, fromOffset: number): void {
     const number = this.sources.known(partition);
     if (number === undefined) return;
+    if (this.logId === 0) this.#disown(number, fromOffset);
     // What was ready before its commit and not taken does not come either.
     const first = this.logId === 0 ? Math.min(this.next, this.#visible) : this.#visible;
     for (let index = first; index < this.#end; index++) {
@@ -281,6 +282,17 @@ export class ReferenceLane extends Lane {
       } else this.unsealedBytes -= page.sizes[slot]!;
       page.partitions[slot] = DEAD;
       page.sizes[slot] = 0;
+      this.#held.release(page, slot);
+    }
+  }
+
+  /** What was delivered before its commit and comes back is not looked for where others will be. */
+  #disown(number: number, fromOffset: number): void {
+    for (let index = this.state.acks.floor; index < this.next; index++) {
+      const page = this.#pages.at(index);
+      const slot = index % PAGE_REFERENCES;
+      if (page?.partitions[slot] !== number || page.offsets[slot]! < fromOffset) continue;
+      page.partitions[slot] = DEAD;
       this.#held.release(page, slot);
     }
   }
