@@ -272,6 +272,11 @@ export class Channel {
     }
   }
 
+  /** Asks before a transaction whether a message may still go its way. @throws AmqpError 404, 403 */
+  checkPublication({ route, content }: Publication): void {
+    this.#publisher.check(route, content);
+  }
+
   /** Publishes with a sink of the caller's; for transactions. */
   publishFor(publication: Publication, sink: PublishSink, tag: number): void {
     const { route, content, value, mandatory } = publication;

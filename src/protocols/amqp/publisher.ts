@@ -129,6 +129,16 @@ export class Publisher {
     return version === this.#host.version && rights === this.#broker.principals.version;
   }
 
+  /** A route is good for one message or for all that follow, until something changes. */
+  #isGood(route: Route, content: Content): boolean {
+    return route.lasting && content.moreKeys.length === 0 && this.#isCurrent(route);
+  }
+
+  /** Asks whether a message of an earlier moment may still go its way. @throws AmqpError 404, 403 */
+  check(route: Route, content: Content): void {
+    if (!this.#isGood(route, content)) this.#resolve(route.names, content);
+  }
+
   /** @throws BrokerError when the broker cannot take it; nothing was published then. */
   publish(
     route: Route,
@@ -137,9 +147,8 @@ export class Publisher {
     sink: PublishSink | null,
     token: number,
   ): Outcome {
-    if (!route.lasting || content.moreKeys.length > 0 || route.version !== this.#host.version) {
-      route = this.#resolve(route.names, content);
-    }
+    // Much may have changed since its method came: the content may be long, a transaction longer.
+    if (!this.#isGood(route, content)) route = this.#resolve(route.names, content);
     const { repeats } = route;
     if (repeats === null || this.#sender.mayRepeat === true) {
       return this.#take(route, content, value, sink, token);
@@ -233,6 +242,7 @@ export class Publisher {
     const queues = router.route(exchange, key, content?.table);
     let lasting = !router.viaHeaders;
     for (const more of content?.moreKeys ?? []) {
+      this.#authorize(exchange, this.#addressOf(exchange, more), more);
       for (const queue of router.route(exchange, more, content?.table)) queues.add(queue);
       lasting = false;
     }
