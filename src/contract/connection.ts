@@ -74,6 +74,11 @@ export interface ConnectionHandler {
    * hears why. Without it the connection is cut.
    */
   evict?(eviction: Eviction): void;
+  /**
+   * The client opened another stream within its connection (QUIC). Who does not have this refuses
+   * them all.
+   */
+  stream?(stream: SideStream): void;
   /** Messages that came so far, for the limit of their rate; it grows inside `data`. */
   readonly messagesIn?: number;
 }
@@ -118,4 +123,29 @@ export interface Connection {
    * encrypts, and `encrypted` is true once the handshake is done; a failed one ends the connection.
    */
   startTls(head?: Buffer): void;
+}
+
+/**
+ * One more stream of a connection, in both directions: bytes keep their order within a stream only.
+ * While the connection is paused none of its streams is read. They end with the connection.
+ */
+export interface SideStream {
+  /** Must be called once, synchronously in `ConnectionHandler.stream`. */
+  handle(handler: SideStreamHandler): void;
+  /** As of a connection; what the client does not take waits for this stream alone. */
+  write(chunk: Uint8Array): boolean;
+  readonly pendingBytes: number;
+  pause(): void;
+  resume(): void;
+  /** Ends our direction behind what is queued. */
+  end(): void;
+}
+
+export interface SideStreamHandler {
+  data(chunk: Buffer): void;
+  drain(): void;
+  /** The client sends no more on it; everything has come. */
+  ended(): void;
+  /** One of its directions was given up, and bytes in it may be lost. The last call. */
+  broken(error: Error): void;
 }

@@ -10,6 +10,8 @@ export type {
   ListenerTerms,
   Peer,
   PeerIdentity,
+  SideStream,
+  SideStreamHandler,
 } from './connection.ts';
 export type { ListenerPlan, Transport } from './listener.ts';
 export type {

@@ -82,6 +82,13 @@ const SHARED_OPTIONS = {
     min: 1_000,
     help: 'A QUIC connection on which nothing comes for this long is closed.',
   },
+  'quic-streams-max': {
+    type: 'integer',
+    default: 64,
+    min: 0,
+    max: 10_000,
+    help: 'Streams that a QUIC client may have open beside its first one.',
+  },
   'forwarded-trust': {
     type: 'list',
     default: [],

@@ -10,6 +10,8 @@ import type {
   Eviction,
   ListenerTerms,
   Peer,
+  SideStream,
+  SideStreamHandler,
 } from '#contract';
 import { assert, BrokerError, type Timer } from '#kit';
 import type { Doorway, Guest } from './doorway.ts';
@@ -240,6 +242,40 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest, 
     }
     if (this.#hungUp) this.end();
     if (this.#left) this.#tellClosed();
+  }
+
+  /** @returns false when its protocol has no use for more streams */
+  openStream(stream: SideStream): boolean {
+    const handler = this.#handler;
+    if (handler?.stream === undefined || this.#ending || this.#gone) return false;
+    try {
+      handler.stream(stream);
+    } catch (error) {
+      this.#contain(error);
+    }
+    return true;
+  }
+
+  /** Gives what came on another stream of this connection to its handler. */
+  receivedOn(handler: SideStreamHandler, chunk: Buffer): void {
+    this.doorway.counts.received.add(chunk.length);
+    if (this.#ending || this.#gone) return;
+    try {
+      handler.data(chunk);
+    } catch (error) {
+      this.#contain(error);
+    }
+    if (this.#meter !== null) this.#count(this.#meter, chunk.length);
+  }
+
+  /** Something else happened to another stream of this connection. */
+  toldOn(call: () => void): void {
+    if (this.#ending || this.#gone) return;
+    try {
+      call();
+    } catch (error) {
+      this.#contain(error);
+    }
   }
 
   /** The other end will send no more. */

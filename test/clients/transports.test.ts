@@ -45,6 +45,12 @@ listen = ["localhost:0"]
 authentication = "required"
 connections-max = 50
 
+[listeners.quic-few]
+protocol = "mqtt"
+transport = "quic"
+listen = ["localhost:0"]
+quic-streams-max = 4
+
 [listeners.nats-first]
 protocol = "nats"
 transport = "tls"
@@ -151,8 +157,8 @@ describe('transports', () => {
   });
 
   describe('Python', { skip: snakes.missing ?? false }, () => {
-    const quic = async (scenario: string): Promise<void> => {
-      const where = ['localhost', String(port('mqtt-quic')), authority.ca];
+    const quic = async (scenario: string, listener = 'mqtt-quic'): Promise<void> => {
+      const where = ['localhost', String(port(listener)), authority.ca];
       await runPython(snakes.folder ?? '', 'quic_scenarios.py', [...where, scenario]);
     };
 
@@ -161,6 +167,12 @@ describe('transports', () => {
     it('MQTT over QUIC: a message of 2 MiB, larger than every window M157', () => quic('large'));
     it('a QUIC client whose port changes under it goes on M157', () => quic('rebinding'));
     it('a QUIC client that moves on purpose goes on M157', () => quic('migration'));
+    it('MQTT over QUIC: a stream for each topic M157', () => quic('streams'));
+    it('streams of a QUIC client that moves go on M157', () => quic('moved_streams'));
+    it('a QUIC stream that breaks ends the connection only when something is lost M157', () =>
+      quic('broken_stream'));
+    it('a QUIC client has as many streams as it may, and a new one when one has ended M157', () =>
+      quic('too_many_streams', 'quic-few'));
     it('another protocol does not get into a QUIC listener M157', () => quic('foreign'));
     it('paho, confluent-kafka and pika over TLS M150 K9 A1', async () => {
       const ports = ['mqtt-tls', 'kafka-tls', 'amqp-tls'].map((name) => String(port(name)));

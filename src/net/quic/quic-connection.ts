@@ -1,22 +1,21 @@
-/** A stream of a QUIC connection as a `Connection`. */
+/** The first stream of a QUIC connection as a `Connection`. */
 import type { Peer } from '#contract';
 import type { Doorway } from '../doorway.ts';
 import { QueuedConnection } from '../queued-connection.ts';
 import type { QuicSession } from './quic-session.ts';
+import { StreamQueue } from './stream-queue.ts';
 
 export class QuicConnection extends QueuedConnection {
   readonly streamId: number;
   readonly encrypted = true;
   readonly #session: QuicSession;
-  /** Chunks that the stream's window had no room for. */
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
-  #ending = false;
+  readonly #queue: StreamQueue;
   #paused = false;
 
   constructor(doorway: Doorway, peer: Peer, session: QuicSession, streamId: number) {
     super(doorway, peer);
     this.#session = session;
+    this.#queue = new StreamQueue(session, streamId);
     this.streamId = streamId;
   }
 
@@ -33,30 +32,26 @@ export class QuicConnection extends QueuedConnection {
   }
 
   get hasWaiting(): boolean {
-    return this.#waiting.length > 0;
+    return !this.#queue.isEmpty;
   }
 
   /** The stream has room again. */
   writable(): void {
-    this.#push();
-    if (this.#waiting.length > 0) return;
-    if (this.#ending) this.#session.finish(this.streamId);
-    this.drained();
+    if (this.#queue.push()) this.drained();
   }
 
   protected get carrierBytes(): number {
-    return this.#waitingBytes;
+    return this.#queue.bytes;
   }
 
   protected get carrierWillDrain(): boolean {
-    return this.#waiting.length > 0;
+    return !this.#queue.isEmpty;
   }
 
-  protected transmit(first: Uint8Array, more: Uint8Array[] | null, bytes: number): void {
-    this.#waitingBytes += bytes;
-    this.#waiting.push(first);
-    if (more !== null) this.#waiting.push(...more);
-    if (this.#session.isOpen) this.#push();
+  protected transmit(first: Uint8Array, more: Uint8Array[] | null): void {
+    this.#queue.add(first);
+    if (more !== null) for (const chunk of more) this.#queue.add(chunk);
+    this.#queue.push();
   }
 
   protected pauseCarrier(): void {
@@ -70,24 +65,10 @@ export class QuicConnection extends QueuedConnection {
   }
 
   protected closeGently(): void {
-    this.#ending = true;
-    if (this.#waiting.length === 0) this.#session.finish(this.streamId);
+    this.#queue.end();
   }
 
   protected closeNow(): void {
     this.#session.hangUp(this);
-  }
-
-  #push(): void {
-    while (this.#waiting.length > 0) {
-      const chunk = this.#waiting[0]!;
-      const sent = this.#session.sendOn(this.streamId, chunk, false);
-      this.#waitingBytes -= sent;
-      if (sent < chunk.length) {
-        if (sent > 0) this.#waiting[0] = chunk.subarray(sent);
-        return;
-      }
-      this.#waiting.shift();
-    }
   }
 }

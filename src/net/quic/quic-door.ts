@@ -104,7 +104,7 @@ export class QuicDoor {
     return quicConfig(this.#quiche, this.#keys, {
       alpn: this.#plan.alpn ?? [],
       idleMs: this.#doorway.settings.quicIdleTimeout,
-      streams: 1,
+      streams: 1 + this.#doorway.settings.quicStreamsMax,
     });
   }
 

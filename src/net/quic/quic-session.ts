@@ -13,11 +13,15 @@ import { identityOf } from '../tls/peer-identity.ts';
 import type { Flushable } from '../turn.ts';
 import { DATAGRAM_BYTES_MAX } from './quic-config.ts';
 import { QuicConnection } from './quic-connection.ts';
+import { QuicSideStream } from './quic-side-stream.ts';
 import type { HostPort, QuicheConnection, QuicheError } from './quiche.ts';
 
 /** The first stream that a client opens. */
 const CONTROL_STREAM = 0;
 const READ_BYTES = 64 * 1024;
+/** The two low bits of an id: who opened the stream, and whether both may send. */
+const STREAM_KIND = 3;
+const CLIENT_BOTH_WAYS = 0;
 /** Application error of streams that have no use here. */
 const REFUSED_STREAM = 1;
 const NO_BYTES = Buffer.alloc(0);
@@ -39,6 +43,7 @@ export class QuicSession implements Flushable, Waiting {
   readonly #localPath: HostPort;
   #peer: Peer;
   #control: QuicConnection | null = null;
+  readonly #sides = new Map<number, QuicSideStream>();
   #timer: Timer | null = null;
   #dirty = false;
   #established = false;
@@ -101,20 +106,26 @@ export class QuicSession implements Flushable, Waiting {
   // ---- for the connection on a stream ---------------------------------------------------------
 
   /** @returns how many bytes were taken */
-  sendOn(streamId: number, chunk: Uint8Array, fin: boolean): number {
+  sendOn(streamId: number, chunk: Uint8Array): number {
+    return this.#sendOn(streamId, chunk, false);
+  }
+
+  finish(streamId: number): void {
+    this.#sendOn(streamId, NO_BYTES, true);
+    this.#forgetIfOver(streamId);
+  }
+
+  #sendOn(streamId: number, chunk: Uint8Array, fin: boolean): number {
     if (!this.isOpen) return 0;
     try {
       const sent = this.#quic.streamSend(streamId, chunk, fin) ?? 0;
       this.#touch();
       return sent;
     } catch (error) {
-      this.#failed(error);
+      if (streamId === CONTROL_STREAM) this.#failed(error);
+      else this.#breakSoon(streamId, error);
       return 0;
     }
-  }
-
-  finish(streamId: number): void {
-    this.sendOn(streamId, NO_BYTES, true);
   }
 
   readSoon(): void {
@@ -185,10 +196,67 @@ export class QuicSession implements Flushable, Waiting {
 
   #read(): void {
     if (!this.#established) return;
-    for (const id of [...this.#quic.readable()]) {
-      if (id === CONTROL_STREAM) this.#readControl();
-      else this.#refuse(id);
+    const ids = [...this.#quic.readable()];
+    if (ids.includes(CONTROL_STREAM)) this.#readControl();
+    for (const id of ids) if (id !== CONTROL_STREAM) this.#readSide(id);
+  }
+
+  /** Streams that overtook the first one wait for it in the library, within their windows. */
+  #readSide(id: number): void {
+    if (!this.#controlSeen) return;
+    const side = this.#sides.get(id) ?? this.#openSide(id);
+    if (side === null) {
+      this.#refuse(id);
+      return;
     }
+    for (;;) {
+      if (this.#control === null || this.#control.paused || side.paused || this.#over) return;
+      const chunk = Buffer.allocUnsafe(READ_BYTES);
+      let read: [number, boolean] | null;
+      try {
+        read = this.#quic.streamRecv(id, chunk);
+      } catch (error) {
+        this.#break(id, error);
+        return;
+      }
+      if (read === null) return;
+      const [size, fin] = read;
+      if (size > 0) side.received(shrunk(chunk, size));
+      if (!fin) continue;
+      side.ended();
+      this.#forgetIfOver(id);
+      return;
+    }
+  }
+
+  /** Null for streams that have no use here: one-way ones, and all when the protocol has one. */
+  #openSide(id: number): QuicSideStream | null {
+    const control = this.#control;
+    if (control === null || (id & STREAM_KIND) !== CLIENT_BOTH_WAYS) return null;
+    const side = new QuicSideStream(this, control, id, this.#host.doorway.sendMark);
+    if (!control.openStream(side)) return null;
+    this.#sides.set(id, side);
+    return side;
+  }
+
+  #forgetIfOver(id: number): void {
+    if (this.#sides.get(id)?.isOver === true) this.#sides.delete(id);
+  }
+
+  /** One direction of a stream was given up: the other has no use without it. */
+  #break(id: number, error: unknown): void {
+    const side = this.#sides.get(id);
+    this.#sides.delete(id);
+    this.#refuse(id);
+    side?.broken(error instanceof Error ? error : new Error(String(error)));
+    this.#touch();
+  }
+
+  /** Not inside of the write that found it out. */
+  #breakSoon(id: number, error: unknown): void {
+    this.#host.doorway.timers.soon(() => {
+      if (!this.#over && this.#sides.has(id)) this.#break(id, error);
+    });
   }
 
   #readControl(): void {
@@ -233,10 +301,17 @@ export class QuicSession implements Flushable, Waiting {
 
   #write(): void {
     const control = this.#control;
-    if (control === null || !control.hasWaiting) return;
-    for (const id of this.#quic.writable()) {
-      if (id === CONTROL_STREAM) control.writable();
+    if (control === null || !this.#hasWaiting(control)) return;
+    for (const id of [...this.#quic.writable()]) {
+      if (id !== CONTROL_STREAM) this.#sides.get(id)?.writable();
+      else if (control.hasWaiting) control.writable();
     }
+  }
+
+  #hasWaiting(control: QuicConnection): boolean {
+    if (control.hasWaiting) return true;
+    for (const side of this.#sides.values()) if (side.hasWaiting) return true;
+    return false;
   }
 
   #send(into: Buffer): [number, { readonly to: HostPort }] | null {
@@ -291,6 +366,7 @@ export class QuicSession implements Flushable, Waiting {
   #end(error: Error | null): void {
     if (this.#over) return;
     this.#over = true;
+    this.#sides.clear();
     this.#timer?.cancel();
     this.#timer = null;
     const { doorway } = this.#host;

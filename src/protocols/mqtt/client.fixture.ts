@@ -305,6 +305,19 @@ export class TestClient {
   }
 }
 
+/** All packets in what was written. */
+export function decodeAll(chunks: readonly Buffer[], version: Version): Shown[] {
+  const framer = new Framer();
+  const reader = new PacketReader();
+  const packets: Shown[] = [];
+  for (const chunk of chunks) framer.push(chunk);
+  while (framer.next(reader, 1 << 28)) {
+    packets.push(show(reader, version));
+    framer.consume();
+  }
+  return packets;
+}
+
 export function publishBytes(message: Message, version: Version): Buffer {
   propertyScratch.reset();
   if (version === 5) fillProperties(propertyScratch, message.properties ?? NO_PROPERTIES);

@@ -3,13 +3,12 @@
  * it is in the session.
  */
 import type { Message } from '#broker';
-import type { Connection, ConnectionHandler, Eviction } from '#contract';
+import type { Connection, ConnectionHandler, Eviction, SideStream } from '#contract';
 import { BrokerError, ProtocolError, type Timer } from '#kit';
 import {
   CONNACK,
   CONNECT,
   checkHeader,
-  type EncodedPublish,
   encodeConnack,
   encodeDisconnect,
   Framer,
@@ -17,6 +16,7 @@ import {
   type PacketReader,
   type Properties,
   packetName,
+  protocolError,
   REASON,
   reasonSentence,
   type Version,
@@ -27,11 +27,13 @@ import { evict } from './eviction.ts';
 import { connect, sniffVersion } from './handlers/connect.ts';
 import { HANDLERS } from './handlers/index.ts';
 import type { Inbound } from './inbound.ts';
+import { type Lane, mayUseLane } from './lane.ts';
+import { Lanes } from './lanes.ts';
+import { encodeMounted, encodeWithAlias } from './link-encoding.ts';
 import { fits } from './message.ts';
 import type { Mount } from './mount.ts';
 import type { MqttOptions } from './options.ts';
 import { Output } from './output.ts';
-import { encodeMessage } from './packet-cache.ts';
 import type { Room } from './room.ts';
 import type { Session } from './session.ts';
 import type { AliasesOut, Routes } from './topic-aliases.ts';
@@ -80,6 +82,10 @@ export class Link implements ConnectionHandler {
   /** Topic names it published to: the last one, and its aliases. */
   routes: Routes | null = null;
   aliases: AliasesOut | null = null;
+  /** Streams beside the first one, where the client opened some. */
+  lanes: Lanes | null = null;
+  /** The one whose packet is being handled; null for the first stream. */
+  lane: Lane | null = null;
   /** An acknowledgement came: there may be room for more. */
   progressed = false;
   #lastPacketMs: number;
@@ -111,7 +117,22 @@ export class Link implements ConnectionHandler {
    * that does not ask to wait would not call back either, so it has room whatever it holds.
    */
   get hasRoom(): boolean {
-    return !this.output.full || this.output.pendingBytes < this.options.sendBytesMax;
+    return !this.isFull && (this.lanes === null || this.lanes.hasRoom);
+  }
+
+  /** The same for the first stream alone. */
+  get isFull(): boolean {
+    return this.output.full && this.output.pendingBytes >= this.options.sendBytesMax;
+  }
+
+  /** Where the answer to the packet in hand goes. */
+  get answers(): Output {
+    return this.lane === null ? this.output : this.lane.output;
+  }
+
+  /** Where the rest of the handshake of a message goes. */
+  outputOf(packetId: number): Output {
+    return this.lanes?.outputOf(packetId) ?? this.output;
   }
 
   // ---- reading ------------------------------------------------------------------------------
@@ -124,31 +145,39 @@ export class Link implements ConnectionHandler {
       if (this.#framer.firstByte >= 0) this.cut('the first packet is not CONNECT');
       return;
     }
-    this.#read();
+    this.readFrom(this.#framer, null);
+  }
+
+  stream(stream: SideStream): void {
+    this.lanes ??= new Lanes(this);
+    this.lanes.add(stream);
   }
 
   get #listens(): boolean {
     return this.state === 'open' || this.state === 'waiting' || this.state === 'proving';
   }
 
-  /** Handles all whole packets that may be handled now. */
-  #read(): void {
-    const { options } = this;
+  /** Handles all whole packets of a stream that may be handled now. */
+  readFrom(framer: Framer, lane: Lane | null): void {
+    const { options, lane: outer } = this;
     const { reader } = this.room;
     let framed = false;
     let handled = 0;
+    this.lane = lane;
     try {
       while (this.#listens && !this.#stalled) {
         framed = false;
-        if (!this.#framer.next(reader, options.packetBytesMax)) break;
+        if (!framer.next(reader, options.packetBytesMax)) break;
         framed = true;
         if (!this.#handle(reader)) break;
-        this.#framer.consume();
+        framer.consume();
         handled++;
       }
     } catch (error) {
       this.#failed(error, framed);
       return;
+    } finally {
+      this.lane = outer;
     }
     if (handled > 0) {
       this.#lastPacketMs = this.room.monotonicMs();
@@ -156,8 +185,7 @@ export class Link implements ConnectionHandler {
     }
     if (this.progressed) {
       this.progressed = false;
-      this.session?.outbound?.wake();
-      this.session?.runReplays();
+      this.wake();
     }
     if (this.output.full && this.output.pendingBytes > options.sendBytesMax * 2) {
       this.#choke();
@@ -173,6 +201,9 @@ export class Link implements ConnectionHandler {
     }
     checkHeader(reader, this.version);
     if (this.state === 'proving') return prove(this, reader);
+    if (this.lane !== null && !mayUseLane(reader.type)) {
+      throw protocolError('packet type', 0, 'belongs on the first stream');
+    }
     return HANDLERS[reader.type]!(this, reader);
   }
 
@@ -194,7 +225,9 @@ export class Link implements ConnectionHandler {
   /** Goes on with what was read before. */
   readOn(): void {
     this.#lastPacketMs = this.room.monotonicMs();
-    if (this.state === 'open') this.#read();
+    if (this.state !== 'open') return;
+    this.readFrom(this.#framer, null);
+    this.lanes?.readOn();
   }
 
   /** Reading waits until the client has taken our answers (M161). */
@@ -225,8 +258,23 @@ export class Link implements ConnectionHandler {
     this.output.full = false;
     if (this.state !== 'open') return;
     if (this.#choked) this.releaseReading();
+    this.wake();
+  }
+
+  /** There is room for messages again. */
+  wake(): void {
     this.session?.outbound?.wake();
     this.session?.runReplays();
+  }
+
+  get stalled(): boolean {
+    return this.#stalled;
+  }
+
+  /** Names lead to other places now. */
+  forgetRoutes(): void {
+    this.routes?.forget();
+    this.lanes?.forgetRoutes();
   }
 
   /** @param framed the fault is in a whole packet, which the reader holds */
@@ -319,6 +367,7 @@ export class Link implements ConnectionHandler {
     this.#stopTimer();
     this.#framer.clear();
     this.output.flush();
+    this.lanes?.flush();
     this.connection.end();
   }
 
@@ -340,6 +389,7 @@ export class Link implements ConnectionHandler {
     this.#stopTimer();
     this.#framer.clear();
     this.output.discard();
+    this.lanes?.close();
     if (error !== null && this.clientId !== '') {
       this.room.log.debug('connection lost', { client: this.clientId, reason: error.message });
     }
@@ -375,16 +425,18 @@ export class Link implements ConnectionHandler {
     if (shown === null) return false;
     if (!fits(shown)) return this.#tooLarge(message, topic);
     const nowMs = message.expiresAtMs === 0 ? 0 : room.nowMs();
+    const lane = this.lanes === null ? null : this.lanes.of(topic);
     const encoded =
       mount !== null && message.replyTo !== ''
-        ? this.#encodeMounted(message, shown, qos, retain, ids, mount)
-        : this.aliases === null
+        ? encodeMounted(this, message, shown, qos, retain, ids, mount)
+        : this.aliases === null || lane !== null
           ? room.packets.encode(message, shown, qos, retain, ids, this.version, nowMs)
-          : this.#encodeWithAlias(message, shown, qos, retain, ids);
+          : encodeWithAlias(this, message, shown, qos, retain, ids);
     if (encoded === null || encoded.size > this.packetBytesMax) {
       return this.#tooLarge(message, topic);
     }
-    this.output.publish(encoded, packetId, dup);
+    (lane ?? this).output.publish(encoded, packetId, dup);
+    if (lane !== null && qos > 0) this.lanes!.sent(packetId, lane);
     room.sent(this.session!, message, topic, qos, packetId);
     return true;
   }
@@ -396,7 +448,7 @@ export class Link implements ConnectionHandler {
     retain: boolean,
     ids: readonly number[] | null,
   ): void {
-    if (!this.hasRoom) {
+    if (!(this.lanes === null ? this.hasRoom : this.lanes.takes(topic))) {
       this.room.dropped(this.session!, message, topic, 'slow-client');
       return;
     }
@@ -405,39 +457,6 @@ export class Link implements ConnectionHandler {
       return;
     }
     this.publish(message, topic, 0, retain, false, 0, ids);
-  }
-
-  /** The response topic is a name too. */
-  #encodeMounted(
-    message: Message,
-    topic: string,
-    qos: 0 | 1 | 2,
-    retain: boolean,
-    ids: readonly number[] | null,
-    mount: Mount,
-  ): EncodedPublish {
-    const replyTo = mount.shownResponse(message.replyTo);
-    const { version } = this;
-    return encodeMessage(message, topic, qos, retain, ids, 0, version, this.room.nowMs(), replyTo);
-  }
-
-  #encodeWithAlias(
-    message: Message,
-    topic: string,
-    qos: 0 | 1 | 2,
-    retain: boolean,
-    ids: readonly number[] | null,
-  ): EncodedPublish | null {
-    const aliases = this.aliases!;
-    const nowMs = this.room.nowMs();
-    const known = aliases.known(topic);
-    const alias = known === 0 ? aliases.next(topic) : known;
-    const name = known === 0 ? topic : '';
-    const encoded = encodeMessage(message, name, qos, retain, ids, alias, 5, nowMs);
-    if (encoded.size > this.packetBytesMax) return null;
-    // Only what is really sent teaches the client an alias.
-    if (known === 0 && alias !== 0) aliases.set(topic, alias);
-    return encoded;
   }
 
   #tooLarge(message: Message, topic: string): boolean {
@@ -469,20 +488,5 @@ export class Link implements ConnectionHandler {
   #stopTimer(): void {
     this.#timer?.cancel();
     this.#timer = null;
-  }
-
-  row(): Readonly<Record<string, string | number | boolean | null>> {
-    const { connection } = this;
-    return {
-      id: connection.id,
-      client: this.clientId,
-      peer: `${connection.peer.address}:${connection.peer.port}`,
-      listener: connection.listener,
-      version: this.version,
-      user: this.session?.principal.name ?? null,
-      state: this.state,
-      keepAliveSec: this.keepAliveSec,
-      pendingBytes: this.output.pendingBytes,
-    };
   }
 }

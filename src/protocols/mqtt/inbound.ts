@@ -8,20 +8,22 @@ import { AckLine } from './ack-line.ts';
 import { encodeAck, NO_PROPERTIES, PUBACK, PUBREC } from './codec/index.ts';
 import type { Link } from './connection.ts';
 import { ackReasonOf, isFinal } from './errors.ts';
+import type { Output } from './output.ts';
 import type { Session } from './session.ts';
 
 export class Inbound implements PublishSink {
   readonly #link: Link;
   readonly #session: Session;
+  readonly #output: Output;
   readonly #line = new AckLine();
-  #deferring = false;
-  #deferred = -1;
   readonly #answer = (packetId: number, qos2: boolean, reason: number): void =>
     this.#send(packetId, qos2, reason);
 
-  constructor(link: Link, session: Session) {
+  /** @param output where the answers go */
+  constructor(link: Link, session: Session, output: Output) {
     this.#link = link;
     this.#session = session;
+    this.#output = output;
   }
 
   /** Messages that the client may count against our receive maximum. */
@@ -29,28 +31,11 @@ export class Inbound implements PublishSink {
     return this.#line.length;
   }
 
-  /**
-   * A retained message: when the broker answers at once, because there is nothing to store of the
-   * message itself, the answer still waits for the last value to be on disk.
-   */
-  defer(): void {
-    this.#deferring = true;
-  }
-
-  undefer(): void {
-    this.#deferring = false;
-    const token = this.#deferred;
-    if (token < 0) return;
-    this.#deferred = -1;
-    this.#session.store.committed((error) => this.published(token, error));
-  }
-
   begin(packetId: number, qos2: boolean): number {
     return this.#line.begin(packetId, qos2);
   }
 
   cancel(): void {
-    this.#deferring = false;
     this.#line.cancel();
   }
 
@@ -58,13 +43,10 @@ export class Inbound implements PublishSink {
   answer(packetId: number, qos2: boolean, reason: number): void {
     this.#line.done(this.#line.begin(packetId, qos2), reason);
     this.#line.drain(this.#answer);
+    this.#link.lanes?.answered();
   }
 
   published(token: number, error: BrokerError | null): void {
-    if (this.#deferring && error === null) {
-      this.#deferred = token;
-      return;
-    }
     const packetId = this.#line.packetId(token);
     const qos2 = this.#line.isQos2(token);
     if (qos2) {
@@ -74,6 +56,7 @@ export class Inbound implements PublishSink {
     if (error !== null) this.#link.room.metrics.refused.add();
     this.#line.done(token, error === null ? 0 : ackReasonOf(error));
     this.#line.drain(this.#answer);
+    this.#link.lanes?.answered();
   }
 
   #send(packetId: number, qos2: boolean, reason: number): void {
@@ -81,17 +64,17 @@ export class Inbound implements PublishSink {
     if (!link.delivering || link.session !== this.#session) return;
     const type = qos2 ? PUBREC : PUBACK;
     if (reason === 0 || (link.version < 5 && reason < 0x80)) {
-      link.output.ack(type << 4, packetId);
+      this.#output.ack(type << 4, packetId);
       return;
     }
     if (link.version === 5) {
       const packet = { packetId, reason, properties: NO_PROPERTIES };
-      link.output.append(encodeAck(type, packet, 5));
+      this.#output.append(encodeAck(type, packet, 5));
       return;
     }
     // 3.x cannot say no: what would be refused again is dropped, what the disk could not take is
     // not acknowledged, and the client sends it again after it has come back.
-    if (isFinal(reason)) link.output.ack(type << 4, packetId);
+    if (isFinal(reason)) this.#output.ack(type << 4, packetId);
     else link.leave(reason, '');
   }
 }

@@ -152,7 +152,7 @@ export class Outbound {
       if (flight.released) {
         flight.sent = true;
         this.#open++;
-        link.output.ack(PUBREL_HEADER, packetId);
+        link.outputOf(packetId).ack(PUBREL_HEADER, packetId);
       } else if (flight.held !== null) this.#unsent.push(packetId);
     }
     this.#sendUnsent();
@@ -369,12 +369,12 @@ export class Outbound {
     const { link } = session;
     if (link === null) return;
     if (!session.durable) {
-      link.output.ack(PUBREL_HEADER, packetId);
+      link.outputOf(packetId).ack(PUBREL_HEADER, packetId);
       return;
     }
     session.store.committed((error) => {
       if (error !== null || session.link !== link || this.#flights.get(packetId) !== flight) return;
-      link.output.ack(PUBREL_HEADER, packetId);
+      link.outputOf(packetId).ack(PUBREL_HEADER, packetId);
     });
   }
 

@@ -38,7 +38,7 @@ export class Flusher {
 }
 
 export class Output {
-  readonly #connection: Connection;
+  readonly #connection: Pick<Connection, 'write' | 'pendingBytes'>;
   readonly #flusher: Flusher;
   #buffer: Buffer | null = null;
   #at = 0;
@@ -52,7 +52,8 @@ export class Output {
   /** What the connection held when this turn's output began, with what was sent since. */
   #pendingBefore = 0;
 
-  constructor(connection: Connection, flusher: Flusher) {
+  /** @param connection or one of its streams */
+  constructor(connection: Pick<Connection, 'write' | 'pendingBytes'>, flusher: Flusher) {
     this.#connection = connection;
     this.#flusher = flusher;
   }

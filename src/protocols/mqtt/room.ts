@@ -15,6 +15,7 @@ import type { Action, Connection, Host, Instance } from '#contract';
 import { type BrokerError, expectBrokerError, type Log, type Timers } from '#kit';
 import { PacketReader, PublishPacket, REASON } from './codec/index.ts';
 import { Link } from './connection.ts';
+import { connectionRow } from './connection-row.ts';
 import { ExclusiveFilters } from './features/exclusive.ts';
 import { type DropReason, Hooks } from './features/hooks.ts';
 import { Features } from './features/index.ts';
@@ -250,7 +251,7 @@ export class Room implements Instance {
   }
 
   *list(noun: string): Iterable<Row> {
-    if (noun === 'connections') for (const link of this.#links) yield link.row();
+    if (noun === 'connections') for (const link of this.#links) yield connectionRow(link);
     if (noun === 'delayed') for (const each of this.delayed.list()) yield delayedRow(each);
     if (noun !== 'sessions') return;
     for (const session of this.sessions.list()) {

@@ -83,7 +83,7 @@ export class TopicRewrite implements Feature {
       : null;
     this.#room.subscribedName = has('subscribe') ? (link, text) => this.#filter(link, text) : null;
     // Names that connections remember lead to their old places.
-    for (const link of this.#room.links()) link.routes?.forget();
+    for (const link of this.#room.links()) link.forgetRoutes();
   }
 
   #filter(link: Link, text: string): string {

@@ -13,6 +13,7 @@ import type { Link } from '../connection.ts';
 export function puback(link: Link, reader: PacketReader): boolean {
   const { packetId } = decodeAck(reader, link.version);
   link.session!.outbound?.acknowledged(packetId);
+  link.lanes?.finished(packetId);
   link.progressed = true;
   return true;
 }
@@ -21,10 +22,11 @@ export function pubrec(link: Link, reader: PacketReader): boolean {
   const { packetId, reason } = decodeAck(reader, link.version);
   const known = link.session!.outbound?.received(packetId, reason) ?? false;
   link.progressed = true;
+  if (reason >= 0x80) link.lanes?.finished(packetId);
   if (!known && reason < 0x80) {
     // The client has it: let it forget the identifier.
     const packet = { packetId, reason: REASON.packetIdNotFound, properties: NO_PROPERTIES };
-    link.output.append(encodeAck(PUBREL, packet, link.version));
+    link.answers.append(encodeAck(PUBREL, packet, link.version));
   }
   return true;
 }
@@ -37,15 +39,16 @@ export function pubrel(link: Link, reader: PacketReader): boolean {
   const session = link.session!;
   if (!session.receivedEnd(packetId)) {
     const packet = { packetId, reason: REASON.packetIdNotFound, properties: NO_PROPERTIES };
-    link.output.append(encodeAck(PUBCOMP, packet, link.version));
+    link.answers.append(encodeAck(PUBCOMP, packet, link.version));
     return true;
   }
   if (!session.durable) {
-    link.output.ack(PUBCOMP << 4, packetId);
+    link.answers.ack(PUBCOMP << 4, packetId);
     return true;
   }
+  const { answers } = link;
   session.store.committed((error) => {
-    if (error === null && link.session === session) link.output.ack(PUBCOMP << 4, packetId);
+    if (error === null && link.session === session) answers.ack(PUBCOMP << 4, packetId);
   });
   return true;
 }
@@ -53,6 +56,7 @@ export function pubrel(link: Link, reader: PacketReader): boolean {
 export function pubcomp(link: Link, reader: PacketReader): boolean {
   const { packetId } = decodeAck(reader, link.version);
   link.session!.outbound?.completed(packetId);
+  link.lanes?.finished(packetId);
   link.progressed = true;
   return true;
 }

@@ -202,7 +202,9 @@ function mayReceive(link: Link, session: Session, qos: 0 | 1 | 2, packetId: numb
     return false;
   }
   // Identifiers between PUBREC and PUBREL count, and answers that are due [MQTT-3.3.4-7].
-  const open = Math.max(inbound.open, session.receivedCount);
+  const unanswered =
+    link.lanes === null ? inbound.open : link.lanes.unanswered + (link.inbound?.open ?? 0);
+  const open = Math.max(unanswered, session.receivedCount);
   if (open >= link.options.receiveMaximum) {
     if (link.version === 5) {
       const detail = `more than ${link.options.receiveMaximum} messages unacknowledged`;
@@ -215,14 +217,15 @@ function mayReceive(link: Link, session: Session, qos: 0 | 1 | 2, packetId: numb
 /** The message came again while its first copy is on its way to the disk. */
 function answerStored(link: Link, session: Session, inbound: Inbound, packetId: number): void {
   link.room.store.committed((error) => {
-    if (error !== null || link.inbound !== inbound) return;
+    if (error !== null || link.session !== session) return;
     if (session.receivedState(packetId) === true) inbound.answer(packetId, true, 0);
   });
 }
 
 function inboundOf(link: Link, session: Session): Inbound {
-  link.inbound ??= new Inbound(link, session);
-  return link.inbound;
+  const stream = link.lane ?? link;
+  stream.inbound ??= new Inbound(link, session, stream.output);
+  return stream.inbound;
 }
 
 /**
@@ -230,8 +233,9 @@ function inboundOf(link: Link, session: Session): Inbound {
  * there is not under the client's mount point.
  */
 function resolve(link: Link, packet: PublishPacket): Target | null {
-  link.routes ??= new Routes();
-  const { routes } = link;
+  const stream = link.lane ?? link;
+  stream.routes ??= new Routes();
+  const { routes } = stream;
   const alias = packet.properties.topicAlias;
   const { bytes, topicStart, topicEnd } = packet;
   if (alias !== undefined && alias > link.options.topicAliasMax) {

@@ -31,16 +31,18 @@ export function subscribe(link: Link, reader: PacketReader): boolean {
     if (link.version === 5) checkOffer(link.options, filter, id);
   }
   const after: Afterwards = [];
-  const { bridge } = link;
+  const { bridge, answers } = link;
   const codes = filters.map((filter) => {
     if (lacking(link.options, filter.filter) !== 0) return FAILURE;
     const request = renamed(link, filter);
-    return takeSubscription({ session, request, id, bridge }, after);
+    const code = takeSubscription({ session, request, id, bridge }, after);
+    if (code < FAILURE) link.lanes?.bind(request.filter, link.lane);
+    return code;
   });
   const answer = (): void => {
     if (link.session !== session || !link.delivering) return;
     const shown = codes.map((code, index) => codeFor(link, code, filters[index]!));
-    link.output.append(
+    answers.append(
       encodeSuback({ packetId, properties: NO_PROPERTIES, codes: shown }, link.version),
     );
     for (const call of after) call();
@@ -100,17 +102,17 @@ function codeFor(link: Link, code: number, request: FilterRequest): number {
 export function unsubscribe(link: Link, reader: PacketReader): boolean {
   const { packetId, filters } = decodeUnsubscribe(reader, link.version);
   const session = link.session!;
+  const { answers } = link;
   const codes = filters.map((filter) => {
     const name = wholeFilter(link, filter);
     if (!session.unsubscribe(name)) return REASON.noSubscriptionExisted;
+    link.lanes?.bind(name, null);
     link.room.hooks.unsubscribed(session, name);
     return REASON.success;
   });
   whenStored(link, session, () => {
     if (link.session !== session || !link.delivering) return;
-    link.output.append(
-      encodeUnsuback({ packetId, properties: NO_PROPERTIES, codes }, link.version),
-    );
+    answers.append(encodeUnsuback({ packetId, properties: NO_PROPERTIES, codes }, link.version));
   });
   return true;
 }
