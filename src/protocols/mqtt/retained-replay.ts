@@ -1,67 +1,82 @@
 /**
- * Sends the last values under a filter to one new subscription: after SUBACK, paced by the
- * client's window and socket, and never a value that a live message has overtaken meanwhile.
+ * Sends the last values under a filter to one new subscription: after SUBACK, paced by the client's
+ * window and socket. Each value is read when it can be sent. What was set since the subscription
+ * came as a live message, so it is left out: no value comes twice, none after a newer one. While it
+ * waits for the client it holds the place where it goes on, and no values.
  */
-import { type Message, slashSpelling } from '#broker';
+import { type Address, type Message, slashSpelling } from '#broker';
 import type { Session } from './session.ts';
 import type { SessionSubscription } from './subscription.ts';
 
 /** Messages in one go, before others get their turn. */
 const BATCH = 256;
-const LOOK = 15;
+/** A look at some rows that found none costs as much as some that are sent. */
+const LOOK = 16;
+/** Large values cost more than others: one unit for each so many bytes. */
+const UNIT_SHIFT = 12;
 
 export class RetainedReplay {
   readonly #session: Session;
   readonly #subscription: SessionSubscription;
+  /** Values with this offset or a later one came, or come, live. */
+  readonly #since: number;
+  #started = false;
+  /** What features show like retained values; null when all of it is sent. */
+  #shown: Iterator<Message> | null = null;
+  #nextShown: Message | null = null;
   #source: Iterator<Message | null> | null = null;
-  /** A value that was read and has to wait. */
-  #next: Message | null = null;
-  /** Topics that the client got live since it subscribed. */
-  #overtaken: Set<string> | null = null;
+  /** Where the source goes on. */
+  #from: Address | null = null;
 
   constructor(session: Session, subscription: SessionSubscription) {
     this.#session = session;
     this.#subscription = subscription;
+    this.#since = session.room.broker.lastValues.endOffset;
   }
 
   get subscription(): SessionSubscription {
     return this.#subscription;
   }
 
-  /** A newer value came, or comes, as a live message. */
-  overtake(topic: string): void {
-    this.#overtaken ??= new Set();
-    this.#overtaken.add(topic);
-  }
-
   /** SUBACK is written: values may go. */
   start(): void {
-    const { room } = this.#session;
-    this.#source = room.features.lastValues(this.#subscription.pattern);
+    this.#started = true;
+    this.#shown = this.#session.room.features.shown(this.#subscription.pattern);
   }
 
   /** @returns true when there is nothing left to send */
   run(): boolean {
-    if (this.#source === null) return false;
-    const { replayBudget } = this.#session.room;
-    for (let count = 0; count < BATCH; count++) {
-      if (!replayBudget.take(1)) break;
-      if (this.#next === null) {
-        const { done, value } = this.#source.next();
-        if (done === true) return true;
-        if (value === null) {
-          // A look at some rows that found none costs as much as some that are sent.
-          count += LOOK;
-          replayBudget.take(LOOK);
-          continue;
-        }
-        this.#next = value;
+    if (!this.#started || !this.#sendShown()) return false;
+    const { replayBudget, broker } = this.#session.room;
+    this.#source ??= broker.lastValues.match(this.#subscription.pattern, this.#from);
+    for (let count = 0; count < BATCH && replayBudget.take(1); count++) {
+      const { done, value } = this.#source.next();
+      if (done === true) return true;
+      if (value === null) {
+        count += LOOK;
+        replayBudget.take(LOOK);
+        continue;
       }
-      if (!this.#send(this.#next)) return false;
-      this.#next = null;
+      if (value.offset >= this.#since) continue;
+      replayBudget.take(value.value!.length >> UNIT_SHIFT);
+      if (this.#send(value)) continue;
+      this.#from = value.address;
+      this.#source = null;
+      return false;
     }
     this.#session.replaySoon();
     return false;
+  }
+
+  /** @returns false when it has to wait */
+  #sendShown(): boolean {
+    while (this.#shown !== null) {
+      this.#nextShown ??= this.#shown.next().value ?? null;
+      if (this.#nextShown === null) this.#shown = null;
+      else if (this.#send(this.#nextShown)) this.#nextShown = null;
+      else return false;
+    }
+    return true;
   }
 
   /** @returns false when it has to wait */
@@ -71,7 +86,6 @@ export class RetainedReplay {
     if (link === null) return false;
     if (message.expired(session.room.nowMs())) return true;
     const topic = slashSpelling.show(message.address);
-    if (this.#overtaken?.has(topic)) return true;
     const { ids } = this.#subscription;
     const qos = Math.min(message.qos, this.#subscription.qos);
     if (qos === 0) {

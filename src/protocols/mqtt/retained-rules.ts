@@ -1,42 +1,50 @@
-/** What may be kept as the last value of a topic, and for how long (M116, M119). */
-import { type Broker, Message } from '#broker';
+/**
+ * What may be kept as the last value of a topic (M116, M119): the limits of all values are the
+ * broker's, the rate is that of publishers here. What is refused is told, and counted.
+ */
+import type { Broker, Message } from '#broker';
 import { BrokerError } from '#kit';
 import type { MqttOptions } from './options.ts';
 
+const SECOND_MS = 1000;
+
 export class RetainedRules {
   readonly #broker: Broker;
-  readonly #options: MqttOptions;
+  readonly #rateMax: number;
   readonly #nowMs: () => number;
+  /** Values that may be set now; it grows by the rate, to that of one second. */
+  #allowance: number;
+  #countedMs = 0;
 
   constructor(broker: Broker, options: MqttOptions, nowMs: () => number) {
     this.#broker = broker;
-    this.#options = options;
+    this.#rateMax = options.retainedRateMax;
+    this.#allowance = this.#rateMax;
     this.#nowMs = nowMs;
+    broker.lastValues.limits = {
+      countMax: options.retainedMax,
+      bytesMax: options.retainedTotalBytesMax,
+      valueBytesMax: options.retainedBytesMax,
+      expiryMs: options.retainedExpiry,
+    };
   }
 
   /** Asked before the message is taken. @throws BrokerError `message-too-large`, `limit-reached` */
-  check({ value, address }: Message): void {
-    if (value === null || value.length === 0) return;
-    const { retainedMax, retainedBytesMax } = this.#options;
-    if (value.length > retainedBytesMax) {
-      throw new BrokerError('message-too-large', `at most ${retainedBytesMax} bytes are retained.`);
+  check(message: Message): void {
+    this.#broker.lastValues.check(message);
+    if (this.#rateMax < 0) return;
+    const nowMs = this.#nowMs();
+    const grown = (Math.max(0, nowMs - this.#countedMs) * this.#rateMax) / SECOND_MS;
+    this.#countedMs = nowMs;
+    this.#allowance = Math.min(this.#rateMax, this.#allowance + grown);
+    if (this.#allowance < 1) {
+      throw new BrokerError('limit-reached', `${this.#rateMax} retained messages in a second.`);
     }
-    const { lastValues } = this.#broker;
-    if (retainedMax < 0 || lastValues.count < retainedMax) return;
-    if (lastValues.get(address) !== undefined) return;
-    throw new BrokerError('limit-reached', `${retainedMax} retained messages.`);
   }
 
-  /** Keeps the message, in the commit of the message itself. */
-  keep(message: Message): void {
-    const { retainedExpiry } = this.#options;
-    if (retainedExpiry < 0 || message.expiresAtMs !== 0) {
-      this.#broker.keepLast(message);
-      return;
-    }
-    const { address, value, origin } = message;
-    const kept = Object.assign(new Message(address, value, origin), message);
-    kept.expiresAtMs = this.#nowMs() + retainedExpiry;
-    this.#broker.keepLast(kept);
+  /** Keeps the message, in the commit of the message itself. @returns the offset of the change */
+  keep(message: Message): number {
+    if (this.#rateMax >= 0) this.#allowance--;
+    return this.#broker.lastValues.keep(message);
   }
 }

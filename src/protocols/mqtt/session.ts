@@ -242,9 +242,6 @@ export class Session implements Subscriber {
     if (!live) return;
     const shown = slashSpelling.show(message.address);
     const topic = alias ? (message.address.flatName ?? shown) : shown;
-    if (this.#replays !== null && message.retain) {
-      for (const replay of this.#replays) replay.overtake(topic);
-    }
     if (!queued) link.publishLossy(message, topic, retain, ids);
   }
 

@@ -32,22 +32,19 @@ const FEATURES: readonly ((room: Room, host: Host) => Feature)[] = [
 ];
 
 export class Features {
-  readonly #room: Room;
   readonly #features: readonly Feature[];
   readonly actions: readonly Action[];
 
   constructor(room: Room, host: Host) {
-    this.#room = room;
     this.#features = FEATURES.map((open) => open(room, host));
     this.actions = this.#features.flatMap(({ actions }) => actions);
   }
 
-  /** What a new subscription gets: what is kept, and what features show like it. */
-  *lastValues(pattern: Pattern): Generator<Message | null> {
+  /** What a new subscription gets like retained messages, although nothing keeps it. */
+  *shown(pattern: Pattern): Generator<Message> {
     for (const feature of this.#features) {
       if (feature.retained !== undefined) yield* feature.retained(pattern);
     }
-    yield* this.#room.broker.lastValues.match(pattern);
   }
 
   close(): void {

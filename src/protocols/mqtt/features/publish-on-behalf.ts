@@ -4,6 +4,7 @@ import type { Action, ActionCall } from '#contract';
 import { BrokerError } from '#kit';
 import type { Properties, UserProperty } from '../codec/index.ts';
 import { messageOf } from '../message.ts';
+import { RetainedAnswer } from '../retained-answer.ts';
 import type { Room } from '../room.ts';
 import { topicName } from '../topics.ts';
 import type { Feature } from './feature.ts';
@@ -109,8 +110,9 @@ export class PublishOnBehalf implements Feature {
       if (message.retain) retained.check(message);
       const published = (_: number, error: BrokerError | null): void =>
         error === null ? resolve() : reject(error);
-      broker.publish(message, broker.target(message.address, 'first-level'), { published }, 0);
-      if (message.retain) retained.keep(message);
+      const answer = new RetainedAnswer({ published }, broker.lastValues);
+      broker.publish(message, broker.target(message.address, 'first-level'), answer, 0);
+      answer.kept(message.retain ? retained.keep(message) : -1);
     });
   }
 }

@@ -3,11 +3,12 @@ import { type Address, type Json, type Message, slashPattern, slashSpelling } fr
 import type { Action, ActionCall } from '#contract';
 import { BrokerError } from '#kit';
 import type { Room } from '../room.ts';
-import { committed } from './delayed-browser.ts';
 import type { Feature } from './feature.ts';
 
 /** Values that are looked at or removed before others get their turn. */
 const PER_TURN = 500;
+/** What a look costs that found none. */
+const LOOK = 16;
 
 export class RetainedBrowser implements Feature {
   readonly #room: Room;
@@ -51,19 +52,36 @@ export class RetainedBrowser implements Feature {
   }
 
   async #remove(call: ActionCall): Promise<number> {
-    const { broker } = this.#room;
-    let removed = 0;
-    for (let found: Address[] = []; ; found = []) {
-      for (const message of broker.lastValues.match(patternOf(call, null))) {
-        if (message !== null) found.push(message.address);
-        if (found.length >= PER_TURN) break;
+    const { lastValues } = this.#room.broker;
+    const source = lastValues.match(patternOf(call, null));
+    for (let removed = 0; ; ) {
+      const found: Address[] = [];
+      let looks = 0;
+      let ended = false;
+      while (!ended && found.length + LOOK * looks < PER_TURN) {
+        const { done, value } = source.next();
+        ended = done === true;
+        if (value === null) looks++;
+        else if (value !== undefined) found.push(value.address);
       }
-      for (const address of found) broker.lastValues.remove(address);
+      let last = -1;
+      for (const address of found) last = lastValues.remove(address);
       removed += found.length;
       // The commit is the pause: others have their turn, and the disk keeps up.
-      await committed(this.#room);
-      if (found.length < PER_TURN) return removed;
+      await this.#settled(last);
+      if (ended) return removed;
     }
+  }
+
+  /** Resolves in a later turn, when the change with this offset is on disk. */
+  #settled(offset: number): Promise<void> {
+    const { broker, timers } = this.#room;
+    return new Promise((resolve, reject) => {
+      broker.lastValues.settled(offset, (error) => {
+        if (error === null) timers.soon(resolve);
+        else reject(error);
+      });
+    });
   }
 }
 
