@@ -14,6 +14,7 @@ import {
   type SubscriptionRequest,
 } from './addresses/interest.ts';
 import { type Home, type HomeRule, Routes } from './addresses/routes.ts';
+import { ColdQueues } from './cold/cold-queues.ts';
 import type { DeriveKey } from './principals/derive-key.ts';
 import type { Place } from './principals/place.ts';
 import type { Principal } from './principals/principal.ts';
@@ -98,6 +99,8 @@ export class Broker {
   readonly routes: Routes;
   readonly principals: Principals;
   readonly queues: Queues;
+  /** Queues that are not in memory. */
+  readonly cold: ColdQueues;
   readonly cursors: Cursors;
   readonly lastValues: LastValues;
   readonly producerIds: ProducerIds;
@@ -149,7 +152,9 @@ export class Broker {
       time: this.time,
       onRoom: (call) => this.onRoom(call),
     });
-    this.#routing = new Routing(engine, this.#interest, this.queues);
+    this.cold = new ColdQueues({ engine, state, timers, time: this.time, queues: this.queues });
+    this.#interest.cold = this.cold.filters;
+    this.#routing = new Routing(engine, this.#interest, this.queues, this.cold);
     this.#late = this.#openLate(log);
     this.transactions = new Transactions({
       ...{ engine, state, clock, timers, streams: this.streams, late: this.#late },
@@ -176,6 +181,7 @@ export class Broker {
     const state = await StateTable.open(given.engine, given.meta, given.timers);
     const broker = new Broker(given, definitions, state);
     await broker.queues.recover();
+    broker.cold.recover();
     await broker.lastValues.recover();
     await broker.principals.store.ensureFirst();
     await definitions.durable();
@@ -474,6 +480,7 @@ export class Broker {
   #seal(): void {
     this.definitions.flush();
     this.#open.seal();
+    this.cold.sealed();
     this.queues.seal();
     this.state.seal();
   }

@@ -4,6 +4,8 @@
  * changes.
  */
 import type { Random } from '#kit';
+import type { ColdFilters } from '../cold/cold-filters.ts';
+import type { ColdMatches } from '../cold/cold-policy.ts';
 import type { Queue } from '../queues/queue.ts';
 import type { Message } from '../records/message.ts';
 import type { Address } from './address.ts';
@@ -51,7 +53,9 @@ export interface Plan {
     readonly members: readonly Subscription[];
     readonly alias: boolean;
   }[];
-  /** How many get a message: subscribers, queues, groups. */
+  /** Filters of queues that are not in memory; null: none of them matches. */
+  readonly cold: ColdMatches | null;
+  /** How many get a message: subscribers, queues, groups, filters of queues not in memory. */
   readonly interest: number;
 }
 
@@ -93,6 +97,8 @@ export class Interest {
   readonly #groups = new Map<string, Group>();
   readonly #random: Random;
   readonly #ended: () => void;
+  /** Subscriptions of queues that are not in memory; null while there is no such thing. */
+  cold: ColdFilters | null = null;
 
   /** @param ended told after a subscription has ended: plans may still name its subscriber */
   constructor(random: Random, ended: () => void) {
@@ -102,11 +108,11 @@ export class Interest {
 
   /** Plans with another version are stale. */
   get version(): number {
-    return this.#index.version;
+    return this.cold === null ? this.#index.version : this.#index.version + this.cold.version;
   }
 
   get size(): number {
-    return this.#index.size;
+    return this.#index.size + (this.cold?.size ?? 0);
   }
 
   add(request: SubscriptionRequest): Subscription {
@@ -156,12 +162,15 @@ export class Interest {
       if (found instanceof Group) groups.push({ members: found.members, alias });
       else addMatch(live, queues, { subscription: found, alias });
     });
+    const cold =
+      this.cold === null || this.cold.size === 0 ? null : coldMatches(this.cold, address);
     return {
-      version: this.#index.version,
+      version: this.version,
       live: [...live].map(([subscriber, matches]) => ({ subscriber, matches })),
       queues: [...queues].map(([queue, matches]) => ({ queue, matches })),
       groups,
-      interest: live.size + queues.size + groups.length,
+      cold,
+      interest: live.size + queues.size + groups.length + (cold?.filters.length ?? 0),
     };
   }
 
@@ -192,6 +201,16 @@ function addMatch(live: Map<Subscriber, Match[]>, queues: Map<Queue, Match[]>, m
     if (matches === undefined) queues.set(queue, [match]);
     else matches.push(match);
   }
+}
+
+function coldMatches(index: ColdFilters, address: Address): ColdMatches | null {
+  const filters: number[] = [];
+  const aliases: boolean[] = [];
+  index.match(address, (filter, alias) => {
+    filters.push(filter);
+    aliases.push(alias);
+  });
+  return filters.length === 0 ? null : { filters, aliases };
 }
 
 function groupKey(pattern: Pattern, group: string): string {

@@ -1,4 +1,7 @@
 /** Arrays of numbers that grow by a quarter: a million rows are one object each. */
+type Words = Uint32Array<ArrayBuffer>;
+type Bytes = Uint8Array<ArrayBuffer>;
+
 const FIRST_ROWS = 256;
 
 /** Rows after growing, for at least so many. */
@@ -6,13 +9,13 @@ export function grownRows(rows: number, wanted: number): number {
   return Math.max(FIRST_ROWS, wanted, rows + (rows >>> 2));
 }
 
-export function grownWords(words: Uint32Array, rows: number): Uint32Array {
+export function grownWords(words: Words, rows: number): Words {
   const grown = new Uint32Array(rows);
   grown.set(words);
   return grown;
 }
 
-export function grownBytes(bytes: Uint8Array, rows: number): Uint8Array {
+export function grownBytes(bytes: Bytes, rows: number): Bytes {
   const grown = new Uint8Array(rows);
   grown.set(bytes);
   return grown;

@@ -20,6 +20,11 @@ export class HeadWatch {
     if (endsAtMs !== 0) this.#ages.set(this.#end, endsAtMs);
   }
 
+  /** When it looks; 0: not at all. */
+  get dueMs(): number {
+    return this.#end.heapIndex < 0 ? 0 : this.#end.dueMs;
+  }
+
   /** It is not known how long the first message has: a look will tell. */
   soon(): void {
     this.until(this.#ages.nowMs());

@@ -133,6 +133,48 @@ export class QueueJournal {
     slot.removed.add(queue.name);
   }
 
+  /** No steps of its slot are on their way to the disk. */
+  isStill(queue: Queue): boolean {
+    return this.#slotOf(slotOf(queue.id)).inFlight === 0;
+  }
+
+  /** The state of a queue as it was last written whole. */
+  read(name: string, id: number): QueueState | null {
+    const value = this.#meta.read(SNAPSHOTS, name);
+    return value === undefined ? null : decodeSnapshot(value, id);
+  }
+
+  /**
+   * Writes queues whole that are still, each for itself: the marks of their slots stay.
+   * @returns those that have not changed meanwhile: what is in the catalogue is all of them
+   */
+  async saveWhole(queues: readonly Queue[]): Promise<ReadonlySet<Queue>> {
+    const changes: MetaChange[] = [];
+    const ends = queues.map(endsOf);
+    for (const { id, name, state } of queues) {
+      state.through = this.#slotOf(slotOf(id)).log.endOffset;
+      changes.push({ table: SNAPSHOTS, key: name, value: encodeSnapshot(this.#sink, id, state) });
+    }
+    const written = this.#writing.then(() => this.#meta.write(changes));
+    this.#writing = written.catch(() => {});
+    try {
+      await written;
+    } catch (error) {
+      this.#log.error('the state of queues cannot be written', { reason: String(error) });
+      return new Set();
+    }
+    const saved = new Set<Queue>();
+    for (const [index, queue] of queues.entries()) {
+      const slot = this.#slotOf(slotOf(queue.id));
+      if (slot.log.endOffset !== queue.state.through || endsOf(queue) !== ends[index]) continue;
+      slot.dirty.delete(queue.name);
+      // Of an older queue of that name.
+      slot.removed.delete(queue.name);
+      saved.add(queue);
+    }
+    return saved;
+  }
+
   #append(slot: Slot, queues: readonly Queue[]): void {
     const floors: { readonly lane: Lane; readonly floor: number }[] = [];
     for (const queue of queues) {
@@ -260,4 +302,9 @@ export class QueueJournal {
     }
     return slot;
   }
+}
+
+/** References that were ever routed to a queue. */
+function endsOf({ lanes }: Queue): string {
+  return lanes.references.map((lane) => lane.expectedEnd).join();
 }

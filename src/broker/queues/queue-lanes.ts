@@ -136,6 +136,16 @@ export class QueueLanes {
     return first;
   }
 
+  /** The first offset that is needed of each partition, by log id. */
+  pins(): (readonly [logId: number, offset: number])[] {
+    const pins: (readonly [number, number])[] = [];
+    for (const { partition } of this.references.flatMap((lane) => lane.sources.all)) {
+      const offset = partition === null ? Number.POSITIVE_INFINITY : this.firstOffset(partition);
+      if (Number.isFinite(offset)) pins.push([partition!.log.id, offset]);
+    }
+    return pins;
+  }
+
   /**
    * About how many bytes of streams cannot go because of a durable queue: those from the first
    * message on that it needs, as far as the messages of a stream are of one size.

@@ -13,6 +13,9 @@ export class QueueRoutes {
   readonly queues: Queue[] = [];
   readonly metas: number[] = [];
   count = 0;
+  /** Queues that are not in memory, by their rows, and what is noted with a reference. */
+  readonly coldRows: number[] = [];
+  readonly coldMetas: number[] = [];
   readonly groupMatches: { subscription: Subscription; alias: boolean }[] = [];
   durable = false;
   /** Groups of which no member accepts the message. */
@@ -21,6 +24,10 @@ export class QueueRoutes {
 
   clear(): void {
     this.count = 0;
+    if (this.coldRows.length > 0) {
+      this.coldRows.length = 0;
+      this.coldMetas.length = 0;
+    }
     if (this.groupMatches.length > 0) this.groupMatches.length = 0;
     this.durable = false;
     this.groupsWithout = 0;

@@ -1,4 +1,5 @@
 /** What the owner of a queue asks of it, and what the queue works with. */
+import { BrokerError } from '#kit';
 
 export interface QueueSettings {
   readonly durable: boolean;
@@ -81,4 +82,14 @@ export function ownLimits(given: Partial<QueueLimits>): Partial<QueueLimits> {
 /** Sizes of single messages count, or their priorities: they must come by reference. */
 export function needsReferences(limits: QueueLimits): boolean {
   return limits.priorities > 0 || limits.bytesMax !== Number.POSITIVE_INFINITY;
+}
+
+/** @throws BrokerError `invalid-argument` */
+export function checkLimits({ priorities, backoffMs }: QueueLimits): void {
+  if (!Number.isInteger(priorities) || priorities < 0 || priorities > PRIORITIES_MAX) {
+    throw new BrokerError('invalid-argument', `priorities: 0 to ${PRIORITIES_MAX}.`);
+  }
+  if (backoffMs.some((ms) => !(ms >= 0))) {
+    throw new BrokerError('invalid-argument', 'a wait is less than 0.');
+  }
 }

@@ -57,11 +57,12 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
   readonly #flights: QueueFlights;
   readonly #ledger: QueueLedger;
   readonly #head: QueueHead;
-  readonly #watch: HeadWatch;
+  readonly watch: HeadWatch;
   readonly #early: EarlyDeliveries;
   #moves: Moves | null = null;
   #dispatching = false;
-  #loading = false;
+  /** Its next message is being read. */
+  loading = false;
   #removed = false;
   readonly #onRemoved = new Set<() => void>();
 
@@ -89,7 +90,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     this.cursor = makeCursor(this);
     this.#lanes = new QueueLanes(this.cursor);
     this.#head = new QueueHead(this.#lanes, limits);
-    this.#watch = new HeadWatch(host.ages, () => this.dispatch());
+    this.watch = new HeadWatch(host.ages, () => this.dispatch());
     this.#early = new EarlyDeliveries(this.cursor, this.#consumers, this.#ledger, limits, this);
     this.cursor?.partition.follow(this);
   }
@@ -101,10 +102,10 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
 
   /** The first message leaves at the end of its time even while nobody consumes. */
   set watchesHead(watches: boolean) {
-    this.#watch.on = watches;
+    this.watch.on = watches;
     // What came before a restart: nothing else would look at it before something new comes. Not in
     // this turn, in which those may still be opened who get the dead letters.
-    if (watches && this.readyCount > 0) this.#watch.soon();
+    if (watches && this.readyCount > 0) this.watch.soon();
   }
 
   // ---- what is in it -------------------------------------------------------------------------
@@ -321,7 +322,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     if (this.#removed) return;
     this.#removed = true;
     this.cursor?.partition.unfollow(this);
-    this.#watch.close();
+    this.watch.close();
     this.#flights.end();
     for (const listener of [...this.#onRemoved]) listener();
     this.#onRemoved.clear();
@@ -332,7 +333,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
   /** Delivers while a consumer is ready and a message is in memory. */
   dispatch(): void {
     // A consumer that acknowledges or detaches inside `deliver` comes back here: the loop goes on.
-    if (this.#dispatching || this.#loading) return;
+    if (this.#dispatching || this.loading) return;
     this.#dispatching = true;
     try {
       while (!this.#removed && this.#step());
@@ -343,7 +344,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
 
   #step(): boolean {
     const consumer = this.#consumers.ready();
-    if (consumer === null && !this.#head.over && !this.#watch.on) return false;
+    if (consumer === null && !this.#head.over && !this.watch.on) return false;
     const item = this.#nextItem();
     if (item === null) return false;
     if (item instanceof Promise) {
@@ -362,22 +363,22 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
       this.#die(item, 'max-length', this.#lanes.attemptsOf(item));
       return this.#moves?.stuck !== true;
     }
-    this.#watch.until(this.#head.endsAt(item.message));
+    this.watch.until(this.#head.endsAt(item.message));
     return false;
   }
 
   #load(reading: Promise<void>): void {
-    this.#loading = true;
+    this.loading = true;
     reading.then(
       () => {
-        this.#loading = false;
+        this.loading = false;
         this.#host.readable(this);
         this.dispatch();
       },
       (error: unknown) => {
         // Tried again when something new comes, a consumer asks, or an object store is back: a loop
         // would not heal a disk.
-        this.#loading = false;
+        this.loading = false;
         this.#host.unreadable(this, error);
       },
     );

@@ -11,6 +11,8 @@ import {
 } from '#kit';
 import type { MetaStore } from '#meta';
 import type { LogEngine } from '#storage';
+import type { ColdQueues } from '../cold/cold-queues.ts';
+import type { ColdReference } from '../cold/cold-references.ts';
 import type { Message } from '../records/message.ts';
 import { newLogId, slotOfName } from '../state/slot.ts';
 import type { StateTable } from '../state/state-table.ts';
@@ -27,37 +29,22 @@ import type { LaneOwner } from './queue-lane.ts';
 import { LANE_POSITIONS, REFERENCE_BASE } from './queue-lanes.ts';
 import { QueuePins } from './queue-pins.ts';
 import {
+  checkLimits,
   limitsOf,
   needsReferences,
   ownLimits,
-  PRIORITIES_MAX,
   type QueueLimits,
   type QueueSettings,
 } from './queue-settings.ts';
-import { ENDED, type Ended, LaneState, QueueState } from './queue-state.ts';
+import { ENDED, type Ended, type QueueState } from './queue-state.ts';
 import { type ReferenceHost, ReferenceLane } from './reference-lane.ts';
+import { CURSOR_LANE, newState, type StoredQueue } from './stored-queue.ts';
 
 const DEFINITION_KIND = 'queue';
 /** Messages that wait for their next delivery, in the time engine. */
 const RETRY_KIND = 'queue.retry';
 /** How long an acknowledgement may wait for another write to share its commit. */
 const SAVE_DELAY_MS = 20;
-/** Number of the lane that reads the queue's own stream. */
-const CURSOR_LANE = 0;
-
-interface StoredQueue {
-  readonly stream: string | null;
-  /** Where it starts in that stream. */
-  readonly start: number;
-  /** Log of the references, or of those without priority; also what names the queue for ever. */
-  readonly log: number;
-  /** Logs of references by priority, from 1 on; 0 while there is none. */
-  readonly logs?: readonly number[];
-  /** First offset of the stream that comes by reference; -1 = none does. */
-  readonly limit: number;
-  readonly limits?: Partial<QueueLimits>;
-}
-
 interface QueuesGiven {
   readonly clock: Clock;
   readonly timers: Timers;
@@ -95,6 +82,8 @@ export class Queues {
   #routed = new Set<Queue>();
   /** Queues whose own stream must be routed to them by reference, by partition. */
   readonly captors = new Map<Partition, Queue[]>();
+  /** Queues that are not in memory. */
+  cold: Pick<ColdQueues, 'firstOffset' | 'loaded'> | null = null;
   #saveTimer: Timer | null = null;
   /** Called when the disk is not full any more. */
   #spaceWaiters: (() => void)[] = [];
@@ -216,6 +205,15 @@ export class Queues {
 
   remove(queue: Queue): void {
     if (this.#queues.get(queue.name) !== queue) return;
+    this.#letGo(queue);
+    if (!queue.durable) return;
+    this.#state.delete(DEFINITION_KIND, queue.name);
+    this.#journal.remove(queue);
+    for (const lane of queue.lanes.references) lane.remove();
+  }
+
+  /** Takes a queue out of memory. */
+  #letGo(queue: Queue): void {
     this.#queues.delete(queue.name);
     this.#changed.delete(queue);
     this.#routed.delete(queue);
@@ -230,9 +228,50 @@ export class Queues {
     if (!queue.durable) return;
     this.#byId.delete(queue.id);
     this.#stored.delete(queue.name);
+  }
+
+  // ---- leaving memory and coming back --------------------------------------------------------
+
+  /** Nothing of it is under way, in memory or to the disk; it has one lane, of references. */
+  isStill(queue: Queue): boolean {
+    const { cursor, consumerCount, unackedCount, lanes, limits, loading } = queue;
+    if (!queue.durable || cursor !== null || limits.priorities > 0 || limits.keyOrder) return false;
+    if (consumerCount > 0 || unackedCount > 0 || loading) return false;
+    if (this.#changed.has(queue) || this.#routed.has(queue)) return false;
+    return lanes.references.every((lane) => lane.still) && this.#journal.isStill(queue);
+  }
+
+  /** Writes still queues whole. @returns those that have not changed meanwhile */
+  saveWhole(queues: readonly Queue[]): Promise<ReadonlySet<Queue>> {
+    return this.#journal.saveWhole(queues);
+  }
+
+  /** A still queue that was written whole leaves memory. @returns what `putBack` needs */
+  putAway(queue: Queue): string {
+    const stored = JSON.stringify(this.#stored.get(queue.name));
+    this.#letGo(queue);
     this.#state.delete(DEFINITION_KIND, queue.name);
-    this.#journal.remove(queue);
-    for (const lane of queue.lanes.references) lane.remove();
+    return stored;
+  }
+
+  putBack(name: string, text: string): Queue {
+    const stored = JSON.parse(text) as StoredQueue;
+    const state = this.#journal.read(name, stored.log) ?? newState(stored);
+    const queue = this.#open(name, stored, limitsOf(stored.limits ?? {}), state);
+    this.#store(name, stored);
+    if (this.#engine.has(stored.log)) queue.addLane(0).recovered();
+    return queue;
+  }
+
+  /** A queue takes references to messages that were stored before. */
+  takeIn(queue: Queue, references: readonly ColdReference[]): void {
+    const lane = queue.lanes.ofPriority(0) ?? queue.addLane(0);
+    for (const { logId, offset, meta, size } of references) {
+      const partition = this.#partitions.get(logId);
+      if (partition !== undefined) lane.pushReference(partition, offset, meta, size, null);
+    }
+    this.#routed.add(queue);
+    this.#engine.wake();
   }
 
   /**
@@ -253,7 +292,7 @@ export class Queues {
 
   /** First offset of a partition that a durable queue still needs, or Infinity. */
   firstOffset(partition: Partition): number {
-    return this.#pins.first(partition);
+    return Math.min(this.#pins.first(partition), this.cold?.firstOffset(partition) ?? Infinity);
   }
 
   /** Appends references and changed states. Called before an entry is sealed, after the data. */
@@ -322,7 +361,10 @@ export class Queues {
       },
       soon: (call) => timers.soon(call),
       ended: (how, messages) => ends[how]?.add(messages),
-      readable: (queue) => this.#farReads.arrived(queue),
+      readable: (queue) => {
+        this.#farReads.arrived(queue);
+        this.cold?.loaded();
+      },
       unreadable: (queue, error) => {
         if (error instanceof BrokerError && error.code === 'remote-unavailable') {
           this.#farReads.wait(queue, error.message);
@@ -445,21 +487,5 @@ export class Queues {
     this.#byId.set(queue.id, queue);
     if (partition !== null) this.#pins.add(partition, queue);
     return queue;
-  }
-}
-
-function newState({ stream, start }: StoredQueue): QueueState {
-  const state = new QueueState();
-  if (stream !== null) state.lanes.set(CURSOR_LANE, new LaneState(start));
-  return state;
-}
-
-/** @throws BrokerError `invalid-argument` */
-function checkLimits({ priorities, backoffMs }: QueueLimits): void {
-  if (!Number.isInteger(priorities) || priorities < 0 || priorities > PRIORITIES_MAX) {
-    throw new BrokerError('invalid-argument', `priorities: 0 to ${PRIORITIES_MAX}.`);
-  }
-  if (backoffMs.some((ms) => !(ms >= 0))) {
-    throw new BrokerError('invalid-argument', 'a wait is less than 0.');
   }
 }

@@ -3,8 +3,8 @@
  * they were routed. A durable lane writes them to a log of its own, in the entry that stores the
  * messages where one owner has both, else after the messages' commit (`seal`).
  */
-import { BrokerError } from '#kit';
-import type { ShardLog, StoredBatch } from '#storage';
+import type { BrokerError } from '#kit';
+import type { ShardLog } from '#storage';
 import type { Message } from '../records/message.ts';
 import { STATE_FACTS } from '../state/state-facts.ts';
 import type { Partition, Run } from '../streams/partition.ts';
@@ -20,11 +20,11 @@ import {
   ReferencePages,
 } from './reference-pages.ts';
 import { ReferenceSources, type Source, type SourceHost } from './reference-sources.ts';
+import { sumNewer } from './reference-sums.ts';
 
 const READ_BYTES = 256 << 10;
 /** How far ahead one read looks for references into it. */
 const NEAR_REFERENCES = 4 * HELD_MESSAGES_MAX;
-const RECOVERY_READ_BYTES = 1 << 20;
 
 /** What a lane of references needs of the server. */
 export interface ReferenceHost extends SourceHost {
@@ -101,53 +101,43 @@ export class ReferenceLane extends Lane {
    */
   async recover(): Promise<void> {
     const log = this.#log;
-    if (log === null) return;
+    if (log !== null) await sumNewer(log, this.state, this.sources);
+    this.recovered();
+  }
+
+  /** What is stored knows all references. */
+  recovered(): void {
     const { state } = this;
-    // The steps have taken off what was finished. Where references went with that before they were
-    // added, the sum is made anew, of what is not finished.
-    const anew = log.startOffset > state.summedTo;
-    if (anew) state.bytes = 0;
-    let at = Math.max(log.startOffset, state.summedTo);
-    while (at < log.highWatermark) {
-      try {
-        const batches = await log.read(at, RECOVERY_READ_BYTES);
-        for (const batch of batches) {
-          this.#sum(batch, Math.max(at, batch.baseOffset), anew);
-          at = batch.baseOffset + batch.count;
-        }
-      } catch (error) {
-        if (!(error instanceof BrokerError) || error.code !== 'damaged') throw error;
-        at = Number(error.details['to']);
-      }
-    }
-    state.summedTo = log.highWatermark;
+    if (this.#log === null) return;
+    state.summedTo = this.#log.highWatermark;
     state.spans.passed(state.acks.floor);
     for (const source of this.sources.all) this.#pin(source);
   }
 
-  #sum({ bytes, baseOffset, count }: StoredBatch, from: number, anew: boolean): void {
-    const { state } = this;
-    for (let index = from; index < baseOffset + count; index++) {
-      const at = (index - baseOffset) * REFERENCE_BYTES;
-      const number = this.sources.ofLog(bytes.readDoubleBE(at));
-      if (!anew || !state.acks.has(index)) state.bytes += bytes.readUInt32BE(at + 20);
-      if (number !== DEAD) state.spans.add(index, number, bytes.readDoubleBE(at + 8));
-    }
+  push(message: Message, meta: number): void {
+    const size = message.value === null ? 0 : message.value.length;
+    this.pushReference(message.partition, message.offset, meta, size, message);
   }
 
-  push(message: Message, meta: number): void {
+  /** @param message null: it is read when its turn comes */
+  pushReference(
+    partition: Partition | null,
+    offset: number,
+    meta: number,
+    size: number,
+    message: Message | null,
+  ): void {
     if (this.#removed) return;
-    const { partition } = message;
     const number = this.sources.of(partition);
     const index = this.#end;
     const page = this.#pages.forNew(index);
     const slot = index % PAGE_REFERENCES;
-    const size = message.value === null ? 0 : message.value.length;
     page.partitions[slot] = number;
-    page.offsets[slot] = message.offset;
+    page.offsets[slot] = offset;
     page.metas[slot] = meta;
     page.sizes[slot] = size;
-    if (this.#held.room || partition === null) this.#held.hold(page, slot, message);
+    const held = message !== null && (this.#held.room || partition === null);
+    if (held) this.#held.hold(page, slot, message);
     else page.messages[slot] = null;
     this.#end = index + 1;
     if (this.logId === 0) {
@@ -156,7 +146,7 @@ export class ReferenceLane extends Lane {
     } else {
       this.unsealedBytes += size;
       const source = this.sources.at(number);
-      if (partition !== null) this.state.spans.add(index, number, message.offset);
+      if (partition !== null) this.state.spans.add(index, number, offset);
       if (!source.pinned) this.#pin(source);
     }
     if (slot === 0) this.#evict();
@@ -197,6 +187,13 @@ export class ReferenceLane extends Lane {
   /** All that was sealed is on disk. */
   get stable(): boolean {
     return this.logId === 0 || this.#sealed <= this.#stableEnd();
+  }
+
+  /** Nothing of it is on its way, neither what it holds nor what is finished. */
+  get still(): boolean {
+    const { acks, delayed } = this.state;
+    if (this.#visible < this.#end || delayed.size > 0) return false;
+    return !this.unsealed && this.stable && this.savedFloor === acks.floor;
   }
 
   /** True when references wait to be sealed. */

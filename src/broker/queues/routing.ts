@@ -1,6 +1,7 @@
 /** How a message gets from a partition to those who are interested: queues, groups, live readers. */
 import type { LogEngine } from '#storage';
 import type { Interest, Plan } from '../addresses/interest.ts';
+import type { ColdQueues } from '../cold/cold-queues.ts';
 import type { Message } from '../records/message.ts';
 import type { Partition, Touched } from '../streams/partition.ts';
 import type { Queue } from './queue.ts';
@@ -11,12 +12,14 @@ export class Routing {
   readonly #engine: LogEngine;
   readonly #interest: Interest;
   readonly #queues: Queues;
+  readonly #cold: ColdQueues;
   #spareRoutes: QueueRoutes | null = null;
 
-  constructor(engine: LogEngine, interest: Interest, queues: Queues) {
+  constructor(engine: LogEngine, interest: Interest, queues: Queues, cold: ColdQueues) {
     this.#engine = engine;
     this.#interest = interest;
     this.#queues = queues;
+    this.#cold = cold;
   }
 
   /** The queues that hold a reference to this message, with what they note; null when none does. */
@@ -31,6 +34,7 @@ export class Routing {
       plan.queues.length === 0 &&
       plan.groups.length === 0 &&
       extra.length === 0 &&
+      plan.cold === null &&
       captors === undefined
     ) {
       return null;
@@ -55,6 +59,7 @@ export class Routing {
     }
     for (const queue of extra) routes.add(queue, 0);
     if (captors !== undefined) for (const queue of captors) routes.add(queue, 0);
+    if (plan.cold !== null) this.#cold.collect(message, plan.cold, routes);
     return routes;
   }
 
@@ -71,7 +76,7 @@ export class Routing {
 
   /** For the next message: most have a queue or none, and need no arrays of their own. */
   putAway(routes: QueueRoutes): void {
-    if (routes.count > ROUTES_KEPT_MAX) return;
+    if (routes.count > ROUTES_KEPT_MAX || routes.coldRows.length > ROUTES_KEPT_MAX) return;
     routes.clear();
     this.#spareRoutes = routes;
   }
@@ -83,6 +88,9 @@ export class Routing {
       if (queue.cursor?.partition !== partition) this.#queues.holdReferences(queue);
       if (partition !== null) partition.touch(queue, this.apart(queue, partition));
       queue.route(message, metas[index]!);
+    }
+    if (partition !== null && routes.coldRows.length > 0) {
+      this.#cold.route(message, routes, partition);
     }
   }
 

@@ -14,6 +14,11 @@ export function slotOfName(name: string): number {
   return (hash >>> 0) % SLOT_COUNT;
 }
 
+/** Number of a log in the slot of a name: for questions about its owner. */
+export function homeOfName(name: string): number {
+  return slotOfName(name) * LOG_IDS_PER_SLOT;
+}
+
 /** A random id that no log of this engine has. */
 export function newLogId(slot: number, engine: LogEngine, random: Random): number {
   while (true) {

@@ -160,6 +160,7 @@ export class Bench {
 
   /** As after a crash: a new room on what the broker has; the old one is told nothing. */
   restart(): void {
+    this.room.sessions.close();
     this.room = new Room(this.host, this.options, this.#byListener);
   }
 

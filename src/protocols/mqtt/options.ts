@@ -76,6 +76,12 @@ export const OPTIONS = {
     min: -1,
     help: 'Longest time that a session outlives its connection; -1 = no limit.',
   },
+  'session-cold-after': {
+    type: 'duration',
+    default: 10_000,
+    min: 0,
+    help: 'Time that a session without a client stays in memory; later it is on disk alone.',
+  },
   'clean-session-expiry': {
     type: 'duration',
     default: -1,

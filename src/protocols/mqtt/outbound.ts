@@ -17,6 +17,7 @@ import {
 import { PUBREL } from './codec/index.ts';
 import { encodeMessage } from './packet-cache.ts';
 import type { Session } from './session.ts';
+import type { StoredSession } from './session-store.ts';
 import type { SessionSubscription } from './subscription.ts';
 
 const PUBREL_HEADER = (PUBREL << 4) | 2;
@@ -311,6 +312,27 @@ export class Outbound {
   restoreHeld(packetId: number, qos: 1 | 2, held: Held): void {
     const rest = { released: false, sent: false } as const;
     this.#flights.set(packetId, { queue: null, position: -1, qos, held, ...rest });
+  }
+
+  /** Nothing is under way but what is stored: no message of a source that is not the session's. */
+  get rests(): boolean {
+    for (const { queue } of this.#flights.values()) {
+      if (queue !== null && queue !== this.#session.queue) return false;
+    }
+    return true;
+  }
+
+  /** What `restore` and `restoreHeld` brought, or would bring after a restart. */
+  stored(): Pick<StoredSession, 'released' | 'held' | 'identifiers'> {
+    const { store, clientId } = this.#session;
+    const released: { packetId: number; position: number }[] = [];
+    const held: { packetId: number; packet: Buffer }[] = [];
+    for (const [packetId, flight] of this.#flights) {
+      if (flight.released) released.push({ packetId, position: flight.position });
+      else if (flight.held !== null)
+        held.push({ packetId, packet: store.held(clientId, packetId) });
+    }
+    return { released, held, identifiers: new Map(this.#identifiers) };
   }
 
   /** The session ends: its rows go. */

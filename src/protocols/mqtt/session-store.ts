@@ -16,6 +16,8 @@ const RELEASED = 'mqtt.released';
  * Outbound messages that no queue holds: replayed retained ones, QoS 2 ones of a shared group.
  */
 const HELD = 'mqtt.held';
+/** Sessions that are not in memory: all that the other kinds have of one, in one row. */
+const COLD = 'cold/mqtt.session';
 /** Outbound identifiers that are not the ones that their position gives. */
 const IDENTIFIER = 'mqtt.identifier';
 
@@ -64,6 +66,15 @@ export interface StoredSession {
   readonly identifiers: Map<number, number>;
 }
 
+/** The second line of a cold row; the first one has the subscriptions. */
+interface ColdRest extends Pick<StoredSession, 'record' | 'received' | 'released'> {
+  /** Packets as base64. */
+  readonly held: readonly (readonly [packetId: number, packet: string])[];
+  readonly identifiers: readonly (readonly [position: number, packetId: number])[];
+}
+
+const NEW_LINE = 10;
+
 type Done = Parameters<StateTable['committed']>[0];
 
 export class SessionStore {
@@ -86,9 +97,8 @@ export class SessionStore {
   }
 
   saveSubscription(clientId: string, subscription: SubscriptionRecord): void {
-    const { filter, qos, noLocal, retainAsPublished, retainHandling, id } = subscription;
-    const record = { filter, qos, noLocal, retainAsPublished, retainHandling, id };
-    this.#put(SUBSCRIPTION, clientId, filter, Buffer.from(JSON.stringify(record)));
+    const row = Buffer.from(JSON.stringify(recordOf(subscription)));
+    this.#put(SUBSCRIPTION, clientId, subscription.filter, row);
   }
 
   removeSubscription(clientId: string, filter: string): void {
@@ -132,7 +142,68 @@ export class SessionStore {
     this.#delete(IDENTIFIER, clientId, position);
   }
 
-  /** All sessions as they were at the last commit. */
+  /** A held packet, as it was saved. */
+  held(clientId: string, packetId: number): Buffer {
+    return this.#state.get(HELD, `${clientId}${SEPARATOR}${packetId}`)!;
+  }
+
+  // ---- sessions that are not in memory --------------------------------------------------------
+
+  get coldCount(): number {
+    return this.#state.count(COLD);
+  }
+
+  /** All that is stored of a session goes into one row. */
+  putCold(session: StoredSession): void {
+    const { clientId, record, received, released, identifiers } = session;
+    const rest: ColdRest = {
+      ...{ record, received, released, identifiers: [...identifiers] },
+      held: session.held.map(({ packetId, packet }) => [packetId, packet.toString('base64')]),
+    };
+    const text = `${JSON.stringify(session.subscriptions)}\n${JSON.stringify(rest)}`;
+    this.#state.put(COLD, clientId, Buffer.from(text), clientId, 'new');
+    this.#removeParts(session);
+    this.remove(clientId);
+  }
+
+  /** The rows of a session that is to be in memory again; null when there is no such session. */
+  takeCold(clientId: string): StoredSession | null {
+    const value = this.#state.get(COLD, clientId);
+    if (value === undefined) return null;
+    const session = decodeCold(clientId, value);
+    this.#state.delete(COLD, clientId, clientId, 'there');
+    this.save(clientId, session.record);
+    for (const subscription of session.subscriptions) this.saveSubscription(clientId, subscription);
+    for (const packetId of session.received) this.saveReceived(clientId, packetId);
+    for (const [order, { packetId, position }] of session.released.entries()) {
+      this.saveReleased(clientId, packetId, position, order);
+    }
+    for (const { packetId, packet } of session.held) this.saveHeld(clientId, packetId, packet);
+    for (const [position, id] of session.identifiers) this.saveIdentifier(clientId, position, id);
+    return session;
+  }
+
+  /** The subscriptions of all sessions that are not in memory. */
+  *scanCold(): Generator<readonly [clientId: string, subscriptions: SubscriptionRecord[]]> {
+    for (const [clientId, value] of this.#state.scan(COLD)) {
+      yield [clientId, subscriptionsOf(value)];
+    }
+  }
+
+  *listCold(): Generator<StoredSession> {
+    for (const [clientId, value] of this.#state.scan(COLD)) yield decodeCold(clientId, value);
+  }
+
+  #removeParts(session: StoredSession): void {
+    const { clientId, subscriptions, received, released, held, identifiers } = session;
+    for (const { filter } of subscriptions) this.removeSubscription(clientId, filter);
+    for (const packetId of received) this.removeReceived(clientId, packetId);
+    for (const { packetId } of released) this.removeReleased(clientId, packetId);
+    for (const { packetId } of held) this.removeHeld(clientId, packetId);
+    for (const position of identifiers.keys()) this.removeIdentifier(clientId, position);
+  }
+
+  /** All sessions in memory as they were at the last commit. */
   load(): StoredSession[] {
     const sessions = new Map<string, StoredSession>();
     for (const [clientId, value] of this.#state.scan(SESSION)) {
@@ -192,4 +263,24 @@ export class SessionStore {
       else row(session, key.slice(end + 1), value);
     }
   }
+}
+
+/** What is stored of a subscription. */
+export function recordOf(subscription: SubscriptionRecord): SubscriptionRecord {
+  const { filter, qos, noLocal, retainAsPublished, retainHandling, id } = subscription;
+  return { filter, qos, noLocal, retainAsPublished, retainHandling, id };
+}
+
+function subscriptionsOf(value: Buffer): SubscriptionRecord[] {
+  return JSON.parse(value.toString('utf8', 0, value.indexOf(NEW_LINE))) as SubscriptionRecord[];
+}
+
+function decodeCold(clientId: string, value: Buffer): StoredSession {
+  const text = value.toString('utf8', value.indexOf(NEW_LINE) + 1);
+  const { record, received, released, held, identifiers } = JSON.parse(text) as ColdRest;
+  return {
+    ...{ clientId, record, received, released, subscriptions: subscriptionsOf(value) },
+    held: held.map(([packetId, packet]) => ({ packetId, packet: Buffer.from(packet, 'base64') })),
+    identifiers: new Map(identifiers),
+  };
 }

@@ -19,7 +19,13 @@ import { StoredReplay } from './features/stored-replay.ts';
 import { META_ALIAS, META_QOS, META_RETAIN, Outbound, QueueFeed } from './outbound.ts';
 import { RetainedReplay } from './retained-replay.ts';
 import type { Room } from './room.ts';
-import type { SessionRecord, SessionStore, SubscriptionRecord } from './session-store.ts';
+import {
+  recordOf,
+  type SessionRecord,
+  type SessionStore,
+  type StoredSession,
+  type SubscriptionRecord,
+} from './session-store.ts';
 import { SessionSubscription } from './subscription.ts';
 import { filterMatches, isReplay, isShared, sharedFilter } from './topics.ts';
 import { type Will, willRecord } from './will.ts';
@@ -277,6 +283,12 @@ export class Session implements Subscriber {
     return this.#received?.size ?? 0;
   }
 
+  /** Of a message that came the commit is still to come. */
+  get receives(): boolean {
+    for (const stored of this.#received?.values() ?? []) if (!stored) return true;
+    return false;
+  }
+
   /** undefined: a new message; false: stored soon; true: stored. */
   receivedState(packetId: number): boolean | undefined {
     return this.#received?.get(packetId);
@@ -304,6 +316,14 @@ export class Session implements Subscriber {
     this.expiring = true;
     this.queue!.watchesHead = true;
     if (this.durable) this.save();
+  }
+
+  /** @param queue what it had while it was not in memory; null: it had none */
+  takeQueue(queue: Queue | null): void {
+    if (queue === null) return;
+    this.#queueMade();
+    this.expiring ||= queue.watch.on;
+    this.restoreQueue();
   }
 
   restoreQueue(): void {
@@ -353,6 +373,25 @@ export class Session implements Subscriber {
   save(): void {
     if (this.durable || this.will !== null) this.store.save(this.clientId, this.record());
     else this.store.remove(this.clientId);
+  }
+
+  /** All that is stored of it. */
+  stored(): StoredSession {
+    const nothing = { released: [], held: [], identifiers: new Map<number, number>() };
+    return {
+      ...{ clientId: this.clientId, record: this.record() },
+      subscriptions: [...this.subscriptions()].map(recordOf),
+      received: [...(this.#received?.keys() ?? [])],
+      ...(this.#outbound?.stored() ?? nothing),
+    };
+  }
+
+  /** It leaves memory, and what is stored stays. */
+  leaves(): void {
+    this.ended = true;
+    for (const subscription of this.subscriptions()) subscription.registration?.end();
+    if (this.queue !== null) this.queue.meta = null;
+    this.queue = null;
   }
 
   /** Removes everything of it, here and on disk. */

@@ -12,6 +12,7 @@ import {
   PublishPacket,
   REASON,
 } from './codec/index.ts';
+import { ColdSessions, type SessionView } from './cold-sessions.ts';
 import { messageOf } from './message.ts';
 import type { Room } from './room.ts';
 import { SESSION_QUEUE_PREFIX, Session } from './session.ts';
@@ -31,37 +32,55 @@ export interface Opened {
 
 export class Sessions {
   readonly #room: Room;
+  /** Those in memory. */
   readonly #byClient = new Map<string, Session>();
+  readonly #cold: ColdSessions;
 
   constructor(room: Room) {
     this.#room = room;
+    this.#cold = new ColdSessions(room, (session) => this.#byClient.delete(session.clientId));
   }
 
   get count(): number {
+    return this.#byClient.size + this.#cold.count;
+  }
+
+  /** Sessions in memory. */
+  get warmCount(): number {
     return this.#byClient.size;
   }
 
-  list(): Iterable<Session> {
-    return this.#byClient.values();
+  *list(): Generator<SessionView> {
+    yield* this.#byClient.values();
+    yield* this.#cold.list();
   }
 
+  /** The session of a client; it is in memory from here on. */
   get(clientId: string): Session | undefined {
-    return this.#byClient.get(clientId);
+    const known = this.#byClient.get(clientId);
+    if (known !== undefined) return known;
+    const taken = this.#cold.take(clientId);
+    if (taken === null) return undefined;
+    const session = this.#restore(taken.stored, this.#room.nowMs());
+    session.takeQueue(taken.queue);
+    this.#cold.enter(session);
+    return session;
   }
 
   /** The session for a CONNECT that was checked and authorised [MQTT-3.1.4-2]. */
   open(packet: ConnectPacket, clientId: string, principal: Principal, expirySec: number): Opened {
     // Takeover: the other connection ends first, with all that an ending means [MQTT-3.1.4-3].
     this.#byClient.get(clientId)?.link?.leave(REASON.sessionTakenOver, '');
-    const old = this.#byClient.get(clientId);
+    const old = this.get(clientId);
     if (old !== undefined && packet.clean) this.end(old); // [MQTT-3.1.2-4]
     let session = this.#byClient.get(clientId);
     const present = session !== undefined;
     if (session === undefined) {
       session = new Session(this.#room, clientId, principal, expirySec > 0);
       this.#byClient.set(clientId, session);
-      this.#room.metrics.sessions.set(this.#byClient.size);
+      this.#room.metrics.sessions.set(this.count);
     }
+    this.#cold.leave(session);
     if (present) {
       this.#room.broker.time.cancel(SESSION_END, clientId);
       // Coming back in time cancels a delayed will [MQTT-3.1.3-9].
@@ -93,6 +112,7 @@ export class Sessions {
       this.#room.broker.time.set(SESSION_END, session.clientId, endsAtMs, NOTHING);
     }
     session.save();
+    this.#cold.enter(session);
   }
 
   /** Ends a session: a will that waits is due now, everything else is removed. */
@@ -104,35 +124,40 @@ export class Sessions {
     else wills.hasten(session.clientId);
     broker.time.cancel(SESSION_END, session.clientId);
     this.#byClient.delete(session.clientId);
+    this.#cold.leave(session);
     session.forget();
-    this.#room.metrics.sessions.set(this.#byClient.size);
+    this.#room.metrics.sessions.set(this.count);
   }
 
   /** Brings back what was stored, once, before the first connection. */
   restore(): void {
     const nowMs = this.#room.nowMs();
     this.#room.broker.time.register(SESSION_END, ({ id }) => {
-      const session = this.#byClient.get(id);
+      const session = this.get(id);
       if (session !== undefined && session.link === null) this.end(session);
     });
+    this.#cold.restore();
     for (const stored of this.#room.store.load()) this.#restore(stored, nowMs);
     // Only now: a will that is due must find all subscriptions.
     for (const session of [...this.#byClient.values()]) this.#restored(session);
+    this.#room.broker.cold.sweep();
     this.#room.groups.sweep();
     for (const queue of [...this.#room.broker.queues.list()]) {
       if (!queue.name.startsWith(SESSION_QUEUE_PREFIX)) continue;
+      if (this.#room.broker.cold.has(queue.name)) continue;
       const clientId = queue.name.slice(SESSION_QUEUE_PREFIX.length);
       if (this.#byClient.get(clientId)?.queue !== queue) this.#room.broker.queues.remove(queue);
     }
-    this.#room.metrics.sessions.set(this.#byClient.size);
+    this.#room.metrics.sessions.set(this.count);
   }
 
   /** The server stops: what is stored stays. */
   close(): void {
+    this.#cold.close();
     this.#room.broker.time.unregister(SESSION_END);
   }
 
-  #restore(stored: StoredSession, nowMs: number): void {
+  #restore(stored: StoredSession, nowMs: number): Session {
     const { clientId, record } = stored;
     const { principals } = this.#room.broker;
     // As on its connection, but for what only that knew; without rights when the user is gone.
@@ -156,6 +181,7 @@ export class Sessions {
       session.outboundMade().restore(stored.released, stored.identifiers);
     }
     for (const { packetId, packet } of stored.held) restoreHeld(session, packetId, packet, nowMs);
+    return session;
   }
 
   #restoreSubscription(session: Session, stored: SubscriptionRecord, pattern: Pattern): void {
@@ -172,7 +198,9 @@ export class Sessions {
     for (const each of session.subscriptions()) this.#room.exclusive.subscribed(session, each);
     if (session.disconnectedAtMs === 0) this.disconnected(session, true);
     else if (session.expirySec === 0) this.end(session);
-    if (!session.ended) session.restoreQueue();
+    if (session.ended) return;
+    session.restoreQueue();
+    this.#cold.enter(session);
   }
 
   /** The will waits for its delay or the end of the session, whichever is first. */

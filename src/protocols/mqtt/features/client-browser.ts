@@ -6,6 +6,7 @@ import type { Json } from '#broker';
 import type { Action, ActionCall } from '#contract';
 import { BrokerError } from '#kit';
 import { REASON, reasonSentence } from '../codec/index.ts';
+import type { SessionView } from '../cold-sessions.ts';
 import type { Room } from '../room.ts';
 import type { Session } from '../session.ts';
 import { type Afterwards, takeSubscription } from '../subscribing.ts';
@@ -139,7 +140,7 @@ export class ClientBrowser implements Feature {
   }
 }
 
-function clientRow(session: Session): Record<string, Json> {
+function clientRow(session: SessionView): Record<string, Json> {
   const { link, clientId, durable, principal, expirySec } = session;
   const peer = link?.connection.peer;
   return {

@@ -1,0 +1,410 @@
+/**
+ * Queues that are not in memory, because nobody has been there to consume them. Memory has a row
+ * for each and an index of their subscriptions. A message that matches is stored with a row of
+ * state that refers to it, in one entry; the queue itself is read when its consumer returns, and
+ * for a while when many messages wait, when there are too many, or when the first one expires:
+ * never more than a few at a time, however many queues a message goes to (decision 0027).
+ */
+import type { Timers } from '#kit';
+import type { LogEngine } from '#storage';
+import type { Queue } from '../queues/queue.ts';
+import type { QueueRoutes } from '../queues/queue-routes.ts';
+import type { Queues } from '../queues/queues.ts';
+import type { Message } from '../records/message.ts';
+import { homeOfName } from '../state/slot.ts';
+import type { StateTable } from '../state/state-table.ts';
+import type { Follower, Partition } from '../streams/partition.ts';
+import type { TimeEngine } from '../time/time-engine.ts';
+import { ColdFilters } from './cold-filters.ts';
+import { ColdPins } from './cold-pins.ts';
+import type { ColdMatches, ColdPolicy, ColdSubscription } from './cold-policy.ts';
+import { ColdReferences } from './cold-references.ts';
+import { CALLED, ColdRows, EXPIRING, KEPT, PLACED, STORED } from './cold-rows.ts';
+import { type StoredCold, storedOf } from './stored-cold.ts';
+
+/** Definitions of queues that are not in memory. */
+const KIND = 'cold/queue';
+/** When the first message of one of them expires. */
+const HEAD_KIND = 'queue.head';
+/** Messages that wait as rows of state before a queue takes them. */
+const WAITING_MAX = 64;
+/** Queues that are in memory for a while at one time. */
+const VISITORS_MAX = 64;
+const NOTHING = Buffer.alloc(0);
+
+export interface ColdHost {
+  readonly engine: LogEngine;
+  readonly state: StateTable;
+  readonly time: TimeEngine;
+  readonly timers: Timers;
+  readonly queues: Queues;
+}
+
+export class ColdQueues implements Follower {
+  readonly filters = new ColdFilters();
+  readonly #host: ColdHost;
+  readonly #rows = new ColdRows();
+  readonly #references: ColdReferences;
+  readonly #pins = new ColdPins();
+  #policy: ColdPolicy | null = null;
+  /** In memory without a consumer, by row, until they are still. */
+  readonly #visitors = new Map<number, Queue>();
+  /** Rows that wait to be brought into memory. */
+  #called: number[] = [];
+  /** Routed since the last seal: the log may yet refuse their messages. */
+  readonly #recent: { partition: Partition; offset: number; row: number; key: string }[] = [];
+  /** Queues that took such references with them. */
+  readonly #moved = new Set<Queue>();
+  #looking = false;
+
+  constructor(host: ColdHost) {
+    this.#host = host;
+    this.#references = new ColdReferences(host.state);
+    host.engine.onCheckpoint(async () => this.#lookSoon());
+    host.queues.cold = this;
+  }
+
+  /** Reads what waits, once. */
+  recover(): void {
+    const { state, time } = this.#host;
+    for (const [name, value] of state.scan(KIND)) {
+      const { ready, pins } = storedOf(value);
+      const row = this.#rows.of(name);
+      this.#rows.queued[row] = ready;
+      this.#rows.set(row, STORED, true);
+      for (const [logId, offset] of pins) this.#pins.add(logId, offset);
+    }
+    for (const [name, { logId, offset }] of this.#references.scan()) {
+      this.#rows.waiting[this.#rows.of(name)]!++;
+      this.#pins.add(logId, offset);
+    }
+    time.register(HEAD_KIND, ({ id }) => this.#headEnds(id));
+  }
+
+  /** Of all queues that are not in memory; before the first of them is kept. */
+  set policy(policy: ColdPolicy) {
+    this.#policy = policy;
+  }
+
+  get count(): number {
+    return this.#rows.names.size;
+  }
+
+  /** Bytes of memory for all of them. */
+  get bytes(): number {
+    return this.#rows.bytes + this.filters.bytes;
+  }
+
+  /** Queues that are in memory for a while. */
+  get visitorCount(): number {
+    return this.#visitors.size;
+  }
+
+  has(name: string): boolean {
+    return this.#rows.names.find(name) >= 0;
+  }
+
+  /** Messages that wait for a queue. */
+  length(name: string): number {
+    const row = this.#rows.names.find(name);
+    return row < 0 ? 0 : this.#lengthOf(row);
+  }
+
+  /** True when subscriptions of these patterns can stand without their queue in memory. */
+  takes(subscriptions: readonly ColdSubscription[]): boolean {
+    return subscriptions.every(({ pattern }) => this.filters.takes(pattern));
+  }
+
+  /** After a start: the subscriptions of a queue that was not in memory. */
+  keep(name: string, subscriptions: readonly ColdSubscription[]): number {
+    const row = this.#rows.of(name);
+    this.#rows.set(row, KEPT, true);
+    this.filters.remove(row);
+    for (const { pattern, options } of subscriptions) this.filters.add(row, pattern, options);
+    // It was in memory for a while when the server stopped.
+    const queue = this.#host.queues.get(name);
+    if (queue === undefined) return row;
+    this.#visitors.set(row, queue);
+    this.#lookSoon();
+    return row;
+  }
+
+  /**
+   * A queue, when there is one of that name, leaves memory as soon as nothing of it is under way;
+   * its subscriptions at once.
+   * @param placed its positions must stay what they are
+   */
+  cool(name: string, subscriptions: readonly ColdSubscription[], placed: boolean): void {
+    this.#rows.set(this.keep(name, subscriptions), PLACED, placed);
+  }
+
+  /**
+   * A consumer comes: the queue is in memory again, with all that waits for it.
+   * @returns null when there is none, and nothing waits
+   */
+  warm(name: string): Queue | null {
+    const row = this.#rows.names.find(name);
+    if (row < 0) return null;
+    const queue = this.#waits(row) || this.#visitors.has(row) ? this.#visit(row) : null;
+    this.#forget(row, name);
+    return queue;
+  }
+
+  /** After a start: what is stored of queues that nobody has named goes. */
+  sweep(): void {
+    const { names } = this.#rows;
+    for (let row = 0; row < names.end; row++) {
+      if (!names.has(row) || this.#rows.has(row, KEPT)) continue;
+      const queue = this.warm(names.textOf(row));
+      if (queue !== null) this.#host.queues.remove(queue);
+    }
+  }
+
+  /** First offset of a partition that one of them still needs, or Infinity. */
+  firstOffset(partition: Partition): number {
+    return this.#pins.first(partition.log.id);
+  }
+
+  // ---- messages ------------------------------------------------------------------------------
+
+  /** Notes in `routes` which of them get a message. */
+  collect(message: Message, { filters, aliases }: ColdMatches, routes: QueueRoutes): void {
+    const policy = this.#policy;
+    if (policy === null || !policy.wants(message)) return;
+    const single = filters.length === 1;
+    const found = single ? null : new Map<number, { options: number; alias: boolean }>();
+    for (const [index, filter] of filters.entries()) {
+      const alias = aliases[index]!;
+      for (let at = this.filters.first(filter); at !== 0; at = this.filters.next(at)) {
+        const row = this.filters.ownerOf(at);
+        const options = this.filters.optionsOf(at);
+        if (found === null) {
+          this.#collectOne(policy, message, row, options, alias, routes);
+          continue;
+        }
+        const known = found.get(row);
+        if (known === undefined) found.set(row, { options, alias });
+        else {
+          known.options |= options;
+          known.alias &&= alias;
+        }
+      }
+    }
+    for (const [row, { options, alias }] of found ?? []) {
+      this.#collectOne(policy, message, row, options, alias, routes);
+    }
+  }
+
+  #collectOne(
+    policy: ColdPolicy,
+    message: Message,
+    row: number,
+    options: number,
+    alias: boolean,
+    routes: QueueRoutes,
+  ): void {
+    const meta = policy.meta(message, options, alias, this.#lengthOf(row));
+    if (meta === null) return;
+    routes.coldRows.push(row);
+    routes.coldMetas.push(meta);
+    routes.durable = true;
+  }
+
+  /** Stores references to a message that has its place, for those that `collect` has noted. */
+  route(message: Message, { coldRows, coldMetas }: QueueRoutes, partition: Partition): void {
+    for (const [index, row] of coldRows.entries()) {
+      const meta = coldMetas[index]!;
+      const visitor = this.#visitors.get(row) ?? this.#elsewhere(row, partition);
+      if (visitor === null) this.#add(message, row, meta, partition);
+      else {
+        const apart = !this.#host.engine.sameOwner(visitor.id, partition.log.id);
+        partition.touch(visitor, apart);
+        visitor.route(message, meta);
+        if (message.expiresAtMs !== 0) visitor.watchesHead = true;
+      }
+    }
+    partition.touch(this, false);
+  }
+
+  committed(): void {}
+
+  /** A queue has read its next message, a visitor perhaps. */
+  loaded(): void {
+    this.#lookSoon();
+  }
+
+  /** The append of these offsets failed: nothing waits for them. */
+  failed(partition: Partition, fromOffset: number): void {
+    for (const { partition: other, offset, row, key } of this.#recent) {
+      if (other !== partition || offset < fromOffset) continue;
+      // What a queue has taken meanwhile fails there.
+      if (!this.#references.undo(key)) continue;
+      this.#rows.waiting[row]!--;
+      this.#pins.remove(partition.log.id, offset);
+    }
+    for (const queue of this.#moved) queue.failed(partition, fromOffset);
+  }
+
+  /** Called when what was routed has been appended, or refused. */
+  sealed(): void {
+    if (this.#recent.length > 0) this.#recent.length = 0;
+    if (this.#moved.size > 0) this.#moved.clear();
+    if (this.#visitors.size > 0 || this.#called.length > 0) this.#lookSoon();
+  }
+
+  #add(message: Message, row: number, meta: number, partition: Partition): void {
+    const { offset, value, expiresAtMs } = message;
+    const size = value === null ? 0 : value.length;
+    const name = this.#rows.names.textOf(row);
+    const key = this.#references.add(name, { logId: partition.log.id, offset, meta, size });
+    this.#pins.add(partition.log.id, offset);
+    this.#recent.push({ partition, offset, row, key });
+    const waiting = ++this.#rows.waiting[row]!;
+    if (expiresAtMs !== 0) this.#expires(row, name, expiresAtMs);
+    const lengthMax = this.#policy?.settings.lengthMax ?? Number.POSITIVE_INFINITY;
+    if (waiting >= WAITING_MAX || this.#lengthOf(row) > lengthMax) this.#call(row);
+  }
+
+  /** Its references cannot share a commit with messages of this partition: it takes them itself. */
+  #elsewhere(row: number, partition: Partition): Queue | null {
+    const home = homeOfName(this.#rows.names.textOf(row));
+    return this.#host.engine.sameOwner(home, partition.log.id) ? null : this.#visit(row);
+  }
+
+  #lengthOf(row: number): number {
+    const visitor = this.#visitors.size === 0 ? undefined : this.#visitors.get(row);
+    const queued = visitor === undefined ? this.#rows.queued[row]! : visitor.readyCount;
+    return queued + this.#rows.waiting[row]!;
+  }
+
+  #waits(row: number): boolean {
+    return this.#rows.has(row, STORED) || this.#rows.waiting[row]! > 0;
+  }
+
+  // ---- expiry --------------------------------------------------------------------------------
+
+  #expires(row: number, name: string, expiresAtMs: number): void {
+    if (this.#rows.has(row, EXPIRING)) return;
+    this.#rows.set(row, EXPIRING, true);
+    const { time } = this.#host;
+    // Known from before a restart, perhaps.
+    const known = time.get(HEAD_KIND, name);
+    if (known === undefined || known.dueMs > expiresAtMs) {
+      time.set(HEAD_KIND, name, expiresAtMs, NOTHING);
+    }
+  }
+
+  #headEnds(name: string): void {
+    const row = this.#rows.names.find(name);
+    if (row < 0) return;
+    this.#rows.set(row, EXPIRING, true);
+    this.#call(row);
+  }
+
+  // ---- visits --------------------------------------------------------------------------------
+
+  #call(row: number): void {
+    if (this.#rows.has(row, CALLED) || this.#visitors.has(row)) return;
+    this.#rows.set(row, CALLED, true);
+    this.#called.push(row);
+    this.#lookSoon();
+  }
+
+  /** The queue of a row in memory, with all that waits for it. */
+  #visit(row: number): Queue {
+    const { queues, state } = this.#host;
+    const name = this.#rows.names.textOf(row);
+    let queue = this.#visitors.get(row) ?? null;
+    if (queue === null && this.#rows.has(row, STORED)) {
+      const { queue: text, pins } = storedOf(state.get(KIND, name)!);
+      for (const [logId, offset] of pins) this.#pins.remove(logId, offset);
+      state.delete(KIND, name, name, 'there');
+      queue = queues.putBack(name, text);
+      this.#rows.set(row, STORED, false);
+      this.#rows.queued[row] = 0;
+    }
+    queue ??= queues.declare(name, this.#policy!.settings);
+    this.#visitors.set(row, queue);
+    if (this.#rows.waiting[row]! > 0) this.#takeIn(row, name, queue);
+    if (this.#rows.has(row, EXPIRING)) queue.watchesHead = true;
+    return queue;
+  }
+
+  #takeIn(row: number, name: string, queue: Queue): void {
+    for (const references of this.#references.take(name)) {
+      this.#host.queues.takeIn(queue, references);
+      for (const { logId, offset } of references) this.#pins.remove(logId, offset);
+    }
+    this.#rows.waiting[row] = 0;
+    this.#moved.add(queue);
+  }
+
+  #forget(row: number, name: string): void {
+    if (this.#rows.has(row, EXPIRING)) this.#host.time.cancel(HEAD_KIND, name);
+    if (this.#rows.has(row, CALLED)) this.#called = this.#called.filter((other) => other !== row);
+    this.#visitors.delete(row);
+    this.filters.remove(row);
+    this.#rows.names.remove(row);
+  }
+
+  /** Those that are still go; others take their places. After what is under way is on disk. */
+  #lookSoon(): void {
+    if (this.#looking || (this.#visitors.size === 0 && this.#called.length === 0)) return;
+    this.#looking = true;
+    this.#host.timers.soon(() => {
+      const done = (): void => {
+        this.#looking = false;
+      };
+      this.#host.engine
+        .flushed()
+        .then(() => this.#look(), done)
+        .then(done, done);
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { queues } = this.#host;
+    const still = [...this.#visitors].filter(([, queue]) => queues.isStill(queue));
+    const full: [number, Queue][] = [];
+    for (const [row, queue] of still) {
+      if (queue.readyCount > 0 || this.#rows.has(row, PLACED)) full.push([row, queue]);
+      else {
+        this.#leaves(row, queue.name, 0);
+        queues.remove(queue);
+      }
+    }
+    for (let at = 0; at < full.length; at += VISITORS_MAX) {
+      const part = full.slice(at, at + VISITORS_MAX).filter(([, queue]) => queues.isStill(queue));
+      const saved = await queues.saveWhole(part.map(([, queue]) => queue));
+      for (const [row, queue] of part) {
+        if (!saved.has(queue) || this.#visitors.get(row) !== queue) continue;
+        if (queues.isStill(queue)) this.#store(row, queue);
+      }
+    }
+    while (this.#called.length > 0 && this.#visitors.size < VISITORS_MAX) {
+      const row = this.#called.shift()!;
+      this.#rows.set(row, CALLED, false);
+      this.#visit(row);
+    }
+  }
+
+  #store(row: number, queue: Queue): void {
+    const { name, readyCount: ready } = queue;
+    const pins = queue.lanes.pins();
+    this.#leaves(row, name, queue.watch.dueMs);
+    for (const [logId, offset] of pins) this.#pins.add(logId, offset);
+    this.#rows.queued[row] = ready;
+    this.#rows.set(row, STORED, true);
+    const stored: StoredCold = { queue: this.#host.queues.putAway(queue), ready, pins };
+    this.#host.state.put(KIND, name, Buffer.from(JSON.stringify(stored)), name, 'new');
+  }
+
+  /** @param endsAtMs when its first message expires; 0: never */
+  #leaves(row: number, name: string, endsAtMs: number): void {
+    const { time } = this.#host;
+    if (this.#rows.has(row, EXPIRING) && endsAtMs === 0) time.cancel(HEAD_KIND, name);
+    if (endsAtMs !== 0) time.set(HEAD_KIND, name, endsAtMs, NOTHING);
+    this.#rows.set(row, EXPIRING, endsAtMs !== 0);
+    this.#visitors.delete(row);
+  }
+}
