@@ -1,4 +1,4 @@
-/** How a message gets from a partition to those who are interested: queues, groups, live readers. */
+/** How a message gets from a partition to who is interested: queues, groups, live readers. */
 import type { LogEngine } from '#storage';
 import type { Interest, Plan } from '../addresses/interest.ts';
 import type { ColdQueues } from '../cold/cold-queues.ts';
