@@ -79,10 +79,12 @@ test('all codecs pass unopened, zstd from version 7 on, unknown ones never K22',
   assert.equal(codeOf(batchOf(['x'], { attributes: 5 })), KAFKA.UNSUPPORTED_COMPRESSION_TYPE);
 });
 
-test('attributes that belong to the server or to transactions are refused K23', () => {
+test('attributes that belong to the server are refused, transactions need a producer id K23', () => {
   assert.equal(codeOf(batchOf(['x'], { attributes: 0x20 })), KAFKA.INVALID_RECORD);
   assert.equal(codeOf(batchOf(['x'], { attributes: 0x40 })), KAFKA.INVALID_RECORD);
-  assert.equal(codeOf(batchOf(['x'], { attributes: 0x10 })), KAFKA.INVALID_TXN_STATE);
+  assert.equal(codeOf(batchOf(['x'], { attributes: 0x10 })), KAFKA.INVALID_RECORD);
+  const producer = { producerId: 1, producerEpoch: 0, baseSequence: 0 };
+  assert.equal(codeOf(batchOf(['x'], { attributes: 0x10, ...producer })), KAFKA.NONE);
   assert.equal(codeOf(batchOf(['x'], { attributes: 0x08 })), KAFKA.INVALID_TIMESTAMP);
 });
 

@@ -89,9 +89,6 @@ function attributesFault(bytes: Buffer, produceVersion: number): BatchFault | nu
   if ((attributes & CONTROL) !== 0) {
     return fault(KAFKA.INVALID_RECORD, 'clients may not write control records');
   }
-  if ((attributes & TRANSACTIONAL) !== 0) {
-    return fault(KAFKA.INVALID_TXN_STATE, 'transactions are not supported');
-  }
   if ((attributes & LOG_APPEND_TIME) !== 0) {
     return fault(KAFKA.INVALID_TIMESTAMP, 'the timestamp type is for the server to set');
   }
@@ -118,12 +115,22 @@ function countsFault(bytes: Buffer, latestTimestampMs: number): BatchFault | nul
   if (maxTimestampMs > latestTimestampMs) {
     return fault(KAFKA.INVALID_TIMESTAMP, `timestamp ${maxTimestampMs} lies too far ahead`);
   }
-  if (readInt64(bytes, PRODUCER_ID_AT) >= 0) {
+  const hasProducer = readInt64(bytes, PRODUCER_ID_AT) >= 0;
+  if (isTransactional(bytes) && !hasProducer) {
+    return fault(KAFKA.INVALID_RECORD, 'a transactional batch needs a producer id');
+  }
+  if (hasProducer) {
     if (bytes.readInt16BE(PRODUCER_EPOCH_AT) < 0 || bytes.readInt32BE(BASE_SEQUENCE_AT) < 0) {
       return fault(KAFKA.INVALID_RECORD, 'a batch with a producer id needs epoch and sequence');
     }
   }
   return null;
+}
+
+/** True for a whole header that says so; nothing else of it was checked. */
+export function isTransactional(bytes: Buffer | null): boolean {
+  if (bytes === null || bytes.length < BATCH_HEADER_BYTES) return false;
+  return (bytes[ATTRIBUTES_AT + 1]! & TRANSACTIONAL) !== 0;
 }
 
 /** The fields that storage indexes. Only for bytes that `batchFault` had nothing against. */

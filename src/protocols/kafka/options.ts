@@ -126,6 +126,36 @@ export const options = {
     min: MINUTE,
     help: 'Committed offsets of a group without members are forgotten after this time.',
   },
+  'transaction-timeout-max': {
+    type: 'duration',
+    default: 15 * MINUTE,
+    min: 1,
+    help: 'Longest time that a producer may ask for until its open transaction is aborted.',
+  },
+  'transactional-id-expiration': {
+    type: 'duration',
+    default: 7 * DAY,
+    min: MINUTE,
+    help: 'A transactional id that was not used for so long is forgotten.',
+  },
+  'transactional-ids-max': {
+    type: 'integer',
+    default: 100_000,
+    min: 1,
+    help: 'Transactional ids that may be known at once.',
+  },
+  'fetch-sessions-max': {
+    type: 'integer',
+    default: 1_000,
+    min: 0,
+    help: 'Fetch sessions (KIP-227) that are kept at once; other clients fetch without one.',
+  },
+  'fetch-session-eviction-min': {
+    type: 'duration',
+    default: 2 * MINUTE,
+    min: 0,
+    help: 'A fetch session that was used within this time gives its place to a larger one only.',
+  },
 } as const satisfies OptionRows;
 
 export type KafkaOptions = Values<typeof options>;

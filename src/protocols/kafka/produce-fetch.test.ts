@@ -127,13 +127,6 @@ function pick({ errorCode, baseOffset }: { errorCode: number; baseOffset: number
   return [errorCode, baseOffset];
 }
 
-test('a transactional producer gets a final refusal', async () => {
-  const client = new Client(room);
-  const body = { transactionalId: 't', transactionTimeoutMs: 1000 };
-  const answer = await client.ask(initProducerId, 4, body);
-  assert.equal(answer.errorCode, KAFKA.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-});
-
 test('a waiting fetch is answered by the commit that brings data K30', async () => {
   const reader = new Client(room);
   const writer = new Client(room);

@@ -2,11 +2,19 @@
  * What all connections of the Kafka room share: the broker, the groups, the writer that encodes
  * answers, and the list of sessions whose answers go out at the end of this turn.
  */
-import { type Action, type Broker, CLUSTER_ADDRESS, flatAddress, slashSpelling } from '#broker';
+import {
+  type Action,
+  type Broker,
+  CLUSTER_ADDRESS,
+  flatAddress,
+  slashSpelling,
+  TRANSACTION_ROOT,
+} from '#broker';
 import type { Connection, Host, Instance } from '#contract';
 import type { Counter } from '#kit';
 import { advertisedFor } from './advertised.ts';
 import type { Call } from './call.ts';
+import { FetchSessions } from './fetch-sessions.ts';
 import { Coordinator } from './groups/coordinator.ts';
 import { OPERATIONS } from './handlers/index.ts';
 import { MESSAGES } from './messages/index.ts';
@@ -14,6 +22,7 @@ import type { KafkaOptions } from './options.ts';
 import type { Reader } from './reader.ts';
 import { Session } from './session.ts';
 import { Topics } from './topics.ts';
+import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
 import { Writer } from './writer.ts';
 
 /** Sessions that did not end by themselves this long after the stop are cut. */
@@ -26,6 +35,8 @@ export class Room implements Instance {
   readonly options: KafkaOptions;
   readonly topics: Topics;
   readonly groups: Coordinator;
+  readonly transactions: TransactionCoordinator;
+  readonly fetchSessions: FetchSessions;
   readonly writer = new Writer();
   readonly refused: Counter;
   readonly #requests = new Map<number, Counter>();
@@ -42,6 +53,10 @@ export class Room implements Instance {
     this.options = options;
     this.topics = new Topics(host.broker);
     this.groups = new Coordinator(host, options);
+    this.transactions = new TransactionCoordinator(host, options, this.groups);
+    this.fetchSessions = new FetchSessions(host, options);
+    // All protocols are opened in one turn.
+    host.timers.soon(() => host.broker.resume());
     this.#stopWatching = host.broker.streams.watch((event, stream) => {
       if (event === 'removed') this.groups.forgetStream(stream.name);
     });
@@ -93,6 +108,7 @@ export class Room implements Instance {
         resolve();
       };
       this.groups.close();
+      this.transactions.close();
       for (const session of [...this.#sessions]) session.stop();
       this.#stopping();
     });
@@ -115,6 +131,12 @@ export class Room implements Instance {
     session.flushPending = true;
     this.#toFlush.push(session);
     if (this.#toFlush.length === 1) this.host.timers.soon(this.#flushAll);
+  }
+
+  /** Rights on transactional ids are rights on addresses below `$transaction`. */
+  mayUseTransaction(session: Session, action: 'publish' | 'describe', id: string): boolean {
+    const place = slashSpelling.parse(`${TRANSACTION_ROOT}/${id}`);
+    return this.broker.authorize(session.principal!, action, place);
   }
 
   /** Rights on groups are rights on addresses below `$group`. */

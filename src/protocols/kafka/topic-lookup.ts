@@ -18,7 +18,7 @@ export type Found =
 export function findPartition(
   room: Room,
   principal: Principal,
-  action: 'describe' | 'subscribe' | 'remove',
+  action: 'describe' | 'subscribe' | 'publish' | 'remove',
   name: string,
   index: number,
 ): Found {

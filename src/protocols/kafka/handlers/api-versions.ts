@@ -1,6 +1,7 @@
 /** ApiVersions: what the server speaks, computed from the rows; asked before anything else. */
 import { ADVERTISED, type Api, apiOf } from '../codec.ts';
 import { KAFKA } from '../error-codes.ts';
+import { FEATURES } from '../features.ts';
 import { apiVersions } from '../messages/18-api-versions.ts';
 import type { Operation } from '../operation.ts';
 
@@ -8,11 +9,30 @@ const NAMED_SINCE = 3;
 /** What software may call itself (KIP-511). */
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/;
 
+/** From here on clients know features of which level 0 is one (KAFKA-17011). */
+const LEVEL_ZERO_SINCE = 4;
+const FEATURES_EPOCH = 0;
+
 const api = apiOf(apiVersions);
+
+function features(version: number) {
+  const shown = FEATURES.map(({ name, minVersion, maxVersion, level }) => ({
+    supported: {
+      ...{ name, maxVersion },
+      minVersion: version >= LEVEL_ZERO_SINCE ? minVersion : Math.max(1, minVersion),
+    },
+    finalized: { name, maxVersionLevel: level, minVersionLevel: level },
+  }));
+  return {
+    supportedFeatures: shown.map(({ supported }) => supported),
+    finalizedFeaturesEpoch: FEATURES_EPOCH,
+    finalizedFeatures: shown.map(({ finalized }) => finalized),
+  };
+}
 
 /**
  * An unknown version is answered in version 0 with the range of ApiVersions itself, so that a newer
- * client can begin again (K2). No features are listed: none of what they switch on is there yet.
+ * client can begin again (K2).
  */
 export const apiVersionsOperation: Operation = {
   api: api as unknown as Api,
@@ -33,6 +53,6 @@ export const apiVersionsOperation: Operation = {
       }
       call.session.software = { name: name.slice(0, 64), version: version.slice(0, 64) };
     }
-    call.answer({ errorCode: KAFKA.NONE, apiKeys: ADVERTISED });
+    call.answer({ errorCode: KAFKA.NONE, apiKeys: ADVERTISED, ...features(call.version) });
   },
 };

@@ -229,13 +229,17 @@ export const describeClusterOperation = answers(describeCluster, (request, call,
   };
 });
 
-/** Every coordinator is this node. Transactions have one too, which then says what is missing. */
+/** Every coordinator is this node. */
 export const findCoordinatorOperation = answers(findCoordinator, (request, call, room) => {
   const { keyType } = request;
   const node = { nodeId: NODE_ID, ...room.advertised(call.session) };
   const nowhere = { nodeId: -1, host: '', port: -1 };
   const faultOf = (key: string): number => {
-    if (keyType === TRANSACTION_KEY) return KAFKA.NONE;
+    if (keyType === TRANSACTION_KEY) {
+      return room.mayUseTransaction(call.session, 'describe', key)
+        ? KAFKA.NONE
+        : KAFKA.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    }
     if (keyType !== GROUP_KEY) return KAFKA.INVALID_REQUEST;
     return room.mayUseGroup(call.session, 'describe', key)
       ? KAFKA.NONE

@@ -100,7 +100,9 @@ interface TopicAnswer {
 export const offsetFetchOperation = answers(offsetFetch, (request, call, room) => {
   if (call.version < BATCHED_GROUPS_SINCE) {
     const fault = groupFault(request.groupId, call, room);
-    const topics = fault === 0 ? offsetsOf(request.groupId, request.topics, call, room) : [];
+    const { groupId, requireStable } = request;
+    const topics =
+      fault === 0 ? offsetsOf(groupId, request.topics, call, room, requireStable) : [];
     return {
       topics: fault === 0 ? topics : refusedTopics(request.topics, fault),
       errorCode: fault,
@@ -113,7 +115,7 @@ export const offsetFetchOperation = answers(offsetFetch, (request, call, room) =
       return {
         groupId,
         errorCode: fault,
-        topics: fault === 0 ? offsetsOf(groupId, topics, call, room) : [],
+        topics: fault === 0 ? offsetsOf(groupId, topics, call, room, request.requireStable) : [],
       };
     }),
   };
@@ -138,8 +140,13 @@ function offsetsOf(
   asked: readonly AskedTopic[] | null,
   call: Pick<Call, 'session' | 'version'>,
   room: Room,
+  requireStable: boolean,
 ): TopicAnswer[] {
-  if (asked === null) return allOffsets(groupId, call, room);
+  const { pending } = room.transactions;
+  if (asked === null) {
+    const all = allOffsets(groupId, call, room);
+    return requireStable ? all.map((topic) => onlyStable(topic, groupId, room)) : all;
+  }
   return asked.map(({ name, topicId = '', partitionIndexes }) => {
     const byId = call.version >= TOPIC_ID_SINCE;
     const stream = byId ? room.topics.byId(topicId) : room.topics.byName(name);
@@ -150,6 +157,10 @@ function offsetsOf(
       name,
       topicId,
       partitions: partitionIndexes.map((index) => {
+        // What an open transaction may commit is not known yet (KIP-447).
+        if (requireStable && fault === KAFKA.NONE && pending.has(groupId, stream!.name, index)) {
+          return unknownOffset(index, KAFKA.UNSTABLE_OFFSET_COMMIT);
+        }
         const committed =
           fault === KAFKA.NONE ? room.groups.committed(groupId, stream!.name, index) : undefined;
         return committed === undefined ? unknownOffset(index, told) : knownOffset(committed);
@@ -173,6 +184,17 @@ function allOffsets(groupId: string, call: Pick<Call, 'session'>, room: Room): T
     topicId: stream.id,
     partitions,
   }));
+}
+
+function onlyStable(topic: TopicAnswer, groupId: string, room: Room): TopicAnswer {
+  const stream = room.topics.byName(topic.name);
+  const { pending } = room.transactions;
+  const partitions = topic.partitions.map((known) =>
+    stream !== undefined && pending.has(groupId, stream.name, known.partitionIndex)
+      ? unknownOffset(known.partitionIndex, KAFKA.UNSTABLE_OFFSET_COMMIT)
+      : known,
+  );
+  return { ...topic, partitions };
 }
 
 function knownOffset({ partition, offset, epoch, metadata }: CommittedOffset): OffsetAnswer {

@@ -1,52 +1,46 @@
 /**
  * Fetch: batches go out as storage holds them. A request that finds too little waits on the tails
- * of its partitions and on one timer (K30); nothing polls. Fetch sessions are not kept: every
- * request is answered as a full one, with session id 0 (KIP-227 allows it).
+ * of its partitions and on one timer (K30); nothing polls. Which partitions it asks for, and which
+ * of them need an answer, is a matter of its session (`fetch-plan.ts`).
  */
-import type { Partition, StoredBatch, Stream } from '#broker';
+import type { AbortedTransaction, Partition, StoredBatch } from '#broker';
 import { BrokerError, type Timer } from '#kit';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
 import { wireCode } from '../errors.ts';
+import { type AskedPart, type FetchPlan, planOf } from '../fetch-plan.ts';
 import { fetch } from '../messages/01-fetch.ts';
 import { answersLater } from '../operation.ts';
 import type { Room } from '../room.ts';
-import type { RequestOf } from '../rows.ts';
-import { leaderEpochFault } from '../topic-lookup.ts';
+import type { RequestOf, ResponseOf } from '../rows.ts';
 
-const TOPIC_ID_SINCE = 13;
 const READ_COMMITTED = 1;
-/** A session epoch that asks for a new session, and one that wants none. */
-const INITIAL_EPOCH = 0;
-const FINAL_EPOCH = -1;
-const NO_BATCHES: readonly Buffer[] = [];
+const TRANSACTIONAL = 0x10;
+const NO_BATCHES: readonly StoredBatch[] = [];
+const NONE_ABORTED: readonly AbortedTransaction[] = [];
 
 type FetchRequest = RequestOf<typeof fetch>;
+type TopicAnswer = ResponseOf<typeof fetch>['responses'][number];
+type PartitionAnswer = TopicAnswer['partitions'][number];
 
 /** One partition of a fetch request and what was read for it. */
 class Part {
-  readonly index: number;
+  readonly asked: AskedPart;
   readonly offset: number;
   readonly bytesMax: number;
   readonly partition: Partition | null;
   errorCode: number;
-  batches: readonly Buffer[] = NO_BATCHES;
+  batches: readonly StoredBatch[] = NO_BATCHES;
   size = 0;
   /** There is something new since it was read last. */
   stale = true;
 
-  constructor(
-    index: number,
-    offset: number,
-    bytesMax: number,
-    partition: Partition | null,
-    errorCode: number,
-  ) {
-    this.index = index;
-    this.offset = offset;
-    this.bytesMax = Math.max(0, bytesMax);
-    this.partition = partition;
-    this.errorCode = errorCode;
+  constructor(asked: AskedPart) {
+    this.asked = asked;
+    this.offset = asked.fetchOffset;
+    this.bytesMax = Math.max(0, asked.bytesMax);
+    this.partition = asked.partition;
+    this.errorCode = asked.errorCode;
   }
 }
 
@@ -54,40 +48,28 @@ class FetchCall {
   readonly #call: Call<typeof fetch>;
   readonly #room: Room;
   readonly #request: FetchRequest;
-  readonly #topics: { topic: string; topicId: string; parts: Part[] }[] = [];
+  readonly #plan: FetchPlan;
   /** All parts, in the order in which they may take from the response's size. */
   readonly #order: Part[];
+  readonly #parts: readonly Part[];
   readonly #bytesMax: number;
+  readonly #isCommitted: boolean;
   #timer: Timer | null = null;
   #tails: (() => void)[] = [];
   #reading = false;
   #expired: boolean;
   #wakePending = false;
 
-  constructor(request: FetchRequest, call: Call<typeof fetch>, room: Room) {
+  constructor(request: FetchRequest, plan: FetchPlan, call: Call<typeof fetch>, room: Room) {
     this.#call = call;
     this.#room = room;
     this.#request = request;
+    this.#plan = plan;
     this.#bytesMax = Math.min(Math.max(0, request.maxBytes), room.options.fetchBytesMax);
+    this.#isCommitted = request.isolationLevel === READ_COMMITTED;
     this.#expired = request.maxWaitMs <= 0;
-    const all: Part[] = [];
-    for (const { topic, topicId, partitions } of request.topics) {
-      const byId = call.version >= TOPIC_ID_SINCE;
-      const stream = byId ? room.topics.byId(topicId) : room.topics.byName(topic);
-      const fault = this.#topicFault(stream, topic, byId);
-      const parts = partitions.map((asked) => {
-        const partition = fault === KAFKA.NONE ? stream!.partitions[asked.partition] : undefined;
-        return new Part(
-          asked.partition,
-          asked.fetchOffset,
-          asked.partitionMaxBytes,
-          partition ?? null,
-          fault !== KAFKA.NONE ? fault : partFault(partition, asked.currentLeaderEpoch),
-        );
-      });
-      this.#topics.push({ topic, topicId, parts });
-      all.push(...parts);
-    }
+    const all = plan.asked.map((asked) => new Part(asked));
+    this.#parts = all;
     // Clients repeat their list in the same order: begin elsewhere each time, so that a busy
     // partition at the front cannot starve the others (K30).
     const turn = all.length > 1 ? call.session.fetchTurn++ % all.length : 0;
@@ -98,16 +80,9 @@ class FetchCall {
     this.#read();
   }
 
-  #topicFault(stream: Stream | undefined, name: string, byId: boolean): number {
-    const principal = this.#call.session.principal!;
-    if (stream !== undefined) {
-      const allowed = this.#room.topics.may(principal, 'subscribe', stream);
-      return allowed ? KAFKA.NONE : KAFKA.TOPIC_AUTHORIZATION_FAILED;
-    }
-    if (byId) return KAFKA.UNKNOWN_TOPIC_ID;
-    return this.#room.topics.mayByName(principal, 'subscribe', name)
-      ? KAFKA.UNKNOWN_TOPIC_OR_PARTITION
-      : KAFKA.TOPIC_AUTHORIZATION_FAILED;
+  /** How far this reader may see. */
+  #endOf(partition: Partition): number {
+    return this.#isCommitted ? partition.stableOffset : partition.highWatermark;
   }
 
   /** Reads what is new, and answers if that is enough. */
@@ -145,7 +120,7 @@ class FetchCall {
       part.errorCode = KAFKA.OFFSET_OUT_OF_RANGE;
       return null;
     }
-    if (offset === partition.highWatermark) return null;
+    if (offset >= this.#endOf(partition)) return null;
     try {
       const read = partition.readBatches(offset, Math.max(1, bytesMax));
       if (Array.isArray(read)) this.#keep(part, read);
@@ -162,9 +137,14 @@ class FetchCall {
   }
 
   #keep(part: Part, batches: readonly StoredBatch[]): void {
-    part.batches = batches.map((batch) => batch.bytes);
+    const end = this.#endOf(part.partition!);
+    let count = 0;
     part.size = 0;
-    for (const { length } of part.batches) part.size += length;
+    // The stable end is where a batch begins.
+    for (; count < batches.length && batches[count]!.baseOffset < end; count++) {
+      part.size += batches[count]!.bytes.length;
+    }
+    part.batches = count < batches.length ? batches.slice(0, count) : batches;
   }
 
   #decide(): void {
@@ -199,7 +179,7 @@ class FetchCall {
         }),
       );
       // A commit between the read and this line would be waited for in vain.
-      if (part.size === 0 && part.partition.highWatermark !== part.offset) {
+      if (part.size === 0 && this.#endOf(part.partition) > part.offset) {
         part.stale = true;
         this.#wake();
       }
@@ -232,23 +212,41 @@ class FetchCall {
     if (this.#call.settled) return;
     this.#stopWaiting();
     this.#cutToSize();
-    const aborted = this.#request.isolationLevel === READ_COMMITTED ? [] : null;
-    this.#call.answer({
-      responses: this.#topics.map(({ topic, topicId, parts }) => ({
-        topic,
-        topicId,
-        partitions: parts.map((part) => ({
-          partitionIndex: part.index,
-          errorCode: part.errorCode,
-          highWatermark: part.partition?.highWatermark ?? -1,
-          lastStableOffset: part.partition?.highWatermark ?? -1,
-          logStartOffset: part.partition?.startOffset ?? -1,
-          abortedTransactions: aborted,
-          preferredReadReplica: -1,
-          records: part.batches,
-        })),
-      })),
-    });
+    const responses: TopicAnswer[] = [];
+    let last: { topic: string; topicId: string; partitions: PartitionAnswer[] } | null = null;
+    for (const part of this.#parts) {
+      const answer = this.#answerOf(part);
+      const { topic, topicId } = part.asked;
+      if (!this.#plan.tells(part.asked, answer, part.size > 0)) continue;
+      if (last === null || last.topic !== topic || last.topicId !== topicId) {
+        last = { topic, topicId, partitions: [] };
+        responses.push(last);
+      }
+      last.partitions.push(answer);
+    }
+    this.#call.answer({ sessionId: this.#plan.answered(), responses });
+  }
+
+  #answerOf(part: Part): PartitionAnswer {
+    const { partition } = part;
+    return {
+      partitionIndex: part.asked.index,
+      errorCode: part.errorCode,
+      highWatermark: partition?.highWatermark ?? -1,
+      lastStableOffset: partition?.stableOffset ?? -1,
+      logStartOffset: partition?.startOffset ?? -1,
+      abortedTransactions: this.#isCommitted ? this.#abortedIn(part) : null,
+      preferredReadReplica: -1,
+      records: part.batches.map((batch) => batch.bytes),
+    };
+  }
+
+  #abortedIn({ partition, batches }: Part): readonly AbortedTransaction[] {
+    const first = batches.find(({ attributes }) => (attributes & TRANSACTIONAL) !== 0);
+    if (first === undefined) return NONE_ABORTED;
+    const { baseOffset, count } = batches[batches.length - 1]!;
+    const { transactions } = this.#room.broker;
+    return transactions.abortedBetween(partition!, first.baseOffset, baseOffset + count);
   }
 
   /** Whole batches within the limits; the very first batch goes out whatever its size (KIP-74). */
@@ -259,7 +257,8 @@ class FetchCall {
       const limit = Math.min(part.bytesMax, left);
       let size = 0;
       let count = 0;
-      for (const { length } of part.batches) {
+      for (const { bytes } of part.batches) {
+        const { length } = bytes;
         if (size + length > limit && !(first && count === 0)) break;
         size += length;
         count++;
@@ -272,12 +271,6 @@ class FetchCall {
   }
 }
 
-function partFault(partition: Partition | undefined, currentLeaderEpoch: number): number {
-  return partition === undefined
-    ? KAFKA.UNKNOWN_TOPIC_OR_PARTITION
-    : leaderEpochFault(currentLeaderEpoch);
-}
-
 function failPart(part: Part, error: unknown): void {
   if (!(error instanceof BrokerError)) throw error;
   part.errorCode = wireCode(error);
@@ -286,12 +279,7 @@ function failPart(part: Part, error: unknown): void {
 }
 
 export const fetchOperation = answersLater(fetch, (request, call, room) => {
-  const fault = sessionFault(request);
-  if (fault === KAFKA.NONE) new FetchCall(request, call, room).begin();
-  else call.answer({ errorCode: fault, responses: [] });
+  const plan = planOf(request, call, room);
+  if (typeof plan !== 'number') new FetchCall(request, plan, call, room).begin();
+  else call.answer({ errorCode: plan, responses: [] });
 });
-
-function sessionFault({ sessionId, sessionEpoch }: FetchRequest): number {
-  if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) return KAFKA.NONE;
-  return sessionId === 0 ? KAFKA.INVALID_FETCH_SESSION_EPOCH : KAFKA.FETCH_SESSION_ID_NOT_FOUND;
-}

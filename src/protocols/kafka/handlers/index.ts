@@ -33,7 +33,6 @@ import {
   offsetForLeaderEpochOperation,
 } from './offsets-of-logs.ts';
 import { produceOperation } from './produce.ts';
-import { initProducerIdOperation } from './producer-ids.ts';
 import { alterScramOperation, describeScramOperation } from './scram-users.ts';
 import {
   createPartitionsOperation,
@@ -41,6 +40,19 @@ import {
   deleteTopicsOperation,
   describeLogDirsOperation,
 } from './topic-admin.ts';
+import {
+  describeProducersOperation,
+  describeTransactionsOperation,
+  listTransactionsOperation,
+  writeTxnMarkersOperation,
+} from './transaction-admin.ts';
+import {
+  addOffsetsToTxnOperation,
+  addPartitionsToTxnOperation,
+  endTxnOperation,
+  initProducerIdOperation,
+  txnOffsetCommitOperation,
+} from './transactions.ts';
 
 const ALL: readonly Operation[] = [
   produceOperation,
@@ -63,6 +75,11 @@ const ALL: readonly Operation[] = [
   deleteRecordsOperation,
   initProducerIdOperation,
   offsetForLeaderEpochOperation,
+  addPartitionsToTxnOperation,
+  addOffsetsToTxnOperation,
+  endTxnOperation,
+  writeTxnMarkersOperation,
+  txnOffsetCommitOperation,
   describeAclsOperation,
   createAclsOperation,
   deleteAclsOperation,
@@ -76,6 +93,9 @@ const ALL: readonly Operation[] = [
   describeScramOperation,
   alterScramOperation,
   describeClusterOperation,
+  describeProducersOperation,
+  describeTransactionsOperation,
+  listTransactionsOperation,
   describeTopicPartitionsOperation,
 ];
 

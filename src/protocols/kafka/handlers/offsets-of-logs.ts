@@ -26,6 +26,8 @@ const SPECIAL_SINCE: Readonly<Record<number, number>> = {
   [EARLIEST_PENDING_UPLOAD]: 11,
 };
 
+const READ_COMMITTED = 1;
+
 const NOT_FOUND = { offset: -1, timestamp: -1, leaderEpoch: -1 };
 
 export const listOffsetsOperation = answers(listOffsets, async (request, call, room) => {
@@ -40,7 +42,11 @@ export const listOffsetsOperation = answers(listOffsets, async (request, call, r
         : leaderEpochFault(asked.currentLeaderEpoch);
     if (errorCode !== KAFKA.NONE) return { partitionIndex, errorCode };
     try {
-      const at = await lookUp(found.partition, timestamp);
+      const at = await lookUp(
+        found.partition,
+        timestamp,
+        request.isolationLevel === READ_COMMITTED,
+      );
       return { partitionIndex, errorCode, ...at };
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
@@ -60,14 +66,19 @@ interface Asked {
   readonly timestamp: number;
 }
 
-async function lookUp(partition: Partition, timestamp: number): Promise<typeof NOT_FOUND> {
+async function lookUp(
+  partition: Partition,
+  timestamp: number,
+  isCommitted: boolean,
+): Promise<typeof NOT_FOUND> {
   const leaderEpoch = LEADER_EPOCH;
+  const here = { timestamp: -1, leaderEpoch };
   switch (timestamp) {
     case LATEST:
-      return { offset: partition.highWatermark, timestamp: -1, leaderEpoch };
+      return { offset: isCommitted ? partition.stableOffset : partition.highWatermark, ...here };
     case EARLIEST:
     case EARLIEST_LOCAL:
-      return { offset: partition.startOffset, timestamp: -1, leaderEpoch };
+      return { offset: partition.startOffset, ...here };
     // Nothing is tiered.
     case LATEST_TIERED:
     case EARLIEST_PENDING_UPLOAD:
@@ -78,6 +89,7 @@ async function lookUp(partition: Partition, timestamp: number): Promise<typeof N
           ? await latestInTime(partition)
           : await partition.findByTime(timestamp);
       if (found === null) return NOT_FOUND;
+      if (isCommitted && found.offset >= partition.stableOffset) return NOT_FOUND;
       return { offset: found.offset, timestamp: found.timestampMs, leaderEpoch };
     }
   }

@@ -2,9 +2,15 @@
  * Produce: checks each batch's header and CRC and hands the bytes to the broker as they came. Hot
  * path: nothing is done per record, and per partition there is one answer object and one callback.
  */
-import { isCompacted, keyFaults, originOf, type Stream } from '#broker';
+import { isCompacted, keyFaults, originOf, type Partition, type Stream } from '#broker';
 import { BrokerError } from '#kit';
-import { type BatchFault, batchFault, batchFields } from '../batch.ts';
+import {
+  type BatchFault,
+  type BatchFields,
+  batchFault,
+  batchFields,
+  isTransactional,
+} from '../batch.ts';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
 import { wireCode } from '../errors.ts';
@@ -14,6 +20,10 @@ import type { Room } from '../room.ts';
 import type { RequestOf } from '../rows.ts';
 
 const TOPIC_ID_SINCE = 13;
+/** Versions whose clients add partitions to their transactions by writing to them (KIP-890). */
+const ADDS_PARTITIONS_SINCE = 12;
+/** Versions whose clients know TRANSACTION_ABORTABLE (KIP-1050). */
+const ABORTABLE_SINCE = 11;
 const ORIGIN = originOf('kafka');
 const NO_ERRORS: readonly RecordError[] = [];
 
@@ -83,7 +93,8 @@ class Production {
 
 export const produceOperation = answersLater(produce, (request, call, room) => {
   const production = new Production(call, request.acks);
-  const requestFault = faultOf(request);
+  const requestFault = faultOf(request, call, room);
+  const { transactionalId } = request;
   const latestMs = room.host.clock.nowMs() + room.options.timestampAheadMax;
   for (const { name, topicId, partitionData } of request.topicData) {
     const answers = production.topic(name, topicId);
@@ -99,7 +110,7 @@ export const produceOperation = answersLater(produce, (request, call, room) => {
           ? batchFault(records, call.version, stream!.settings.appendTime ? Infinity : latestMs)
           : UNKNOWN_PARTITION);
       if (refused !== null) production.refuse(answer, refused.errorCode, refused.message);
-      else append(room, call, stream!, records!, answer, production);
+      else append(room, call, stream!, records!, answer, production, transactionalId);
     }
   }
   production.settle(null, null);
@@ -112,6 +123,7 @@ function append(
   bytes: Buffer,
   answer: PartitionAnswer,
   production: Production,
+  transactionalId: string | null,
 ): void {
   const partition = stream.partitions[answer.index]!;
   const limit = stream.settings.messageBytesMax;
@@ -122,6 +134,11 @@ function append(
   }
   if (isCompacted(stream.settings) && !areKeyed(room, bytes, answer, production)) return;
   const fields = batchFields(bytes);
+  const fault = transactionFault(room, call, transactionalId, partition, fields, bytes);
+  if (fault !== null) {
+    production.refuse(answer, fault.errorCode, fault.message);
+    return;
+  }
   const facts = {
     kind: 'data' as const,
     count: fields.count,
@@ -175,13 +192,50 @@ const UNKNOWN_PARTITION: BatchFault = {
   message: 'there is no such partition',
 };
 
+/** Whether the batch belongs to an open transaction of its producer; it may begin it. */
+function transactionFault(
+  room: Room,
+  call: Call<typeof produce>,
+  id: string | null,
+  partition: Partition,
+  fields: BatchFields,
+  bytes: Buffer,
+): BatchFault | null {
+  if (id === null || !isTransactional(bytes)) return null;
+  const { version } = call;
+  const adds = version >= ADDS_PARTITIONS_SINCE;
+  const errorCode = room.transactions.writeFault(id, fields, partition, adds);
+  if (errorCode === KAFKA.NONE) return null;
+  const message = `the producer may not write to transaction '${id}' here and now`;
+  return { errorCode: toldTransactionFault(errorCode, version), message };
+}
+
+function toldTransactionFault(errorCode: number, version: number): number {
+  if (errorCode === KAFKA.TRANSACTION_ABORTABLE && version < ABORTABLE_SINCE) {
+    return KAFKA.INVALID_TXN_STATE;
+  }
+  // Older producers retry on this one, and give up on the other.
+  const isBusy = errorCode === KAFKA.CONCURRENT_TRANSACTIONS;
+  return isBusy && version < ADDS_PARTITIONS_SINCE ? KAFKA.NOT_ENOUGH_REPLICAS : errorCode;
+}
+
 /** What is wrong with the request as a whole, or null. */
-function faultOf(request: RequestOf<typeof produce>): BatchFault | null {
+function faultOf(
+  request: RequestOf<typeof produce>,
+  call: Call<typeof produce>,
+  room: Room,
+): BatchFault | null {
   if (request.acks < -1 || request.acks > 1) {
     return { errorCode: KAFKA.INVALID_REQUIRED_ACKS, message: `acks ${request.acks}` };
   }
-  if (request.transactionalId !== null) {
-    return { errorCode: KAFKA.INVALID_TXN_STATE, message: 'transactions are not supported' };
+  const { transactionalId: id } = request;
+  if (id !== null && room.mayUseTransaction(call.session, 'publish', id)) return null;
+  for (const { partitionData } of request.topicData) {
+    for (const { records } of partitionData) {
+      if (!isTransactional(records)) continue;
+      const errorCode = KAFKA.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+      return { errorCode, message: 'not authorized for the transaction' };
+    }
   }
   return null;
 }
