@@ -123,11 +123,11 @@ export class Rig {
   }
 
   /** Ends as a power cut does, and opens again. */
-  async crash(): Promise<Broker> {
+  async crash(options: Partial<BrokerOptions> = {}): Promise<Broker> {
     this.broker.retention.close();
     this.timers?.clear();
     this.files.crash();
-    return this.open();
+    return this.open(options);
   }
 
   message(address: Address | string, value: string | null): Message {

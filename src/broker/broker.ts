@@ -48,12 +48,15 @@ export interface BrokerOptions {
   readonly messageBytesMax: number;
   /** Bound for what one compressed batch may become when another protocol reads it. */
   readonly openedBytesMax: number;
+  /** Messages that wait beside a queue that is not in memory, before it takes them. */
+  readonly coldWaitingMax: number;
 }
 
 export const DEFAULT_OPTIONS: BrokerOptions = {
   autoCreate: true,
   messageBytesMax: 16 << 20,
   openedBytesMax: 64 << 20,
+  coldWaitingMax: 64,
 };
 
 export interface BrokerGiven {
@@ -152,7 +155,10 @@ export class Broker {
       time: this.time,
       onRoom: (call) => this.onRoom(call),
     });
-    this.cold = new ColdQueues({ engine, state, timers, time: this.time, queues: this.queues });
+    this.cold = new ColdQueues({
+      ...{ engine, state, timers, time: this.time, queues: this.queues },
+      waitingMax: this.options.coldWaitingMax,
+    });
     this.#interest.cold = this.cold.filters;
     this.#routing = new Routing(engine, this.#interest, this.queues, this.cold);
     this.#late = this.#openLate(log);

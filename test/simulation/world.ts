@@ -50,6 +50,8 @@ const SETTINGS = {
   'server.message-max': 32 << 10,
   'admin.listen': ['off'],
   'storage.remote-cache-size': 64 << 10,
+  // Most clients that go find that their session has left memory when they return.
+  'mqtt.session-cold-after': 20,
 };
 
 export class World {

@@ -36,6 +36,7 @@ class Run {
   readonly rig = new Rig();
   readonly random: SeededRandom;
   readonly members: Member[];
+  readonly #waitingMax: number;
   #count = 0;
   #waiting: Promise<unknown>[] = [];
 
@@ -43,6 +44,7 @@ class Run {
     this.random = seededRandom(seed);
     this.rig.timers = new RigTimers(() => this.rig.nowMs);
     this.rig.owners = seed % 5 === 0 ? 2 : 1;
+    this.#waitingMax = this.random.pick([1, 4, 64]);
     this.members = Array.from({ length: 5 }, (_, n) => ({
       name: `q${n}`,
       filters: FILTERS.filter(() => this.random.next() < 0.4),
@@ -52,7 +54,7 @@ class Run {
   }
 
   async open(): Promise<void> {
-    await this.rig.open();
+    await this.rig.open({ coldWaitingMax: this.#waitingMax });
     for (const stream of ['s', 't']) this.rig.broker.streams.create(stream);
     this.#policy();
     for (const member of this.members) this.warm(member);
@@ -146,7 +148,7 @@ class Run {
 
   async crash(): Promise<void> {
     await Promise.all(this.#waiting.splice(0));
-    await this.rig.crash();
+    await this.rig.crash({ coldWaitingMax: this.#waitingMax });
     this.#policy();
     for (const member of this.members) {
       // What was finished a moment ago may come again.

@@ -26,8 +26,6 @@ import { type StoredCold, storedOf } from './stored-cold.ts';
 const KIND = 'cold/queue';
 /** When the first message of one of them expires. */
 const HEAD_KIND = 'queue.head';
-/** Messages that wait as rows of state before a queue takes them. */
-const WAITING_MAX = 64;
 /** Queues that are in memory for a while at one time. */
 const VISITORS_MAX = 64;
 const NOTHING = Buffer.alloc(0);
@@ -38,6 +36,8 @@ export interface ColdHost {
   readonly time: TimeEngine;
   readonly timers: Timers;
   readonly queues: Queues;
+  /** Messages that wait as rows of state before a queue takes them. */
+  readonly waitingMax: number;
 }
 
 export class ColdQueues implements Follower {
@@ -262,7 +262,7 @@ export class ColdQueues implements Follower {
     const waiting = ++this.#rows.waiting[row]!;
     if (expiresAtMs !== 0) this.#expires(row, name, expiresAtMs);
     const lengthMax = this.#policy?.settings.lengthMax ?? Number.POSITIVE_INFINITY;
-    if (waiting >= WAITING_MAX || this.#lengthOf(row) > lengthMax) this.#call(row);
+    if (waiting >= this.#host.waitingMax || this.#lengthOf(row) > lengthMax) this.#call(row);
   }
 
   /** Its references cannot share a commit with messages of this partition: it takes them itself. */

@@ -1,0 +1,183 @@
+/**
+ * What sessions without a client cost: `node --expose-gc bench/cold-sessions.ts [sessions]`. Makes
+ * that many persistent sessions with one subscription of QoS 1 each on a real disk, lets them leave
+ * memory, starts again, and prints memory per session, the time of a start, what a publish costs
+ * that matches none, one or many of them, and how long one with 10 000 messages takes to send all.
+ * Not a part of `npm run bench`: it needs no server.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Broker, Message, SERVER_PRINCIPAL, slashPattern, slashSpelling } from '#broker';
+import { Metrics, realClock, realRandom, realTimers, silentLog } from '#kit';
+import { type MetaStore, openSqliteStore } from '#meta';
+import { type LogEngine, openEngine, realFiles } from '#storage';
+
+const SLICE = 200;
+const QUEUED = 10_000;
+const PREFIX = 'mqtt.session.';
+
+const count = Number(process.argv[2] ?? 100_000);
+const directory = mkdtempSync(join(tmpdir(), 'cold-sessions-'));
+
+interface Running {
+  readonly broker: Broker;
+  readonly engine: LogEngine;
+  readonly meta: MetaStore;
+}
+
+async function start(): Promise<Running> {
+  const given = {
+    ...{ clock: realClock, timers: realTimers, random: realRandom, log: silentLog },
+    metrics: new Metrics(),
+  };
+  const engine = await openEngine({ ...given, directory, files: realFiles });
+  const meta = openSqliteStore(join(directory, 'meta.db'));
+  const broker = await Broker.open({ ...given, engine, meta });
+  broker.cold.policy = {
+    settings: { durable: true },
+    wants: ({ qos }) => qos > 0,
+    meta: (_, options) => options,
+  };
+  return { engine, meta, broker };
+}
+
+async function stop({ broker, engine, meta }: Running): Promise<void> {
+  await broker.close();
+  await engine.close();
+  await meta.close();
+}
+
+async function room({ broker }: Running): Promise<void> {
+  if (broker.busy) await new Promise<void>((resolve) => broker.onRoom(resolve));
+  else await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+const clientOf = (n: number): string => `device-${String(n).padStart(8, '0')}`;
+const filterOf = (n: number): string => `plant/line/${clientOf(n)}/orders`;
+
+/** After collecting, in bytes. */
+function memory(): { heap: number; external: number; resident: number } {
+  for (let turn = 0; turn < 3; turn++) globalThis.gc?.();
+  const { heapUsed, external, rss } = process.memoryUsage();
+  return { heap: heapUsed, external, resident: rss };
+}
+
+/** As the MQTT room stores them: a row of all that a session is, and its place in the index. */
+async function fill(running: Running): Promise<void> {
+  const record = {
+    ...{ expirySec: -1, durable: true, disconnectedAtMs: 1_800_000_000_000, will: null },
+    principal: { name: 'anonymous', id: 1, anonymous: true, superuser: false },
+    expiring: false,
+  };
+  const rest = { record, received: [], released: [], identifiers: [], held: [] };
+  const options = { qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0, id: 0 };
+  for (let n = 0; n < count; n++) {
+    const text = `${JSON.stringify([{ filter: filterOf(n), ...options }])}\n${JSON.stringify(rest)}`;
+    const { state, cold } = running.broker;
+    state.put('cold/mqtt.session', clientOf(n), Buffer.from(text), clientOf(n), 'new');
+    cold.cool(PREFIX + clientOf(n), [{ pattern: slashPattern(filterOf(n))!, options: 1 }], false);
+    if (n % SLICE === SLICE - 1) await room(running);
+  }
+  await new Promise<void>((resolve) => running.broker.state.committed(() => resolve()));
+  await running.engine.checkpoint();
+}
+
+function keepAll({ broker }: Running): void {
+  for (const [client, value] of broker.state.scan('cold/mqtt.session')) {
+    const text = value.toString('utf8', 0, value.indexOf(10));
+    const [{ filter }] = JSON.parse(text) as [{ filter: string }];
+    broker.cold.keep(PREFIX + client, [{ pattern: slashPattern(filter)!, options: 1 }]);
+  }
+}
+
+function publish({ broker }: Running, topic: string): Promise<void> {
+  const message = new Message(slashSpelling.parse(topic), Buffer.alloc(128, 'x'), 1);
+  message.qos = 1;
+  message.principal = SERVER_PRINCIPAL;
+  return new Promise((resolve, reject) => {
+    const sink = { published: (_: number, error: unknown) => (error ? reject(error) : resolve()) };
+    broker.publish(message, broker.target(message.address, 'first-level'), sink, 0);
+  });
+}
+
+async function rate(running: Running, name: string, topics: readonly string[]): Promise<void> {
+  const waiting: Promise<void>[] = [];
+  const before = process.cpuUsage();
+  for (const [index, topic] of topics.entries()) {
+    waiting.push(publish(running, topic));
+    if (index % SLICE === SLICE - 1) await room(running);
+  }
+  await Promise.all(waiting);
+  const { user, system } = process.cpuUsage(before);
+  console.log(`${name}: ${((user + system) / topics.length).toFixed(1)} us of CPU each`);
+}
+
+async function resume(running: Running): Promise<void> {
+  const { broker } = running;
+  const name = PREFIX + clientOf(7);
+  await rate(running, `${QUEUED} messages to one`, new Array<string>(QUEUED).fill(filterOf(7)));
+  while (broker.cold.visitorCount > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  const startedMs = performance.now();
+  const queue = broker.cold.warm(name)!;
+  let got = 0;
+  let firstMs = 0;
+  await new Promise<void>((resolve) => {
+    queue.attach({
+      ready: () => true,
+      deliver: ({ position }) => {
+        if (got === 0) firstMs = performance.now() - startedMs;
+        got++;
+        queue.ack(position);
+        if (got === QUEUED) resolve();
+      },
+    });
+  });
+  const ms = performance.now() - startedMs;
+  console.log(`resume: first message ${firstMs.toFixed(1)} ms, all ${got} in ${ms.toFixed(1)} ms`);
+}
+
+let running = await start();
+const before = memory();
+const filledMs = performance.now();
+await fill(running);
+const seconds = (performance.now() - filledMs) / 1000;
+const after = memory();
+const per = (key: keyof typeof before): string => ((after[key] - before[key]) / count).toFixed(0);
+console.log(
+  `${count} sessions in ${seconds.toFixed(1)} s: ${per('heap')} bytes of heap, ` +
+    `${per('external')} external, ${per('resident')} resident for each`,
+);
+await stop(running);
+const startedMs = performance.now();
+const empty = memory();
+running = await start();
+keepAll(running);
+const startMs = performance.now() - startedMs;
+const started = memory();
+const each = (key: keyof typeof before): string => ((started[key] - empty[key]) / count).toFixed(0);
+console.log(
+  `start in ${(startMs / 1000).toFixed(2)} s: ${each('heap')} bytes of heap, ` +
+    `${each('external')} external for each; the index itself ${(running.broker.cold.bytes / count).toFixed(0)}`,
+);
+const none = Array.from({ length: 20_000 }, (_, n) => `plant/line/${n % 100}/none`);
+await rate(running, 'a publish that matches none', none);
+const one = Array.from({ length: 20_000 }, (_, n) => filterOf((n * 37) % count));
+await rate(running, 'a publish that matches one', one);
+await resume(running);
+for (let n = 0; n < count; n++) {
+  running.broker.cold.keep(PREFIX + clientOf(n), [{ pattern: slashPattern('all/#')!, options: 1 }]);
+}
+const flood = Math.min(count, 100_000);
+for (let n = flood; n < count; n++) running.broker.cold.keep(PREFIX + clientOf(n), []);
+const quiet = memory();
+const floodMs = performance.now();
+await publish(running, 'all/of/them');
+console.log(
+  `one message to ${flood} of them: ${(performance.now() - floodMs).toFixed(0)} ms, ` +
+    `resident + ${((process.memoryUsage().rss - quiet.resident) / 1e6).toFixed(0)} MB`,
+);
+const settled = memory();
+console.log(`afterwards: heap + ${((settled.heap - quiet.heap) / 1e6).toFixed(1)} MB`);
+await stop(running);
+rmSync(directory, { recursive: true });
