@@ -1,4 +1,6 @@
-/** EndTxn (key 26). From version 5 on the answer brings the epoch of the next transaction (KIP-890). */
+/**
+ * EndTxn (key 26). From version 5 on the answer brings the epoch of the next transaction (KIP-890).
+ */
 import type { MessagePair } from '../rows.ts';
 
 export const endTxn = {
