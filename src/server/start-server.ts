@@ -310,14 +310,17 @@ class Start {
   }
 
   #leaveLater(host: HostParts, instances: ReadonlyMap<string, Instance>): void {
-    const { listeners, drain } = host;
+    const { broker, listeners, drain } = host;
     const options = this.#settings.section('server', SERVER_OPTIONS);
     const { stopTimeout: timeoutMs, drainRate: perSecond, drainReference: reference } = options;
     this.#closing.add('clients', async () => {
       this.#phase = 'stopping';
       const log = this.#log;
+      // Who is sent away bit by bit leaves the others to work on.
+      if (perSecond === 0) broker.queues.stop();
       if (perSecond > 0 || reference !== '') await drain.start({ perSecond, reference });
       drain.close();
+      broker.queues.stop();
       await leaveClients({ listeners, instances, timers: this.#timers, log, timeoutMs });
     });
   }

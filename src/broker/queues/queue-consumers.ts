@@ -212,10 +212,13 @@ export class Consumers {
   /** Highest priority first. */
   readonly #levels: Level[] = [];
   readonly #singleActive: boolean;
+  readonly #service: { readonly stopped: boolean };
   #active: Consumer | null = null;
 
-  constructor(singleActive: boolean) {
+  /** @param service nobody gets anything while it has stopped */
+  constructor(singleActive: boolean, service: { readonly stopped: boolean }) {
     this.#singleActive = singleActive;
+    this.#service = service;
   }
 
   get count(): number {
@@ -265,6 +268,7 @@ export class Consumers {
 
   /** The one whose turn it is, or null when none can take more. */
   ready(): Consumer | null {
+    if (this.#service.stopped) return null;
     for (const level of this.#levels) {
       while (level.head !== null) {
         const consumer = level.head;

@@ -7,6 +7,8 @@ import type { Ended } from './queue-state.ts';
 import type { ReferenceLane } from './reference-lane.ts';
 
 export interface QueueHost {
+  /** The server stops: nothing is delivered any more. */
+  stopped: boolean;
   /** Ends of leases, by the monotonic clock. */
   readonly leases: Deadlines;
   /** Ends of messages, by the wall clock. */

@@ -80,7 +80,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     this.limits = limits;
     this.state = state;
     this.#host = host;
-    this.#consumers = new Consumers(limits.singleActive);
+    this.#consumers = new Consumers(limits.singleActive, host);
     this.#flights = new QueueFlights(host.leases, limits.leaseMs, this);
     this.#ledger = new QueueLedger(
       state,
@@ -162,7 +162,7 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
    * `drop`.
    */
   async get(): Promise<Delivery | null> {
-    while (!this.#removed) {
+    while (!this.#removed && !this.#host.stopped) {
       const item = this.#nextItem();
       if (item === null) return null;
       if (item instanceof Promise) await item;

@@ -310,6 +310,11 @@ export class Queues {
     this.#journal.seal(changed);
   }
 
+  /** The server takes leave: what a client gives back must not go to another that leaves too. */
+  stop(): void {
+    this.#host.stopped = true;
+  }
+
   /** Saves what waits for company. Called before the engine is closed. */
   close(): void {
     this.#leases.close();
@@ -343,6 +348,7 @@ export class Queues {
       [ENDED.dead]: count('dead_lettered', 'Messages that a queue handed on as dead letters.'),
     };
     return {
+      stopped: false,
       leases: this.#leases,
       ages: this.#ages,
       changed: (queue) => this.#change(queue),
