@@ -272,7 +272,7 @@ export class Channel {
     }
   }
 
-  /** Asks before a transaction whether a message may still go its way. @throws AmqpError 404, 403 */
+  /** Asks whether a message of a transaction may still go its way. @throws AmqpError 404, 403 */
   checkPublication({ route, content }: Publication): void {
     this.#publisher.check(route, content);
   }

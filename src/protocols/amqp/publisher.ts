@@ -134,7 +134,7 @@ export class Publisher {
     return route.lasting && content.moreKeys.length === 0 && this.#isCurrent(route);
   }
 
-  /** Asks whether a message of an earlier moment may still go its way. @throws AmqpError 404, 403 */
+  /** Asks whether a message that came earlier may still go its way. @throws AmqpError 404, 403 */
   check(route: Route, content: Content): void {
     if (!this.#isGood(route, content)) this.#resolve(route.names, content);
   }

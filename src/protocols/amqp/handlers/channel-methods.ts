@@ -64,7 +64,7 @@ function take(channel: Channel): Transaction {
 async function commit(channel: Channel, transaction: Transaction): Promise<void> {
   const { broker } = channel.host;
   const stored = new Stored();
-  // All or nothing: what has become impossible since it was sent is found before the first one goes.
+  // All or nothing: what has become impossible meanwhile is found before the first one goes.
   for (const publication of transaction.publications) channel.checkPublication(publication);
   for (const publication of transaction.publications) {
     if (broker.busy) await new Promise<void>((resolve) => broker.onRoom(resolve));
