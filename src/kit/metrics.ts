@@ -64,6 +64,22 @@ export const LATENCY_SECONDS = [
  */
 export class Metrics {
   readonly families = new Map<string, Family>();
+  readonly #readers = new Set<() => void>();
+
+  /**
+   * Calls before the metrics are shown: for values that are cheaper to add up then than to keep.
+   * @returns a function that ends it
+   */
+  onRead(update: () => void): () => void {
+    this.#readers.add(update);
+    return () => this.#readers.delete(update);
+  }
+
+  /** All families with what holds now. */
+  read(): Iterable<Family> {
+    for (const update of this.#readers) update();
+    return this.families.values();
+  }
 
   counter(name: string, help: string, labels: Labels = {}): Counter {
     return this.#find(name, help, 'counter', labels, () => new Counter());

@@ -26,7 +26,7 @@ export const SERVER_ROUTES: readonly Route[] = [
     summary: 'All metrics in the Prometheus text format.',
     open: 'loopback',
     run({ context }) {
-      const families = [...context.metrics.families.values(), ...processFamilies()];
+      const families = [...context.metrics.read(), ...processFamilies()];
       return { status: 200, body: renderMetrics(families) };
     },
   },

@@ -27,6 +27,20 @@ describe('MQTT: delivery', () => {
     return packets.filter((each) => each.type === 'PUBLISH').map((each) => each.packetId);
   }
 
+  test('what waits and what is under way is added up when the metrics are read', async () => {
+    const reader = await bench.connect('depth', {
+      ...DURABLE,
+      properties: { sessionExpirySec: 1000, receiveMaximum: 2 },
+    });
+    await reader.subscribed('t', { qos: 1 });
+    const writer = await bench.connect('w');
+    await send(writer, 't', ['1', '2', '3', '4', '5']);
+    await reader.quiet();
+    bench.host.metrics.read();
+    const { queued, inFlight, longestQueue } = bench.room.metrics;
+    assert.deepEqual([queued.value, inFlight.value, longestQueue.value], [3, 2, 3]);
+  });
+
   test('an identifier that is in flight is not used again, also when all the numbers have gone by [MQTT-2.2.1-4] M12', async () => {
     const reader = await bench.connect('r');
     await reader.subscribed('t', { qos: 1 });

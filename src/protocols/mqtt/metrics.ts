@@ -9,6 +9,11 @@ export interface MqttMetrics {
   readonly sessions: Gauge;
   /** Of all sessions, with a client or not. */
   readonly subscriptions: Gauge;
+  /** QoS 1 and 2 messages that wait for sessions in memory, and under way to their clients. */
+  readonly queued: Gauge;
+  readonly inFlight: Gauge;
+  /** The longest queue of a session in memory. */
+  readonly longestQueue: Gauge;
   readonly received: PerQos;
   readonly sent: PerQos;
   /** Payload bytes of what was received. */
@@ -51,6 +56,18 @@ export function mqttMetrics(metrics: Metrics): MqttMetrics {
     connections: metrics.gauge('robustmq_mqtt_connections', 'Clients connected with MQTT.'),
     sessions: metrics.gauge('robustmq_mqtt_sessions', 'MQTT sessions, with or without a client.'),
     subscriptions: metrics.gauge('robustmq_mqtt_subscriptions', 'Subscriptions of all sessions.'),
+    queued: metrics.gauge(
+      'robustmq_mqtt_queue_messages',
+      'QoS 1 and 2 messages that wait for sessions in memory.',
+    ),
+    inFlight: metrics.gauge(
+      'robustmq_mqtt_in_flight_messages',
+      'QoS 1 and 2 messages that clients have not acknowledged.',
+    ),
+    longestQueue: metrics.gauge(
+      'robustmq_mqtt_queue_messages_longest',
+      'The longest queue of a session in memory.',
+    ),
     received: perQos('received', 'PUBLISH from clients.'),
     sent: perQos('sent', 'PUBLISH sent to clients.'),
     receivedBytes: counter('payload_received_bytes', 'Payload bytes of PUBLISH from clients.'),
@@ -68,6 +85,29 @@ export function mqttMetrics(metrics: Metrics): MqttMetrics {
     handshake: latency('handshake', 'From CONNECT to CONNACK.'),
     delivery: latency('delivery', 'From taking a message to sending it; one message in 64.'),
   };
+}
+
+/** Adds up what waits: once when somebody looks, instead of with every message. */
+export function showQueues(
+  { queued, inFlight, longestQueue }: MqttMetrics,
+  sessions: Iterable<{ readonly queue: Depth | null; readonly inFlight: number }>,
+): void {
+  let all = 0;
+  let sent = 0;
+  let longest = 0;
+  for (const session of sessions) {
+    const depth = session.queue?.readyCount ?? 0;
+    all += depth;
+    sent += session.inFlight;
+    longest = Math.max(longest, depth);
+  }
+  queued.set(all);
+  inFlight.set(sent);
+  longestQueue.set(longest);
+}
+
+interface Depth {
+  readonly readyCount: number;
 }
 
 export function sumOf(counters: PerQos): number {

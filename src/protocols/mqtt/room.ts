@@ -21,7 +21,7 @@ import { type DropReason, Hooks } from './features/hooks.ts';
 import { Features } from './features/index.ts';
 import { SERVER_WORDS } from './features/own-topics.ts';
 import { strategyOfGroup } from './features/share-groups.ts';
-import { type MqttMetrics, mqttMetrics } from './metrics.ts';
+import { type MqttMetrics, mqttMetrics, showQueues } from './metrics.ts';
 import { checkMountPoint } from './mount.ts';
 import type { MqttOptions } from './options.ts';
 import { Flusher } from './output.ts';
@@ -86,6 +86,7 @@ export class Room implements Instance {
   readonly #host: Host;
   readonly #byListener: ReadonlyMap<string, MqttOptions>;
   readonly #links = new Set<Link>();
+  readonly #endReading: () => void;
   #closed: (() => void) | null = null;
   closing = false;
 
@@ -105,6 +106,7 @@ export class Room implements Instance {
     this.metrics = mqttMetrics(host.metrics);
     this.store = new SessionStore(host.broker.state);
     this.sessions = new Sessions(this);
+    this.#endReading = host.metrics.onRead(() => showQueues(this.metrics, this.sessions.warm()));
     const strategyOf = (group: string): StrategyName => strategyOfGroup(this, group);
     this.groups = new SharedGroups(host.broker, host.random, strategyOf);
     this.retained = new RetainedRules(host.broker, options, () => this.nowMs());
@@ -278,6 +280,7 @@ export class Room implements Instance {
         this.#closed = null;
         this.features.close();
         this.rights.close();
+        this.#endReading();
         this.sessions.close();
         for (const kind of [DELAYED, WILLS]) this.broker.time.unregister(kind);
         this.packets.clear();

@@ -50,6 +50,11 @@ export class Sessions {
     return this.#byClient.size;
   }
 
+  /** Those with a client, and those whose client went a moment ago. */
+  warm(): Iterable<Session> {
+    return this.#byClient.values();
+  }
+
   *list(): Generator<SessionView> {
     yield* this.#byClient.values();
     yield* this.#cold.list();
