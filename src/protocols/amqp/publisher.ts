@@ -175,6 +175,7 @@ export class Publisher {
     }
     const message = this.#message(route, content, value);
     for (const queue of route.guarded) if (queue.refuses(message)) return 'rejected';
+    if (message.expiresAtMs !== 0) watchHeads(route.queues);
     const filtered = this.#host.filteredCount;
     const taken = this.#broker.publish(message, route.target, sink, token, route.queues);
     this.published = message;
@@ -318,6 +319,11 @@ export class Publisher {
           : named.exchange(exchange.name);
     throw refusal.access('write', what, principal.name);
   }
+}
+
+/** [A70] From the first message with an end of its own on, a queue looks when its first one ends. */
+function watchHeads(queues: readonly Queue[]): void {
+  for (const queue of queues) if (!queue.watch.on) queue.watchesHead = true;
 }
 
 function keyOf(exchange: AmqpExchange, key: string): { key?: Buffer } {

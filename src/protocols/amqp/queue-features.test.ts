@@ -171,6 +171,21 @@ test('an automatic death that would lead back to the same queue ends the message
   client.wire.close();
 });
 
+test('a message that ends at the head of its queue is not counted, though nobody consumes A40 A70', async () => {
+  const client = await TestClient.open(room.server);
+  await client.declare('unwatched', { durable: true });
+  client.publish('', 'unwatched', 'short', { expiration: '400' });
+  client.publish('', 'unwatched', 'shorter', { expiration: '100' });
+  client.publish('', 'unwatched', 'long', { expiration: '90000' });
+  assert.equal(await countOf(client, 'unwatched'), 3);
+  // Behind the first one it is counted until that one goes.
+  time.pass(200);
+  assert.equal(await countOf(client, 'unwatched'), 3);
+  time.pass(200);
+  assert.equal(await countOf(client, 'unwatched'), 1);
+  client.wire.close();
+});
+
 test('a durable queue with x-expires goes after a restart too, but not while it is used A72', async () => {
   const client = await TestClient.open(room.server);
   await client.declare('brief', { durable: true, arguments: [integerEntry('x-expires', 1000)] });
