@@ -1,7 +1,7 @@
 /** TLS on listeners with certificates of an authority: names, reload, revocation, identity. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
@@ -148,6 +148,43 @@ test('new files are used by new handshakes, and open connections go on M153', as
   assert.equal(await echo(between), 'hello');
   before.destroy();
   between.destroy();
+});
+
+test('changed files are seen by themselves, also when they are replaced by a rename M153', async (t) => {
+  const place = mkdtempSync(join(folder, 'watched-'));
+  const [cert, key] = [join(place, 'live.pem'), join(place, 'live.key')];
+  copyFileSync(one.cert, cert);
+  copyFileSync(one.key, key);
+  const settings = { cert: [cert], key: [key], watch: true };
+  const { port, keyRing } = await rig(t, settings);
+  const keys = (await keyRing.keysFor({ ...defaults(LISTENER_OPTIONS), ...settings }))!;
+  const { promise: changed, resolve } = Promise.withResolvers<void>();
+  keys.onChange(() => resolve());
+  copyFileSync(two.cert, join(place, 'new.pem'));
+  copyFileSync(two.key, join(place, 'new.key'));
+  renameSync(join(place, 'new.key'), key);
+  renameSync(join(place, 'new.pem'), cert);
+  await changed;
+  const socket = await dial(port, { rejectUnauthorized: false });
+  assert.equal(socket.getPeerCertificate().subject.CN, 'two.test');
+  socket.destroy();
+});
+
+test('an OCSP response is stapled to the certificate that it is about, and to no other M153', async (t) => {
+  const ocsp = authority.attest(one);
+  const settings = { cert: [one.cert, two.cert], key: [one.key, two.key], ocsp: [ocsp] };
+  const { port } = await rig(t, settings);
+  for (const [servername, expected] of [
+    ['one.test', readFileSync(ocsp)],
+    ['a.two.test', null],
+  ] as const) {
+    const about = { port, host: '127.0.0.1', servername, ca: authority.caText, requestOCSP: true };
+    const socket = connect(about);
+    const stapled = once(socket, 'OCSPResponse');
+    await once(socket, 'secureConnect');
+    assert.deepEqual((await stapled)[0], expected);
+    socket.destroy();
+  }
 });
 
 test('a client must show a good certificate where one is required, and may where it is optional M153', async (t) => {

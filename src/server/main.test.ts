@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, type TestContext, test } from 'node:test';
+import { connect } from 'node:tls';
 import { protocols } from '#protocols';
+import { Authority } from '../../test/contract/authority.ts';
 import { freePorts, serverSchema } from './schema.ts';
 
 const BIN = resolve(import.meta.dirname, '../../bin');
@@ -28,10 +30,15 @@ interface Started {
   readonly lines: string[];
 }
 
-async function start(t: TestContext, name: string): Promise<Started> {
+async function start(
+  t: TestContext,
+  name: string,
+  more: readonly string[] = [],
+  stderr: 'ignore' | 'pipe' = 'ignore',
+): Promise<Started> {
   const args = [join(BIN, 'robust-server.mjs'), 'start', '--data-dir', join(folder, name)];
-  const child = spawn(process.execPath, [...args, ...FREE_PORTS], {
-    stdio: ['ignore', 'pipe', 'ignore'],
+  const child = spawn(process.execPath, [...args, ...FREE_PORTS, ...more], {
+    stdio: ['ignore', 'pipe', stderr],
   });
   t.after(() => child.kill('SIGKILL'));
   const lines: string[] = [];
@@ -55,6 +62,36 @@ test('start prints a line per listener and when it is ready, and SIGTERM ends it
   assert.match(lines.at(-1)!, /^ready in \d+ ms$/);
   child.kill('SIGTERM');
   assert.deepEqual(await once(child, 'exit'), [0, null]);
+});
+
+test('SIGHUP loads certificates again, and the server goes on M153', async (t) => {
+  const authority = new Authority(join(folder, 'ca'));
+  const [cert, key] = [join(folder, 'live.pem'), join(folder, 'live.key')];
+  const use = (name: string): void => {
+    const issued = authority.issue(name, `/CN=${name}`, 'DNS:localhost');
+    copyFileSync(issued.cert, cert);
+    copyFileSync(issued.key, key);
+  };
+  use('before');
+  const tls = ['--tls-cert', cert, '--tls-key', key, '--tls-watch', 'false'];
+  const { child, lines } = await start(t, 'hang-up', tls, 'pipe');
+  const listening = lines.find((line) => line.startsWith('mqtt-tls listening'))!;
+  const port = Number(/\d+$/.exec(listening)![0]);
+  const shown = async (): Promise<string | string[] | undefined> => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    const { CN } = socket.getPeerCertificate().subject;
+    socket.destroy();
+    return CN;
+  };
+  assert.equal(await shown(), 'before');
+  use('after');
+  assert.equal(await shown(), 'before');
+  child.kill('SIGHUP');
+  for await (const line of createInterface({ input: child.stderr! })) {
+    if (line.includes('TLS files were loaded again')) break;
+  }
+  assert.equal(await shown(), 'after');
 });
 
 test('robust-ctl looks at a running server and changes it over HTTP O8', async (t) => {

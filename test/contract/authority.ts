@@ -57,6 +57,25 @@ export class Authority {
     this.#openssl('ca', '-config', this.#config, '-gencrl', '-out', this.crl);
   }
 
+  /** A response of the authority's OCSP service about a certificate. @returns its file */
+  attest({ cert }: Issued): string {
+    const response = `${cert}.ocsp`;
+    this.#openssl(
+      ...[
+        'ocsp',
+        '-index',
+        path.join(this.folder, 'index.txt'),
+        '-CA',
+        this.ca,
+        '-issuer',
+        this.ca,
+      ],
+      ...['-rsigner', this.ca, '-rkey', this.#keyFile('ca'), '-ndays', '7', '-cert', cert],
+      ...['-respout', response],
+    );
+    return response;
+  }
+
   get caText(): string {
     return readFileSync(this.ca, 'utf8');
   }
