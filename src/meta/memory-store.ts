@@ -46,6 +46,12 @@ class MemoryStore implements MetaStore {
     }
   }
 
+  async *scanTexts(table: string): AsyncGenerator<(readonly [key: string, text: string])[]> {
+    for await (const page of this.scan(table)) {
+      yield page.map(({ key, value }) => [key, value.toString()] as const);
+    }
+  }
+
   async write(changes: readonly MetaChange[]): Promise<void> {
     for (const { table, key, value } of changes) {
       let rows = this.#tables.get(table);

@@ -34,6 +34,8 @@ export interface MetaStore {
   get(table: string, key: string): Promise<Buffer | undefined>;
   /** All rows of a table in ascending key order (by UTF-8 bytes), a page at a time. */
   scan(table: string): AsyncIterable<readonly MetaRow[]>;
+  /** The same of a table whose values are texts. */
+  scanTexts(table: string): AsyncIterable<readonly (readonly [key: string, text: string])[]>;
   /** The value now. */
   read(table: string, key: string): Buffer | undefined;
   has(table: string, key: string): boolean;

@@ -10,11 +10,11 @@ import {
 } from '#kit';
 import {
   type ObjectStore,
+  openS3Store,
   openTieredStore,
   REMOTE_PREFIX,
   type RemoteStore,
   type S3Place,
-  S3Store,
   type TieredStore,
   type TierStatus,
 } from '#storage';
@@ -65,7 +65,8 @@ export class ServerObjects {
   /** Takes over the local store; `ObjectStore.close` of the result closes both. */
   async open(local: ObjectStore): Promise<ObjectStore> {
     const place = this.#place;
-    const remote = this.#given ?? (place === null ? null : new S3Store({ place, ...this.#parts }));
+    const remote =
+      this.#given ?? (place === null ? null : await openS3Store({ place, ...this.#parts }));
     this.#store = await openTieredStore({
       local,
       remote,

@@ -31,8 +31,8 @@ export {
   type Upkeep,
 } from './log-engine.ts';
 export type { ObjectStore } from './objects/object-store.ts';
+export { openS3Store } from './objects/open-s3.ts';
 export type { S3Place } from './objects/s3-http.ts';
-export { S3Store } from './objects/s3-store.ts';
 export { REMOTE_PREFIX } from './objects/tier-codec.ts';
 export {
   openTieredStore,

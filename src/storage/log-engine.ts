@@ -98,8 +98,9 @@ export interface KeyedRecords {
   /**
    * The batch without the records that were dropped, each other one at its offset, spanning the
    * same range of offsets; null when no record is left. Not asked when nothing was dropped.
+   * @param turn lets others work: a batch may have many megabytes
    */
-  result(): Buffer | null;
+  result(turn: () => Promise<void>): Promise<Buffer | null>;
 }
 
 /**
@@ -121,8 +122,14 @@ export interface Compaction {
   readonly headBytes: number;
   /** Records from this offset on stay as they are, because someone needs each; or Infinity. */
   neededFrom(): number;
-  /** Null when the batch stays as it is, whatever is in it. Throws when it cannot be read. */
-  open(batch: StoredBatch): KeyedRecords | null;
+  /**
+   * Null when the batch stays as it is, whatever is in it. Throws or rejects when it cannot be
+   * read.
+   */
+  open(
+    batch: StoredBatch,
+    turn: () => Promise<void>,
+  ): KeyedRecords | null | Promise<KeyedRecords | null>;
 }
 
 /** What the owner of a log wants of it once it is reorganised. Not stored: set at each open. */

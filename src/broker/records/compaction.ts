@@ -39,9 +39,9 @@ export class KeyCompaction implements Compaction {
     return Math.min(open, this.#neededFrom());
   }
 
-  open(batch: StoredBatch): KeyedRecords | null {
+  open(batch: StoredBatch, turn: () => Promise<void>): KeyedRecords | null | Promise<KeyedRecords> {
     // What was aborted replaces nothing, and goes with its time.
     if (this.#partition.isAside(batch)) return null;
-    return new RecordWalk(batch.bytes, batch.baseOffset, this.#openedBytesMax);
+    return RecordWalk.open(batch.bytes, batch.baseOffset, this.#openedBytesMax, turn);
   }
 }

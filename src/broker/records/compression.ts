@@ -9,16 +9,16 @@ import { compressSync, uncompressSync } from 'snappy';
 import { BrokerError, ProtocolError } from '#kit';
 
 /** Codec numbers of a batch's attributes. */
-const GZIP = 1;
-const SNAPPY = 2;
-const LZ4 = 3;
-const ZSTD = 4;
+export const GZIP = 1;
+export const SNAPPY = 2;
+export const LZ4 = 3;
+export const ZSTD = 4;
 
 /** First bytes of the block format that Java clients write around snappy ("xerial"). */
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
-const XERIAL_HEADER_BYTES = 16;
+export const XERIAL_HEADER_BYTES = 16;
 /** What Java clients put into one block of it. */
-const XERIAL_BLOCK_BYTES = 32_768;
+export const XERIAL_BLOCK_BYTES = 32_768;
 
 /**
  * @throws BrokerError `message-too-large` when it would pass `bytesMax`
@@ -39,11 +39,20 @@ export function decompress(codec: number, bytes: Buffer, bytesMax: number): Buff
         return zstdDecompressSync(bytes, { maxOutputLength: bytesMax });
     }
   } catch (cause) {
-    if (cause instanceof BrokerError) throw cause;
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') tooLarge(bytesMax);
-    throw new ProtocolError('records', 0, `do not decompress: ${(cause as Error).message}`);
+    throw openingFault(cause, bytesMax);
   }
-  throw new ProtocolError('attributes', 21, `compression codec ${codec} is not known`);
+  throw unknownCodec(codec);
+}
+
+/** What a failed attempt to open a batch means. */
+export function openingFault(cause: unknown, bytesMax: number): BrokerError | ProtocolError {
+  if (cause instanceof BrokerError) return cause;
+  if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(bytesMax);
+  return new ProtocolError('records', 0, `do not decompress: ${(cause as Error).message}`);
+}
+
+export function unknownCodec(codec: number): ProtocolError {
+  return new ProtocolError('attributes', 21, `compression codec ${codec} is not known`);
 }
 
 /**
@@ -65,21 +74,21 @@ export function compress(codec: number, bytes: Buffer, like: Buffer): Buffer {
   }
 }
 
-function checkSize(size: number, bytesMax: number): void {
-  if (size > bytesMax) tooLarge(bytesMax);
+export function checkSize(size: number, bytesMax: number): void {
+  if (size > bytesMax) throw tooLarge(bytesMax);
 }
 
-function tooLarge(bytesMax: number): never {
-  throw new BrokerError('message-too-large', `a batch would open to over ${bytesMax} bytes.`);
+function tooLarge(bytesMax: number): BrokerError {
+  return new BrokerError('message-too-large', `a batch would open to over ${bytesMax} bytes.`);
 }
 
-function unSnappy(bytes: Buffer, bytesMax: number): Buffer {
+export function unSnappy(bytes: Buffer, bytesMax: number): Buffer {
   checkSize(snappySize(bytes), bytesMax);
   return uncompressSync(bytes, { asBuffer: true }) as Buffer;
 }
 
 /** A raw snappy block begins with the size that it opens to. */
-function snappySize(bytes: Buffer): number {
+export function snappySize(bytes: Buffer): number {
   let size = 0;
   for (let index = 0; index < 5; index++) {
     const byte = bytes[index];
@@ -90,24 +99,39 @@ function snappySize(bytes: Buffer): number {
   throw new ProtocolError('records', 0, 'snappy length is cut off');
 }
 
-function isXerial(bytes: Buffer): boolean {
+export function isXerial(bytes: Buffer): boolean {
   return bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC);
 }
 
 function xerial(bytes: Buffer, like: Buffer): Buffer {
   const parts = [like.subarray(0, XERIAL_HEADER_BYTES)];
   for (let at = 0; at < bytes.length; at += XERIAL_BLOCK_BYTES) {
-    const block = compressSync(bytes.subarray(at, at + XERIAL_BLOCK_BYTES));
-    const length = Buffer.alloc(4);
-    length.writeInt32BE(block.length);
-    parts.push(length, block);
+    parts.push(...xerialBlock(bytes.subarray(at, at + XERIAL_BLOCK_BYTES)));
   }
   return Buffer.concat(parts);
+}
+
+/** One block with its length before it. */
+export function xerialBlock(bytes: Buffer): [length: Buffer, block: Buffer] {
+  const block = compressSync(bytes);
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(block.length);
+  return [length, block];
 }
 
 function unXerial(bytes: Buffer, bytesMax: number): Buffer {
   const blocks: Buffer[] = [];
   let total = 0;
+  for (const packed of xerialBlocks(bytes)) {
+    const block = unSnappy(packed, bytesMax - total);
+    total += block.length;
+    blocks.push(block);
+  }
+  return Buffer.concat(blocks, total);
+}
+
+/** The blocks as they are. @throws ProtocolError */
+export function* xerialBlocks(bytes: Buffer): Generator<Buffer> {
   for (let at = XERIAL_HEADER_BYTES; at < bytes.length; ) {
     if (at + 4 > bytes.length) throw new ProtocolError('records', at, 'snappy block is cut off');
     const length = bytes.readInt32BE(at);
@@ -115,18 +139,15 @@ function unXerial(bytes: Buffer, bytesMax: number): Buffer {
     if (length <= 0 || at + length > bytes.length) {
       throw new ProtocolError('records', at, `snappy block of ${length} bytes`);
     }
-    const block = unSnappy(bytes.subarray(at, at + length), bytesMax - total);
-    total += block.length;
-    blocks.push(block);
+    yield bytes.subarray(at, at + length);
     at += length;
   }
-  return Buffer.concat(blocks, total);
 }
 
 /**
  * Upper bound of what an LZ4 frame opens to: its blocks, each at most 255 to 1 and the block size.
  */
-function lz4SizeMax(bytes: Buffer): number {
+export function lz4SizeMax(bytes: Buffer): number {
   if (bytes.length < 7 || bytes.readUInt32LE(0) !== 0x184d2204) {
     throw new ProtocolError('records', 0, 'no LZ4 frame');
   }

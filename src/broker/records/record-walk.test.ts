@@ -25,14 +25,16 @@ const cases = fc.record({
 });
 
 /** Takes out the keyed records whose index is wanted; what was seen on the way. */
-function sift(batch: Buffer, isUnwanted: (offset: number) => boolean) {
-  const walk = new RecordWalk(batch, BASE, BYTES_MAX);
+async function sift(batch: Buffer, isUnwanted: (offset: number) => boolean, bytesMax = BYTES_MAX) {
+  let turns = 0;
+  const turn = async (): Promise<void> => void turns++;
+  const walk = await RecordWalk.open(batch, BASE, bytesMax, turn);
   const seen: [number, string, boolean][] = [];
   while (walk.next()) {
     seen.push([walk.offset, walk.key.toString(), walk.isTombstone]);
     if (isUnwanted(walk.offset)) walk.drop();
   }
-  return { seen, result: walk.result() };
+  return { seen, result: await walk.result(turn), turns };
 }
 
 const shown = (found: readonly StoredRecord[]) =>
@@ -42,16 +44,16 @@ const shown = (found: readonly StoredRecord[]) =>
   });
 
 describe('taking records out of a batch', () => {
-  it('leaves each other record as it was, at its offset and time, in every codec K40 K22', () => {
-    fc.assert(
-      fc.property(cases, ({ records, codec, isLogTime }) => {
+  it('leaves each other record as it was, at its offset and time, in every codec K40 K22', async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ records, codec, isLogTime }) => {
         const attributes = isLogTime ? LOG_APPEND_TIME : 0;
         const produced = records.map(([one]) => one);
         const shape = { codec, attributes, baseOffset: BASE, producerId: 7, baseSequence: 3 };
         const batch = packBatch(produced, { ...shape, producerEpoch: 2 });
         const before = readRecords(batch, BASE, BYTES_MAX);
         const goes = (offset: number): boolean => records[offset - BASE]![1];
-        const { seen, result } = sift(batch, goes);
+        const { seen, result } = await sift(batch, goes);
         const keyed = before.filter(({ key }) => key !== null);
         assert.deepEqual(
           seen,
@@ -67,12 +69,12 @@ describe('taking records out of a batch', () => {
     );
   });
 
-  it('gives back the same bytes when nothing goes', () => {
+  it('gives back the same bytes when nothing goes', async () => {
     const batch = packBatch([{ key: 'a', value: '1', timeMs: 5 }], { codec: 'gzip' });
-    assert.equal(sift(batch, () => false).result, batch);
+    assert.equal((await sift(batch, () => false)).result, batch);
   });
 
-  it('bytes that are no records are an error, never a crash or a hang', () => {
+  it('bytes that are no records are an error, never a crash or a hang', async () => {
     const batch = packBatch(
       [
         { key: 'a', value: '1', timeMs: 5 },
@@ -80,14 +82,14 @@ describe('taking records out of a batch', () => {
       ],
       { baseOffset: BASE },
     );
-    fc.assert(
-      fc.property(fc.nat(), fc.nat(255), fc.nat(), (at, byte, cut) => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.nat(255), fc.nat(), async (at, byte, cut) => {
         const broken = Buffer.from(batch.subarray(0, batch.length - (cut % 4)));
         // Codec bits stay: this is about records.
         const from = BATCH_AT.lastDelta;
         broken[from + (at % (broken.length - from))] = byte;
         try {
-          sift(broken, (offset) => offset === BASE);
+          await sift(broken, (offset) => offset === BASE);
         } catch (error) {
           if (!(error instanceof ProtocolError || error instanceof BrokerError)) throw error;
         }
@@ -96,11 +98,30 @@ describe('taking records out of a batch', () => {
     );
   });
 
-  it('a batch that would open to more than allowed is refused K23', () => {
+  it('a batch of megabytes is taken apart in pieces, with the same records left K40', async () => {
+    const bytesMax = 8 << 20;
+    const produced = Array.from({ length: 12_000 }, (_, index) => {
+      // Half of it cannot be compressed, so that the packed form is large as well.
+      const noise = Buffer.from(Float64Array.of(Math.sin(index), Math.cos(index)).buffer);
+      const value = `${noise.toString('hex').repeat(4)}${'.'.repeat(120)}`;
+      return { key: `k${index % 500}`, value, timeMs: 1_000 + index };
+    });
+    for (const codec of CODECS) {
+      const batch = packBatch(produced, { codec, baseOffset: BASE });
+      const { result, turns } = await sift(batch, (offset) => offset % 3 !== 0, bytesMax);
+      const kept = readRecords(batch, BASE, bytesMax).filter(({ offset }) => offset % 3 === 0);
+      assert.deepEqual(shown(readRecords(result!, BASE, bytesMax)), shown(kept), codec);
+      assert.ok(turns >= 10, `${codec}: others had ${turns} turns`);
+    }
+  });
+
+  it('a batch that would open to more than allowed is refused K23', async () => {
     const value = 'x'.repeat(BYTES_MAX + 1);
     for (const codec of CODECS.slice(1)) {
       const batch = packBatch([{ key: 'a', value, timeMs: 5 }], { codec });
-      assert.throws(() => new RecordWalk(batch, 0, BYTES_MAX), { code: 'message-too-large' });
+      const refusal = { code: 'message-too-large' };
+      assert.throws(() => new RecordWalk(batch, 0, BYTES_MAX), refusal);
+      await assert.rejects(async () => sift(batch, () => true), refusal);
     }
   });
 });

@@ -6,13 +6,22 @@
 import { crc32c, type Position, ProtocolError, readSigned, signedSize, writeSigned } from '#kit';
 import type { KeyedRecords } from '#storage';
 import { BATCH_AT, BATCH_HEADER_BYTES, LOG_APPEND_TIME } from './batch-layout.ts';
-import { compress, decompress } from './compression.ts';
+import { decompress } from './compression.ts';
+import { AT_ONCE_BYTES, compressAny, decompressAny, type Turn } from './large-batch.ts';
 
 const CODEC = 0x07;
 /** No record is shorter: length, attributes, two deltas, key, value, header count. */
 const RECORD_BYTES_MIN = 7;
 /** Of the length before a record. */
 const LENGTH_BYTES_MAX = 5;
+/** Records that are copied before others get a turn. */
+const TURN_RECORDS = 2_048;
+
+interface Kept {
+  readonly records: Buffer;
+  readonly baseTimeMs: number;
+  readonly maxTimeMs: number;
+}
 
 export class RecordWalk implements KeyedRecords {
   /** Of the record that was stepped to. */
@@ -36,20 +45,37 @@ export class RecordWalk implements KeyedRecords {
   /**
    * @param batch whole, with a good checksum
    * @param bytesMax bound for what a compressed batch may become
+   * @param payload the records, when they were opened already
    * @throws ProtocolError, BrokerError `message-too-large`
    */
-  constructor(batch: Buffer, baseOffset: number, bytesMax: number) {
+  constructor(
+    batch: Buffer,
+    baseOffset: number,
+    bytesMax: number,
+    payload = decompress(codecOf(batch), recordsOf(batch), bytesMax),
+  ) {
     this.#batch = batch;
     this.#baseOffset = baseOffset;
     this.#attributes = batch.readInt16BE(BATCH_AT.attributes);
     this.#baseTimeMs = Number(batch.readBigInt64BE(BATCH_AT.baseTime));
-    const records = batch.subarray(BATCH_HEADER_BYTES);
-    this.#payload = decompress(this.#attributes & CODEC, records, bytesMax);
+    this.#payload = payload;
     this.count = batch.readInt32BE(BATCH_AT.count);
     if (this.count < 0 || this.count * RECORD_BYTES_MIN > this.#payload.length) {
       throw new ProtocolError('record count', BATCH_AT.count, `${this.count} records cannot fit`);
     }
     this.#dropped = new Uint8Array(this.count);
+  }
+
+  /** The same for batches of any size: a large one is opened elsewhere. */
+  static open(
+    batch: Buffer,
+    baseOffset: number,
+    bytesMax: number,
+    turn: Turn,
+  ): RecordWalk | Promise<RecordWalk> {
+    const payload = decompressAny(codecOf(batch), recordsOf(batch), bytesMax, turn);
+    if (!(payload instanceof Promise)) return new RecordWalk(batch, baseOffset, bytesMax, payload);
+    return payload.then((opened) => new RecordWalk(batch, baseOffset, bytesMax, opened));
   }
 
   next(): boolean {
@@ -88,14 +114,21 @@ export class RecordWalk implements KeyedRecords {
     this.#dropped[this.#index] = 1;
   }
 
-  result(): Buffer | null {
+  async result(turn: Turn): Promise<Buffer | null> {
     let kept = 0;
     for (const isDropped of this.#dropped) kept += 1 - isDropped;
     if (kept === 0) return null;
     if (kept === this.count) return this.#batch;
-    const rest = this.#withoutDropped();
-    const codec = this.#attributes & CODEC;
-    const records = compress(codec, rest.records, this.#batch.subarray(BATCH_HEADER_BYTES));
+    const copying = this.#withoutDropped();
+    let step = copying.next();
+    for (; step.done !== true; step = copying.next()) await turn();
+    const rest = step.value;
+    const like = recordsOf(this.#batch);
+    const records = await compressAny(codecOf(this.#batch), rest.records, like, turn);
+    return this.#packed(rest, records, kept);
+  }
+
+  #packed(rest: Kept, records: Buffer, kept: number): Buffer {
     const bytes = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES + records.length);
     this.#batch.copy(bytes, 0, 0, BATCH_HEADER_BYTES);
     records.copy(bytes, BATCH_HEADER_BYTES);
@@ -110,13 +143,15 @@ export class RecordWalk implements KeyedRecords {
     return bytes;
   }
 
-  /** The records that stay; their times are counted from that of the first one. */
-  #withoutDropped(): { records: Buffer; baseTimeMs: number; maxTimeMs: number } {
+  /**
+   * The records that stay; their times are counted from that of the first one. Yields after some.
+   */
+  *#withoutDropped(): Generator<void, Kept> {
     const payload = this.#payload;
     const isLogTime = (this.#attributes & LOG_APPEND_TIME) !== 0;
     const position: Position = { at: 0 };
     let target = Buffer.allocUnsafeSlow(payload.length);
-    let to = 0;
+    let [to, turnAt] = [0, AT_ONCE_BYTES];
     let [baseTimeMs, maxTimeMs] = [isLogTime ? this.#baseTimeMs : Number.NaN, -1];
     for (let index = 0; index < this.count; index++) {
       const end = recordEnd(payload, position);
@@ -137,9 +172,20 @@ export class RecordWalk implements KeyedRecords {
         to += payload.copy(target, to, position.at, end);
       }
       position.at = end;
+      if (end < turnAt && index % TURN_RECORDS !== TURN_RECORDS - 1) continue;
+      turnAt = end + AT_ONCE_BYTES;
+      yield;
     }
     return { records: target.subarray(0, to), baseTimeMs, maxTimeMs };
   }
+}
+
+function codecOf(batch: Buffer): number {
+  return batch.readInt16BE(BATCH_AT.attributes) & CODEC;
+}
+
+function recordsOf(batch: Buffer): Buffer {
+  return batch.subarray(BATCH_HEADER_BYTES);
 }
 
 /** Reads the length of a record: where it ends. */

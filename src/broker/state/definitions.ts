@@ -46,8 +46,8 @@ export class Definitions {
       for (const { key: kind } of kinds) {
         const names = new Map<string, string>();
         definitions.#kinds.set(kind, names);
-        for await (const page of meta.scan(TABLE_PREFIX + kind)) {
-          for (const { key, value } of page) names.set(key, value.toString());
+        for await (const page of meta.scanTexts(TABLE_PREFIX + kind)) {
+          for (const [name, text] of page) names.set(name, text);
         }
       }
     }

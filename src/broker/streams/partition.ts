@@ -143,7 +143,8 @@ export class Partition {
   transactions: PartitionTransactions | null = null;
   readonly #host: PartitionHost;
   readonly #ledger: AppendLedger;
-  readonly #homeText: string;
+  /** The address of the stream, once somebody publishes to it. */
+  #homeText: string | null = null;
   #open: OpenBatch | null = null;
   #capacity = 0;
   #followers: Set<Follower> | null = null;
@@ -163,7 +164,6 @@ export class Partition {
     this.index = index;
     this.log = log;
     this.#host = host;
-    this.#homeText = flatAddress(stream.name).text;
   }
 
   get startOffset(): number {
@@ -207,6 +207,7 @@ export class Partition {
     if (routeKey === null && message.key === null && isCompacted(settings)) {
       routeKey = Buffer.from(message.address.text);
     }
+    this.#homeText ??= flatAddress(this.stream.name).text;
     open.builder.add(message, this.#homeText, routeKey);
     if (this.#followers !== null) open.messages.push(message);
     if (sink !== null) {

@@ -5,7 +5,7 @@
  * A partition with records has one deadline: when the first of them may go. It is looked at then,
  * or when so much was appended that it may be too large; nobody looks through all streams.
  */
-import { BrokerError, type Clock, type Log, type Timers } from '#kit';
+import { BrokerError, type Clock, type Log, type Timer, type Timers } from '#kit';
 import { type Deadline, Deadlines } from '../queues/deadlines.ts';
 import type { Queues } from '../queues/queues.ts';
 import type { Partition } from './partition.ts';
@@ -52,6 +52,7 @@ export class Retention {
   /** For streams of queues: what was acknowledged when. Oldest first. */
   readonly #floors = new Map<Partition, { timeMs: number; offset: number }[]>();
   #closed = false;
+  readonly #firstRound: Timer;
   readonly #isDue = (partition: Partition): void => {
     this.#due.add(partition);
     if (!this.#working) void this.#work();
@@ -72,9 +73,8 @@ export class Retention {
         else if (event === 'changed') this.#watch(partition, PAUSE_MS);
       }
     });
-    for (const { partitions } of streams.list()) {
-      for (const partition of partitions) this.#watch(partition, ROUND_MS);
-    }
+    // Of a hundred thousand streams that are there at a start each is met in its turn.
+    this.#firstRound = timers.after(ROUND_MS, () => void this.#meetAll());
   }
 
   /** Looks through all streams now. */
@@ -92,7 +92,20 @@ export class Retention {
 
   close(): void {
     this.#closed = true;
+    this.#firstRound.cancel();
     this.#deadlines.close();
+  }
+
+  /** Looks at what was there at the start. */
+  async #meetAll(): Promise<void> {
+    let met = 0;
+    for (const { partitions } of this.#streams.list()) {
+      for (const partition of partitions) {
+        if (!this.#watches.has(partition)) this.#watch(partition, 0);
+        if (++met % TURN_PARTITIONS === 0) await this.#turn();
+        if (this.#closed) return;
+      }
+    }
   }
 
   /** Bytes were appended to a partition. */

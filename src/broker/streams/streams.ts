@@ -6,6 +6,7 @@ import { KeyCompaction } from '../records/compaction.ts';
 import type { Definitions, Json } from '../state/definitions.ts';
 import { newLogId, slotOfName } from '../state/slot.ts';
 import { checkLastValues, LAST_VALUES, lastValuesSettings } from './last-values-stream.ts';
+import { LateIndex } from './late-index.ts';
 import { Partition, type PartitionHost } from './partition.ts';
 import {
   DEFAULT_SETTINGS,
@@ -19,6 +20,8 @@ const KIND = 'stream';
 const SAFE_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 /** A hashed safe name: what of the name is safe, a dash, 16 hex digits. */
 const SAFE_PREFIX_CHARS = 200;
+const HASH_CHARS = 16;
+const HASHED_NAME = /-[0-9a-f]{16}$/;
 export const PARTITIONS_MAX = 10_000;
 const NAME_BYTES_MAX = 65_535;
 const NO_UPKEEP: Upkeep = { remote: false, compaction: null };
@@ -69,9 +72,9 @@ export class Streams {
   /** True when an object store is configured; without one no stream can be set to use it. */
   remoteStore = false;
   readonly #byName = new Map<string, StreamEntry>();
-  readonly #byId = new Map<string, StreamEntry>();
-  /** Only streams whose name is not safe itself. */
-  readonly #bySafeName = new Map<string, StreamEntry>();
+  readonly #byId: LateIndex<StreamEntry>;
+  /** Those whose name is not safe itself, by what of it is. */
+  readonly #bySafePrefix: LateIndex<StreamEntry>;
   readonly #watchers = new Set<StreamWatcher>();
   readonly #definitions: Definitions;
   readonly #engine: LogEngine;
@@ -91,6 +94,10 @@ export class Streams {
     this.#host = host;
     this.#clock = clock;
     this.#random = random;
+    this.#byId = new LateIndex(this.#byName.values(), ({ id }) => id);
+    this.#bySafePrefix = new LateIndex(this.#byName.values(), ({ name }) =>
+      isSafe(name) ? null : safePrefixOf(name),
+    );
     for (const [name, value] of definitions.list(KIND)) {
       const stored = value as unknown as StoredStream;
       const settings = settingsOf(stored.settings);
@@ -109,12 +116,15 @@ export class Streams {
   }
 
   byId(id: string): Stream | undefined {
-    return this.#byId.get(id);
+    return this.#byId.find(id, (stream) => stream.id === id);
   }
 
   /** By the name that `Stream.safeName` gives. */
   bySpelling(safeName: string): Stream | undefined {
-    return this.#byName.get(safeName) ?? this.#bySafeName.get(safeName);
+    const named = this.#byName.get(safeName);
+    if (named !== undefined || !HASHED_NAME.test(safeName)) return named;
+    const prefix = safeName.slice(0, -HASH_CHARS - 1);
+    return this.#bySafePrefix.find(prefix, (stream) => stream.safeName === safeName);
   }
 
   list(): Iterable<Stream> {
@@ -180,8 +190,8 @@ export class Streams {
       throw new BrokerError('precondition-failed', `'${entry.name}' belongs to the server.`);
     }
     this.#byName.delete(entry.name);
-    this.#byId.delete(entry.id);
-    this.#bySafeName.delete(entry.safeName);
+    this.#byId.removed(entry);
+    this.#bySafePrefix.removed(entry);
     this.version++;
     this.#definitions.remove(KIND, entry.name);
     this.#tell('removed', entry);
@@ -245,9 +255,8 @@ export class Streams {
 
   #enter(stream: StreamEntry): void {
     this.#byName.set(stream.name, stream);
-    this.#byId.set(stream.id, stream);
-    const { safeName } = stream;
-    if (safeName !== stream.name) this.#bySafeName.set(safeName, stream);
+    this.#byId.added(stream);
+    this.#bySafePrefix.added(stream);
     this.version++;
   }
 
@@ -288,8 +297,15 @@ function checkSettings(settings: StreamSettings): void {
 
 /** A name in the safe alphabet: itself, or its safe characters with a hash of the whole. */
 function safeNameOf(name: string): string {
-  if (SAFE_NAME.test(name) && name !== '.' && name !== '..') return name;
-  const readable = name.replace(/[^a-zA-Z0-9._-]/g, '_').slice(0, SAFE_PREFIX_CHARS);
-  const hash = createHash('sha256').update(name).digest('hex').slice(0, 16);
-  return `${readable}-${hash}`;
+  if (isSafe(name)) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, HASH_CHARS);
+  return `${safePrefixOf(name)}-${hash}`;
+}
+
+function isSafe(name: string): boolean {
+  return SAFE_NAME.test(name) && name !== '.' && name !== '..';
+}
+
+function safePrefixOf(name: string): string {
+  return name.replace(/[^a-zA-Z0-9._-]/g, '_').slice(0, SAFE_PREFIX_CHARS);
 }

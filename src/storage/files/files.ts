@@ -52,6 +52,8 @@ export interface Files {
    * Opens for reading and writing; creates it (and makes the name durable) when `create` is set.
    */
   open(path: string, create: boolean): Promise<OpenFile>;
+  /** The same for a file that is only read, where that costs less. */
+  openReader?(path: string): Promise<OpenFile>;
   /**
    * Names of the files in a directory, without path, sorted; empty when there is no such directory.
    */

@@ -27,6 +27,10 @@ export const realFiles: Files = {
     }
   },
 
+  async openReader(name) {
+    return new RealFile(await openFd(name, fs.constants.O_RDONLY), -1);
+  },
+
   async list(directory) {
     try {
       const entries = await fs.promises.readdir(directory, { withFileTypes: true });

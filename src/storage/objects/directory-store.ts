@@ -111,7 +111,7 @@ class DirectoryStore implements ObjectStore {
   async #use<T>(name: string, work: (file: OpenFile) => Promise<T>): Promise<T> {
     let handle = this.#handles.get(name);
     if (handle === undefined) {
-      handle = { file: this.#files.open(this.#path(name), false), users: 0, retired: false };
+      handle = { file: this.#open(this.#path(name)), users: 0, retired: false };
     } else {
       this.#handles.delete(name);
     }
@@ -128,6 +128,10 @@ class DirectoryStore implements ObjectStore {
       if (handle.retired && handle.users === 0) void closeQuietly(handle);
       this.#shrink();
     }
+  }
+
+  #open(path: string): Promise<OpenFile> {
+    return this.#files.openReader?.(path) ?? this.#files.open(path, false);
   }
 
   /** Closes an object's file as soon as nobody reads it. */

@@ -78,31 +78,49 @@ export class S3Store implements ObjectStore {
 
   async list(prefix: string): Promise<StoredObject[]> {
     const found: StoredObject[] = [];
-    const query: Record<string, string> = {
-      'list-type': '2',
-      prefix: this.#prefix + prefix,
-      'encoding-type': 'url',
-      'max-keys': String(this.#limits.pageKeys),
-    };
     try {
-      for (;;) {
-        const request = { method: 'GET', key: '', query, answerBytesMax: LIST_BYTES_MAX } as const;
-        const { body } = await this.#requests.send(request);
-        const xml = body.toString('utf8');
-        const decode = keyDecoder(xml);
-        for (const entry of elements(xml, 'Contents')) {
-          const key = decode(textIn(entry, 'Key'));
-          const bytes = Number(textIn(entry, 'Size'));
-          found.push({ name: key.slice(this.#prefix.length), bytes });
-        }
-        const next = textIn(xml, 'NextContinuationToken');
-        if (textIn(xml, 'IsTruncated') !== 'true' || next === '') break;
-        query['continuation-token'] = next;
+      for (let next = ''; ; ) {
+        const page = await this.#page(prefix, next === '' ? {} : { 'continuation-token': next });
+        found.push(...page.objects);
+        next = page.next;
+        if (next === '') break;
       }
     } catch (error) {
       throw unavailable(error);
     }
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** A page of the objects whose names come after this one, in the order of their bytes. */
+  async listAfter(name: string): Promise<readonly StoredObject[]> {
+    try {
+      const more: Record<string, string> =
+        name === '' ? {} : { 'start-after': this.#prefix + name };
+      return (await this.#page('', more)).objects;
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  /** @param more where the page begins */
+  async #page(prefix: string, more: Readonly<Record<string, string>>) {
+    const query = {
+      'list-type': '2',
+      prefix: this.#prefix + prefix,
+      'encoding-type': 'url',
+      'max-keys': String(this.#limits.pageKeys),
+      ...more,
+    };
+    const request = { method: 'GET', key: '', query, answerBytesMax: LIST_BYTES_MAX } as const;
+    const { body } = await this.#requests.send(request);
+    const xml = body.toString('utf8');
+    const decode = keyDecoder(xml);
+    const objects = elements(xml, 'Contents').map((entry) => {
+      const key = decode(textIn(entry, 'Key'));
+      return { name: key.slice(this.#prefix.length), bytes: Number(textIn(entry, 'Size')) };
+    });
+    const isCut = textIn(xml, 'IsTruncated') === 'true';
+    return { objects, next: isCut ? textIn(xml, 'NextContinuationToken') : '' };
   }
 
   async deleteMany(names: readonly string[]): Promise<void> {

@@ -21,7 +21,7 @@ export interface CourierParts {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
-  /** Compares both sides; the first errand after a start and after an absence. */
+  /** Begins to compare both sides: the first errand after a start and after an absence. */
   readonly compare: () => Promise<void>;
   /** The most urgent errand that nobody runs yet, or null. */
   readonly next: () => Errand | null;
@@ -98,7 +98,7 @@ export class Courier {
     await Promise.all(this.#running);
   }
 
-  /** The comparison goes alone, and so does whatever shows whether a bucket is back. */
+  /** The first question goes alone, and so does whatever shows whether a bucket is back. */
   get #most(): number {
     return this.#compared && this.#awaySinceMs === null ? this.#parts.limits.uploadsMax : 1;
   }
@@ -117,7 +117,7 @@ export class Courier {
     const longest = Math.min(limits.retryMsMax, limits.retryMs * 2 ** (this.#failures - 1));
     this.#timer = timers.after(longest * (0.5 + random.next() / 2), () => {
       this.#timer = null;
-      // The comparison is the cheapest question of all.
+      // The comparison begins with the cheapest question of all.
       this.#compared = false;
       this.wake();
     });

@@ -9,6 +9,7 @@ import type { TierEntry } from './tier-entry.ts';
 import type { TierInstruments } from './tier-instruments.ts';
 import type { TierLimits } from './tier-limits.ts';
 import type { TierShelf } from './tier-shelf.ts';
+import { TierSurvey } from './tier-survey.ts';
 import type { RemoteStore } from './tiered-store.ts';
 
 export interface ErrandParts {
@@ -21,11 +22,7 @@ export interface ErrandParts {
 }
 
 export class TierErrands {
-  /** Objects that should be in the bucket and are not, when it was last asked. */
-  missing = 0;
-  /** Objects under the prefix that nobody here knows. */
-  stray = 0;
-
+  readonly survey: TierSurvey;
   readonly #parts: ErrandParts;
   readonly #uploading = new Set<string>();
   /** The one that comes back, and those that were read so often that they should. */
@@ -35,6 +32,7 @@ export class TierErrands {
 
   constructor(parts: ErrandParts) {
     this.#parts = parts;
+    this.survey = new TierSurvey(parts);
   }
 
   next(): Errand | null {
@@ -47,13 +45,14 @@ export class TierErrands {
       if (this.#uploading.has(entry.remoteName)) continue;
       return { what: 'upload', run: () => this.#upload(entry) };
     }
-    if (this.#returning !== null) return null;
-    for (const entry of this.#wanted) {
-      this.#wanted.delete(entry);
-      if (entry.local || entry.gone) continue;
-      return { what: 'return', run: () => this.#bringBack(entry) };
+    if (this.#returning === null) {
+      for (const entry of this.#wanted) {
+        this.#wanted.delete(entry);
+        if (entry.local || entry.gone) continue;
+        return { what: 'return', run: () => this.#bringBack(entry) };
+      }
     }
-    return null;
+    return this.survey.isDue ? { what: 'survey', run: () => this.survey.look() } : null;
   }
 
   /** The object was read so much that it deserves a place on the local disk again. */
@@ -63,37 +62,20 @@ export class TierErrands {
     if (fits && entry !== this.#returning) this.#wanted.add(entry);
   }
 
-  /** Asks the bucket what it has: what was uploaded before a crash is not uploaded again. */
-  async compare(): Promise<void> {
-    const { shelf, remote, log } = this.#parts;
-    const there = new Map((await remote.list('')).map(({ name, bytes }) => [name, bytes]));
-    let [missing, known] = [0, 0];
-    for (const entry of shelf.all()) {
-      if (there.has(entry.remoteName)) known++;
-      const whole = there.get(entry.remoteName) === entry.bytes;
-      if (whole && entry.waits && !this.#uploading.has(entry.remoteName)) await shelf.settle(entry);
-      if (!whole && entry.uploaded && !entry.gone) missing++;
-    }
-    for (const doomed of shelf.gone.values()) {
-      for (const one of doomed) if (there.has(remoteName(one))) known++;
-    }
-    if (missing > this.missing) log.error('the object store has lost objects', { missing });
-    this.missing = missing;
-    this.stray = there.size - known;
-    await shelf.evict();
-    await remote.dropUnfinished?.();
-  }
-
   async #upload(entry: TierEntry): Promise<void> {
     const { remote, shelf, instruments, log } = this.#parts;
     this.#uploading.add(entry.remoteName);
-    entry.begun = true;
     try {
-      await remote.put(entry.remoteName, (write) => this.#copyOut(entry, write));
+      // What was uploaded just before a crash is not uploaded again.
+      const isThere = entry.begun && (await this.#isThere(entry));
+      entry.begun = true;
+      if (!isThere) {
+        await remote.put(entry.remoteName, (write) => this.#copyOut(entry, write));
+        instruments.uploads.add();
+        instruments.uploadBytes.add(entry.bytes);
+      }
       if (entry.gone) return;
       await shelf.settle(entry);
-      instruments.uploads.add();
-      instruments.uploadBytes.add(entry.bytes);
     } catch (error) {
       if (entry.gone && isSystemError(error)) return;
       const spoiled = error instanceof BrokerError ? error.code === 'damaged' : isUnreadable(error);
@@ -105,6 +87,11 @@ export class TierErrands {
       this.#uploading.delete(entry.remoteName);
     }
     await shelf.evict();
+  }
+
+  async #isThere({ remoteName: name, bytes }: TierEntry): Promise<boolean> {
+    const [found] = await this.#parts.remote.list(name);
+    return found?.name === name && found.bytes === bytes;
   }
 
   async #copyOut(entry: TierEntry, write: WriteChunks): Promise<number> {

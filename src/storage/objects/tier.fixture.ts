@@ -50,6 +50,14 @@ export class TestBucket implements RemoteStore {
     return this.inner.list(prefix);
   }
 
+  /** Pages of three. */
+  async listAfter(name: string) {
+    this.#enter('list', '');
+    this.calls.list++;
+    const found = await this.inner.list('');
+    return found.filter((object) => object.name > name).slice(0, 3);
+  }
+
   async deleteMany(names: readonly string[]): Promise<void> {
     this.#enter('delete', names.join());
     this.calls.delete++;

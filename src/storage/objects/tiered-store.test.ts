@@ -149,7 +149,7 @@ test('deletes that wait outlive a restart, and so does what waits for its upload
   await again.close();
 });
 
-test('what was uploaded before a crash is found by comparing lists, not uploaded again K49', async () => {
+test('what was uploaded before a crash is found in the bucket, not uploaded again K49', async () => {
   const rig = await tierRig({ cacheBytes: 0 });
   const store = await rig.open();
   // The disk dies when the tail is written: the upload is done, and nobody wrote it down.
@@ -166,6 +166,34 @@ test('what was uploaded before a crash is found by comparing lists, not uploaded
   assert.equal(rig.bucket.calls.put, 1);
   assert.deepEqual(await wholeOf(again, 'tier-a'), A);
   assert.equal(again.status().localBytes, 0);
+  await again.close();
+});
+
+test('a bucket with many objects is compared page by page, and uploads do not wait for it K49', async () => {
+  const rig = await tierRig({ cacheBytes: 0 });
+  const store = await rig.open();
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await putBytes(store, `tier-${name}`, A);
+  await quiet(rig, store);
+  await store.close();
+  const [lost] = await rig.bucket.inner.list('tier-c');
+  await rig.bucket.inner.deleteMany([lost!.name]);
+  const put = rig.bucket.inner.put.bind(rig.bucket.inner);
+  for (let index = 0; index < 20; index++) {
+    await putBytes({ ...rig.bucket.inner, put }, `foreign-${index}`, B);
+  }
+  const pages: number[] = [];
+  rig.bucket.before = (verb) => {
+    if (verb === 'list') pages.push(rig.bucket.calls.put);
+  };
+  const again = await rig.open();
+  await putBytes(again, 'tier-f', B);
+  await quiet(rig, again);
+  await rig.time.advance(100);
+  const { missingObjects, strayObjects } = again.status();
+  assert.deepEqual([missingObjects, strayObjects], [1, 20]);
+  // 25 objects with the new one, in pages of three, and the end; the upload did not wait for it.
+  assert.equal(pages.length, 10);
+  assert.ok(pages[0] === 5 && pages.at(-1) === 6, pages.join());
   await again.close();
 });
 

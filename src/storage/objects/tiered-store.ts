@@ -31,6 +31,8 @@ import { TierShelf } from './tier-shelf.ts';
 
 /** A bucket. `dropUnfinished` removes old parts of uploads that nobody ended. */
 export interface RemoteStore extends ObjectStore {
+  /** Some of the objects whose names come after this one, in order; none when there is none. */
+  listAfter?(name: string): Promise<readonly StoredObject[]>;
   dropUnfinished?(): Promise<number>;
 }
 
@@ -112,7 +114,7 @@ class Tiered implements TieredStore {
     const errands = new TierErrands({ shelf, remote, reads, limits, instruments, log });
     const courier = new Courier({
       ...{ limits, clock, timers, random, log },
-      compare: () => errands.compare(),
+      compare: () => errands.survey.begin(),
       next: () => errands.next(),
       onChange: (away) => {
         instruments.away.set(away ? 1 : 0);
@@ -227,8 +229,8 @@ class Tiered implements TieredStore {
       waitingObjects: shelf.waiting.size,
       waitingBytes: shelf.waitingBytes,
       waitingDeletes,
-      missingObjects: this.#far?.errands.missing ?? 0,
-      strayObjects: this.#far?.errands.stray ?? 0,
+      missingObjects: this.#far?.errands.survey.missing ?? 0,
+      strayObjects: this.#far?.errands.survey.stray ?? 0,
     };
   }
 

@@ -62,7 +62,7 @@ class JsonRecords implements KeyedRecords {
     this.#dropped.add(this.#at);
   }
 
-  result(): Buffer | null {
+  async result(): Promise<Buffer | null> {
     const kept = this.#records.filter((_, index) => !this.#dropped.has(index));
     if (kept.length === 0) return null;
     const bytes = keyedBatch(kept);

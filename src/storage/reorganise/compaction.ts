@@ -95,6 +95,7 @@ class Compactor {
   readonly #pace: Pace;
   readonly #nowMs: number;
   readonly #turns: Turns;
+  readonly #turn = (): Promise<void> => this.#turns.next();
   /** First offset that was never compacted, and the first that stays as it is. */
   #dirtyFrom = -1;
   #end = -1;
@@ -209,7 +210,7 @@ class Compactor {
   }
 
   async #learn(batch: StoredBatch, keys: KeyOffsets): Promise<void> {
-    const records = this.#open(batch);
+    const records = await this.#open(batch);
     while (records !== null && this.#step(batch, records)) {
       if (records.offset < this.#end) keys.put(records.key, records.offset);
       if (this.#turns.over()) await this.#turns.next();
@@ -244,7 +245,7 @@ class Compactor {
     let [records, tombstones]: [KeyedRecords | null, number] = [null, 0];
     if (body !== null) {
       const batch = readBatch(rows, at, body);
-      records = this.#open(batch);
+      records = await this.#open(batch);
       if (records !== null) {
         const sifted = await this.#sift(batch, records, keys, horizonOf(rows, at));
         tombstones = sifted.tombstones;
@@ -252,7 +253,7 @@ class Compactor {
         this.#dropped += sifted.dropped;
       }
     }
-    const changed = records === null ? null : records.result();
+    const changed = records === null ? null : await records.result(this.#turn);
     if (records !== null && changed === null) return this.#addHole(rows, at);
     rows.copy(this.#row, 0, at, at + ROW_BYTES);
     compactRow(this.#row, 0, changed, tombstones > 0 ? this.#horizonAfter(rows, at) : 0);
@@ -316,9 +317,9 @@ class Compactor {
   }
 
   /** A batch that cannot be opened stays whole: readers may have other means. */
-  #open(batch: StoredBatch): KeyedRecords | null {
+  async #open(batch: StoredBatch): Promise<KeyedRecords | null> {
     try {
-      return this.#compaction.open(batch);
+      return await this.#compaction.open(batch, this.#turn);
     } catch (error) {
       this.#unreadable(batch, error);
       return null;

@@ -1,0 +1,24 @@
+/**
+ * Finds our own modules without asking the disk: a start loads some six hundred, and the usual
+ * search (links, package scopes, formats) costs it 0.15 s of CPU. Packages are found as usual.
+ * Plain JavaScript, loaded before everything else.
+ */
+import module from 'node:module';
+
+const SRC = new URL('../src/', import.meta.url).href;
+const FOUND = { format: 'module-typescript', shortCircuit: true };
+
+// Node 24 and 26 have it; without it everything works, a little later.
+module.registerHooks?.({
+  resolve(specifier, context, next) {
+    if (context.parentURL?.startsWith(SRC) === true) {
+      if (specifier.startsWith('.') && specifier.endsWith('.ts')) {
+        return { ...FOUND, url: new URL(specifier, context.parentURL).href };
+      }
+      // The door of a room, as `imports` of package.json has it.
+      if (specifier.startsWith('#'))
+        return { ...FOUND, url: `${SRC}${specifier.slice(1)}/index.ts` };
+    }
+    return next(specifier, context);
+  },
+});
