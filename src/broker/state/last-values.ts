@@ -177,8 +177,8 @@ export class LastValues {
   /**
    * Appends a record batch as its producer sent it: each record is the last value of the address
    * that its key names, one without a value ends it. Who is interested in an address gets it.
-   * @throws BrokerError `not-supported`, `invalid-batch`, `message-too-large`, `limit-reached`, and
-   *   as `Partition.appendBatch`; nothing was done then
+   * @throws BrokerError `invalid-argument`, `invalid-batch`, `message-too-large`, `limit-reached`,
+   *   and as `Partition.appendBatch`; nothing was done then
    */
   appendBatch(
     partition: Partition,
@@ -235,7 +235,7 @@ export class LastValues {
 
   #checkBatch(messages: readonly Message[], { attributes, count }: BatchFacts): void {
     if ((attributes & TRANSACTIONAL) !== 0) {
-      throw new BrokerError('not-supported', 'last values are not set in transactions.');
+      throw new BrokerError('invalid-argument', 'last values are not set in transactions.');
     }
     if (messages.length !== count) {
       throw new BrokerError('invalid-batch', 'its records cannot be read.');
@@ -244,7 +244,7 @@ export class LastValues {
     for (const message of messages) {
       const { address, retain } = message;
       if (!retain || address.reserved) {
-        throw new BrokerError('invalid-batch', 'the key of a last value is the address it is for.');
+        throw new BrokerError('invalid-argument', 'the key of a last value is its address.');
       }
       this.check(message, ahead);
     }

@@ -7,6 +7,7 @@ import {
   type Broker,
   type Death,
   flatAddress,
+  LAST_VALUES,
   type Message,
   type PublishSink,
   plainDotPattern,
@@ -16,7 +17,7 @@ import {
   type Subscription,
   slashPattern,
 } from '#broker';
-import type { Clock, Log, Timer, Timers } from '#kit';
+import { BrokerError, type Clock, type Log, type Timer, type Timers } from '#kit';
 import { AmqpQueue, type QueueFacts, type QueueHome } from './amqp-queue.ts';
 import type { DelayedExchanges } from './delayed-exchange.ts';
 import { refusal } from './errors.ts';
@@ -203,6 +204,7 @@ export class VirtualHost implements QueueHome {
   addQueue(facts: Omit<QueueFacts, 'madeStream'>, limits: QueueLimits, owner: object | null) {
     const { name, durable } = facts;
     if (this.broker.queues.get(name) !== undefined) throw refusal.locked(name);
+    if (name === LAST_VALUES) throw new BrokerError('not-authorized', `'${name}' has no queue.`);
     const withStream = !facts.exclusive && !facts.autoDelete && !name.startsWith('amq.gen-');
     let stream = withStream ? this.broker.streams.get(name) : undefined;
     if (withStream && stream === undefined) {

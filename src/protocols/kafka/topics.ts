@@ -7,6 +7,7 @@ import {
   type Address,
   type Broker,
   flatAddress,
+  LAST_VALUES,
   type Principal,
   type Stream,
   type StreamPlace,
@@ -42,8 +43,10 @@ export class Topics {
   }
 
   may(principal: Principal, action: Action, stream: Stream): boolean {
-    // Who reads a topic gets everything that lies in it, whichever way it came in.
-    const place = action === 'subscribe' ? this.#wholeOf(stream) : this.#addressOf(stream);
+    // Who reads a topic gets everything that lies in it, whichever way it came in. Who writes last
+    // values sets those of all addresses.
+    const whole = action === 'subscribe' || (action === 'publish' && stream.name === LAST_VALUES);
+    const place = whole ? this.#wholeOf(stream) : this.#addressOf(stream);
     return this.#broker.authorize(principal, action, place);
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { LAST_VALUES, type Message, slashSpelling } from '#broker';
 import { Bench } from './client.fixture.ts';
 
 describe('MQTT: retained', () => {
@@ -168,5 +169,118 @@ describe('MQTT: retained', () => {
     bench.restart();
     const third = await bench.connect('r', durable);
     assert.deepEqual(await third.quiet(), []);
+  });
+
+  test('what changes or goes during a replay comes once, live, and nothing older behind it M114 M118', async () => {
+    const writer = await bench.connect('w');
+    const topics = Array.from({ length: 60 }, (_, n) => `r/${String(n).padStart(2, '0')}`);
+    let packetId = 0;
+    const set = (topic: string, payload: string): void => {
+      writer.publish({ topic, payload, qos: 1, packetId: ++packetId, retain: true });
+    };
+    for (const topic of topics) set(topic, 'old');
+    await writer.quiet();
+    const reader = await bench.connect('r', { properties: { receiveMaximum: 4 } });
+    await reader.subscribed('r/#', { qos: 1 });
+    const got = new Map<string, string[]>();
+    for (let round = 0, seen = 0; ; round++) {
+      const packets = await reader.quiet();
+      for (const { topic, payload, packetId: id } of packets) {
+        seen++;
+        got.set(topic!, [...(got.get(topic!) ?? []), payload!]);
+        reader.puback(id!);
+      }
+      // Behind the replay, in its way, and far ahead of it; each once.
+      if (round < 10) {
+        set(topics[round]!, `new ${round}`);
+        set(topics[59 - round]!, round % 2 === 0 ? '' : `new ${59 - round}`);
+        await writer.quiet();
+      } else if (packets.length === 0) {
+        // Those that changed while the replay had them behind it came twice, the newer one last.
+        assert.ok(seen >= 60 && seen <= 70, `${seen}`);
+        break;
+      }
+    }
+    for (const [n, topic] of topics.entries()) {
+      const changed = n < 10 || n >= 50;
+      const last = n < 10 ? `new ${n}` : n % 2 === 1 ? '' : `new ${n}`;
+      const values = got.get(topic)!;
+      assert.equal(values.at(-1), changed ? last : 'old', topic);
+      assert.equal(new Set(values).size, values.length, `${topic}: ${values}`);
+      if (n >= 50) assert.equal(values.length, 1, `${topic}: ${values}`);
+    }
+  });
+
+  test('a replay that waits holds no values: what is removed meanwhile does not come M118 M119', async () => {
+    const writer = await bench.connect('w');
+    for (const topic of ['r/1', 'r/2', 'r/3']) {
+      writer.publish({ topic, payload: 'x', qos: 1, packetId: 1, retain: true });
+      await writer.quiet();
+    }
+    const reader = await bench.connect('r', { properties: { receiveMaximum: 1 } });
+    await reader.subscribed('r/#', { qos: 1 });
+    const [first] = await reader.quiet();
+    assert.equal(first!.topic, 'r/1');
+    bench.host.broker.lastValues.remove(slashSpelling.parse('r/2'));
+    reader.puback(first!.packetId!);
+    const rest = await reader.quiet();
+    assert.deepEqual(
+      rest.map(({ topic }) => topic),
+      ['r/3'],
+    );
+  });
+
+  test('a value that expires leaves a tombstone in the stream of last values M117 X5', async () => {
+    const writer = await bench.connect('w');
+    const properties = { messageExpirySec: 10 };
+    writer.publish({ topic: 'r/1', payload: 'x', qos: 1, packetId: 1, retain: true, properties });
+    await writer.expect('PUBACK');
+    bench.pass(11_000);
+    const { streams, lastValues } = bench.host.broker;
+    const partition = streams.get(LAST_VALUES)!.partitions[0]!;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    lastValues.settled(lastValues.endOffset - 1, () => resolve());
+    await promise;
+    partition.forget();
+    const messages: Message[] = [];
+    for (let offset = 0; offset < partition.highWatermark; ) {
+      const run = await partition.readRun(offset, 1 << 20);
+      messages.push(...run.messages);
+      offset = run.next;
+    }
+    assert.deepEqual(
+      messages.map(({ address, value }) => [address.text, value?.toString() ?? null]),
+      [
+        ['r/1', 'x'],
+        ['r/1', null],
+      ],
+    );
+    assert.equal(lastValues.count, 0);
+  });
+});
+
+describe('MQTT: limits of what is retained', () => {
+  test('the bytes of all retained messages and their rate have limits, and a refusal is told M116 M119', async () => {
+    const bench = await Bench.open({ retainedTotalBytesMax: 4000, retainedRateMax: 10 });
+    const writer = await bench.connect('w');
+    let packetId = 0;
+    const set = async (topic: string, bytes: number): Promise<number> => {
+      const payload = 'x'.repeat(bytes);
+      writer.publish({ topic, payload, qos: 1, packetId: ++packetId, retain: true });
+      return (await writer.expect('PUBACK')).reason ?? 0;
+    };
+    assert.equal(await set('a', 1500), 0);
+    assert.equal(await set('b', 1500), 0);
+    assert.equal(await set('c', 1500), 0x97);
+    assert.equal(await set('b', 1400), 0, 'a smaller one in its place');
+    assert.equal(await set('a', 0), 0);
+    assert.equal(await set('c', 1500), 0);
+    const before = bench.room.metrics.refused.value;
+    for (let n = 0; n < 5; n++) assert.equal(await set('b', 10), 0);
+    assert.equal(await set('b', 10), 0x97, 'the eleventh in a second');
+    assert.equal(bench.room.metrics.refused.value, before + 1);
+    bench.pass(1000);
+    assert.equal(await set('b', 10), 0);
+    await bench.close();
   });
 });
