@@ -73,7 +73,7 @@ async function fill(running: Running): Promise<void> {
   const rest = { record, received: [], released: [], identifiers: [], held: [] };
   const options = { qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0, id: 0 };
   for (let n = 0; n < count; n++) {
-    const text = `${JSON.stringify([{ filter: filterOf(n), ...options }])}\n${JSON.stringify(rest)}`;
+    const text = `-${JSON.stringify([{ filter: filterOf(n), ...options }])}\n${JSON.stringify(rest)}`;
     const { state, cold } = running.broker;
     state.put('cold/mqtt.session', clientOf(n), Buffer.from(text), clientOf(n), 'new');
     cold.cool(PREFIX + clientOf(n), [{ pattern: slashPattern(filterOf(n))!, options: 1 }], false);
@@ -85,9 +85,9 @@ async function fill(running: Running): Promise<void> {
 
 function keepAll({ broker }: Running): void {
   for (const [client, value] of broker.state.scan('cold/mqtt.session')) {
-    const text = value.toString('utf8', 0, value.indexOf(10));
+    const text = value.toString('utf8', 1, value.indexOf(10));
     const [{ filter }] = JSON.parse(text) as [{ filter: string }];
-    broker.cold.keep(PREFIX + client, [{ pattern: slashPattern(filter)!, options: 1 }]);
+    broker.cold.keep(PREFIX + client, [{ pattern: slashPattern(filter)!, options: 1 }], false);
   }
 }
 
@@ -166,10 +166,14 @@ const one = Array.from({ length: 20_000 }, (_, n) => filterOf((n * 37) % count))
 await rate(running, 'a publish that matches one', one);
 await resume(running);
 for (let n = 0; n < count; n++) {
-  running.broker.cold.keep(PREFIX + clientOf(n), [{ pattern: slashPattern('all/#')!, options: 1 }]);
+  running.broker.cold.keep(
+    PREFIX + clientOf(n),
+    [{ pattern: slashPattern('all/#')!, options: 1 }],
+    false,
+  );
 }
 const flood = Math.min(count, 100_000);
-for (let n = flood; n < count; n++) running.broker.cold.keep(PREFIX + clientOf(n), []);
+for (let n = flood; n < count; n++) running.broker.cold.keep(PREFIX + clientOf(n), [], false);
 const quiet = memory();
 const floodMs = performance.now();
 await publish(running, 'all/of/them');

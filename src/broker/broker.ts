@@ -156,7 +156,7 @@ export class Broker {
       onRoom: (call) => this.onRoom(call),
     });
     this.cold = new ColdQueues({
-      ...{ engine, state, timers, time: this.time, queues: this.queues },
+      ...{ engine, state, timers, log, time: this.time, queues: this.queues },
       waitingMax: this.options.coldWaitingMax,
     });
     this.#interest.cold = this.cold.filters;

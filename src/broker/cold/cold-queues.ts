@@ -5,7 +5,7 @@
  * for a while when many messages wait, when there are too many, or when the first one expires:
  * never more than a few at a time, however many queues a message goes to (decision 0027).
  */
-import type { Timers } from '#kit';
+import { expectBrokerError, type Log, type Timers } from '#kit';
 import type { LogEngine } from '#storage';
 import type { Queue } from '../queues/queue.ts';
 import type { QueueRoutes } from '../queues/queue-routes.ts';
@@ -36,6 +36,7 @@ export interface ColdHost {
   readonly time: TimeEngine;
   readonly timers: Timers;
   readonly queues: Queues;
+  readonly log: Log;
   /** Messages that wait as rows of state before a queue takes them. */
   readonly waitingMax: number;
 }
@@ -49,8 +50,9 @@ export class ColdQueues implements Follower {
   #policy: ColdPolicy | null = null;
   /** In memory without a consumer, by row, until they are still. */
   readonly #visitors = new Map<number, Queue>();
-  /** Rows that wait to be brought into memory. */
+  /** Rows that wait to be brought into memory, from `#calledAt` on; those without CALLED do not. */
   #called: number[] = [];
+  #calledAt = 0;
   /** Routed since the last seal: the log may yet refuse their messages. */
   readonly #recent: { partition: Partition; offset: number; row: number; key: string }[] = [];
   /** Queues that took such references with them. */
@@ -115,18 +117,18 @@ export class ColdQueues implements Follower {
     return subscriptions.every(({ pattern }) => this.filters.takes(pattern));
   }
 
-  /** After a start: the subscriptions of a queue that was not in memory. */
-  keep(name: string, subscriptions: readonly ColdSubscription[]): number {
+  /** After a start: what `cool` was told about a queue. */
+  keep(name: string, subscriptions: readonly ColdSubscription[], placed: boolean): void {
     const row = this.#rows.of(name);
     this.#rows.set(row, KEPT, true);
+    this.#rows.set(row, PLACED, placed);
     this.filters.remove(row);
     for (const { pattern, options } of subscriptions) this.filters.add(row, pattern, options);
     // It was in memory for a while when the server stopped.
     const queue = this.#host.queues.get(name);
-    if (queue === undefined) return row;
+    if (queue === undefined) return;
     this.#visitors.set(row, queue);
     this.#lookSoon();
-    return row;
   }
 
   /**
@@ -135,7 +137,7 @@ export class ColdQueues implements Follower {
    * @param placed its positions must stay what they are
    */
   cool(name: string, subscriptions: readonly ColdSubscription[], placed: boolean): void {
-    this.#rows.set(this.keep(name, subscriptions), PLACED, placed);
+    this.keep(name, subscriptions, placed);
   }
 
   /**
@@ -341,7 +343,6 @@ export class ColdQueues implements Follower {
 
   #forget(row: number, name: string): void {
     if (this.#rows.has(row, EXPIRING)) this.#host.time.cancel(HEAD_KIND, name);
-    if (this.#rows.has(row, CALLED)) this.#called = this.#called.filter((other) => other !== row);
     this.#visitors.delete(row);
     this.filters.remove(row);
     this.#rows.names.remove(row);
@@ -351,15 +352,20 @@ export class ColdQueues implements Follower {
   #lookSoon(): void {
     if (this.#looking || (this.#visitors.size === 0 && this.#called.length === 0)) return;
     this.#looking = true;
-    this.#host.timers.soon(() => {
-      const done = (): void => {
-        this.#looking = false;
-      };
-      this.#host.engine
-        .flushed()
-        .then(() => this.#look(), done)
-        .then(done, done);
-    });
+    this.#host.timers.soon(() => void this.#lookAfterCommit());
+  }
+
+  async #lookAfterCommit(): Promise<void> {
+    try {
+      await this.#host.engine.flushed();
+      await this.#look();
+    } catch (error) {
+      // A disk that takes nothing: they stay in memory, and are looked at again with a checkpoint.
+      const { message } = expectBrokerError(error);
+      this.#host.log.warn('queues that nobody consumes stay in memory', { reason: message });
+    } finally {
+      this.#looking = false;
+    }
   }
 
   async #look(): Promise<void> {
@@ -381,11 +387,15 @@ export class ColdQueues implements Follower {
         if (queues.isStill(queue)) this.#store(row, queue);
       }
     }
-    while (this.#called.length > 0 && this.#visitors.size < VISITORS_MAX) {
-      const row = this.#called.shift()!;
+    while (this.#calledAt < this.#called.length && this.#visitors.size < VISITORS_MAX) {
+      const row = this.#called[this.#calledAt++]!;
+      if (!this.#rows.names.has(row) || !this.#rows.has(row, CALLED)) continue;
       this.#rows.set(row, CALLED, false);
       this.#visit(row);
     }
+    if (this.#calledAt < this.#called.length) return;
+    this.#called = [];
+    this.#calledAt = 0;
   }
 
   #store(row: number, queue: Queue): void {

@@ -11,7 +11,7 @@ import type { Timer } from '#kit';
 import { META_ALIAS, META_RETAIN } from './outbound.ts';
 import type { Room } from './room.ts';
 import { SESSION_QUEUE_PREFIX, type Session } from './session.ts';
-import type { StoredSession, SubscriptionRecord } from './session-store.ts';
+import { isPlaced, type StoredSession, type SubscriptionRecord } from './session-store.ts';
 import { EXCLUSIVE_PREFIX } from './topics.ts';
 
 /** Sessions that leave memory in one turn of the event loop. */
@@ -75,12 +75,12 @@ export class ColdSessions {
         return qos | retain | (alias ? META_ALIAS : 0);
       },
     };
-    for (const [clientId, subscriptions] of store.scanCold()) {
+    for (const { clientId, subscriptions, placed } of store.scanCold()) {
       metrics.subscriptions.add(subscriptions.length);
       const waiting = subscriptions.filter(({ qos }) => qos > 0).map(coldSubscription);
       const name = SESSION_QUEUE_PREFIX + clientId;
       const has = broker.cold.has(name) || broker.queues.get(name) !== undefined;
-      if (waiting.length > 0 || has) broker.cold.keep(name, waiting);
+      if (waiting.length > 0 || has) broker.cold.keep(name, waiting, placed);
     }
   }
 
@@ -177,12 +177,11 @@ export class ColdSessions {
     const { queue, clientId } = session;
     const stored = session.stored();
     const waiting = stored.subscriptions.filter(({ qos }) => qos > 0).map(coldSubscription);
-    const placed = stored.released.length > 0 || stored.identifiers.size > 0;
     store.putCold(stored);
     session.leaves();
     this.#left(session);
     if (waiting.length === 0 && queue === null) return;
-    broker.cold.cool(SESSION_QUEUE_PREFIX + clientId, waiting, placed);
+    broker.cold.cool(SESSION_QUEUE_PREFIX + clientId, waiting, isPlaced(stored));
   }
 }
 

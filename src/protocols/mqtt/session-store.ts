@@ -66,7 +66,11 @@ export interface StoredSession {
   readonly identifiers: Map<number, number>;
 }
 
-/** The second line of a cold row; the first one has the subscriptions. */
+/** The first line of a cold row has the subscriptions, behind a sign that tells whether it is so. */
+const PLACED = '+';
+const NOT_PLACED = '-';
+
+/** The second line. */
 interface ColdRest extends Pick<StoredSession, 'record' | 'received' | 'released'> {
   /** Packets as base64. */
   readonly held: readonly (readonly [packetId: number, packet: string])[];
@@ -74,6 +78,15 @@ interface ColdRest extends Pick<StoredSession, 'record' | 'received' | 'released
 }
 
 const NEW_LINE = 10;
+
+interface ColdFacts extends Pick<StoredSession, 'clientId' | 'subscriptions'> {
+  /** It knows positions of its queue, which must stay what they are. */
+  readonly placed: boolean;
+}
+
+export function isPlaced({ released, identifiers }: StoredSession): boolean {
+  return released.some(({ position }) => position >= 0) || identifiers.size > 0;
+}
 
 type Done = Parameters<StateTable['committed']>[0];
 
@@ -160,7 +173,8 @@ export class SessionStore {
       ...{ record, received, released, identifiers: [...identifiers] },
       held: session.held.map(({ packetId, packet }) => [packetId, packet.toString('base64')]),
     };
-    const text = `${JSON.stringify(session.subscriptions)}\n${JSON.stringify(rest)}`;
+    const sign = isPlaced(session) ? PLACED : NOT_PLACED;
+    const text = `${sign}${JSON.stringify(session.subscriptions)}\n${JSON.stringify(rest)}`;
     this.#state.put(COLD, clientId, Buffer.from(text), clientId, 'new');
     this.#removeParts(session);
     this.remove(clientId);
@@ -168,7 +182,7 @@ export class SessionStore {
 
   /** The rows of a session that is to be in memory again; null when there is no such session. */
   takeCold(clientId: string): StoredSession | null {
-    const value = this.#state.get(COLD, clientId);
+    const value = this.coldCount === 0 ? undefined : this.#state.get(COLD, clientId);
     if (value === undefined) return null;
     const session = decodeCold(clientId, value);
     this.#state.delete(COLD, clientId, clientId, 'there');
@@ -183,10 +197,11 @@ export class SessionStore {
     return session;
   }
 
-  /** The subscriptions of all sessions that are not in memory. */
-  *scanCold(): Generator<readonly [clientId: string, subscriptions: SubscriptionRecord[]]> {
+  /** What the broker must know of all sessions that are not in memory. */
+  *scanCold(): Generator<ColdFacts> {
     for (const [clientId, value] of this.#state.scan(COLD)) {
-      yield [clientId, subscriptionsOf(value)];
+      const placed = value[0] === PLACED.charCodeAt(0);
+      yield { clientId, subscriptions: subscriptionsOf(value), placed };
     }
   }
 
@@ -272,7 +287,7 @@ export function recordOf(subscription: SubscriptionRecord): SubscriptionRecord {
 }
 
 function subscriptionsOf(value: Buffer): SubscriptionRecord[] {
-  return JSON.parse(value.toString('utf8', 0, value.indexOf(NEW_LINE))) as SubscriptionRecord[];
+  return JSON.parse(value.toString('utf8', 1, value.indexOf(NEW_LINE))) as SubscriptionRecord[];
 }
 
 function decodeCold(clientId: string, value: Buffer): StoredSession {
