@@ -240,7 +240,7 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest, 
         this.resumeCarrier();
       }
     }
-    if (this.#hungUp) this.end();
+    if (this.#hungUp) this.#hangUpToo();
     if (this.#left) this.#tellClosed();
   }
 
@@ -283,7 +283,20 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest, 
     if (this.#ending || this.#gone) return;
     this.#hungUp = true;
     if (this.#unheard !== null || !this.doorway.turn.turnstile.enter(this)) return;
-    this.end();
+    this.#hangUpToo();
+  }
+
+  /** Where nothing is left to be said there is no need to say goodbye. */
+  #hangUpToo(): void {
+    if (this.#ending || this.#gone) return;
+    this.flush();
+    if (this.pendingBytes > 0) {
+      this.end();
+      return;
+    }
+    this.#ending = true;
+    this.#stopSlowing();
+    this.closeNow();
   }
 
   #hear(chunk: Buffer): void {
