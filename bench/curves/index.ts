@@ -4,6 +4,7 @@ import type { Curve } from '../curve.ts';
 import { curve as backlog } from './backlog.ts';
 import { curve as connections } from './connections.ts';
 import { curve as publishers } from './publishers.ts';
+import { curve as retained } from './retained.ts';
 import { curve as size } from './size.ts';
 import { curve as streams } from './streams.ts';
 import { curve as subscribers } from './subscribers.ts';
@@ -14,6 +15,7 @@ export const curves: readonly Curve[] = [
   streams,
   subscriptions,
   subscribers,
+  retained,
   size,
   backlog,
   publishers,

@@ -397,29 +397,10 @@ describe('MQTT: features', () => {
     assert.equal(await retain('a/3', 'x'), 0x97);
     assert.equal(await retain('a/2', 'again'), 0);
     assert.equal(await retain('a/2', 'longer than ten'), 0x83);
-    assert.deepEqual(
-      (await rows('GET retained')).map(({ topic }) => topic),
-      ['a/1', 'a/2'],
-    );
+    assert.equal(bench.host.broker.lastValues.count, 2);
     bench.pass(61_000);
     await client.quiet();
     assert.equal(bench.host.broker.lastValues.count, 0);
-  });
-
-  test('retained messages are listed, read and removed by filter M119', async () => {
-    await open();
-    const client = await bench.connect('c');
-    for (const topic of ['a/1', 'a/2', 'b/1'])
-      client.publish({ topic, payload: topic, retain: true });
-    await client.quiet();
-    assert.equal((await rows('GET retained', { query: 'filter=a/%2B' })).length, 2);
-    const one = await ask('GET retained/:topic', { params: { topic: 'b/1' } });
-    assert.ok(one !== null && 'value' in one);
-    assert.equal((one.value as { payload: string }).payload, Buffer.from('b/1').toString('base64'));
-    assert.deepEqual(await ask('DELETE retained', { query: 'filter=a/%23' }), {
-      value: { removed: 2 },
-    });
-    assert.equal(bench.host.broker.lastValues.count, 1);
   });
 
   test('a session loses its oldest or its newest messages above its limit, as the options say M87', async () => {

@@ -9,6 +9,10 @@ import type { Feature } from './feature.ts';
 const PER_TURN = 500;
 /** What a look costs that found none. */
 const LOOK = 16;
+const PAGE_ROWS = 1000;
+const PAGE_ROWS_MAX = 10_000;
+/** Before the topic that a page begins at. */
+const PLACE = '=';
 
 export class RetainedBrowser implements Feature {
   readonly #room: Room;
@@ -20,8 +24,8 @@ export class RetainedBrowser implements Feature {
       {
         method: 'GET',
         path: 'retained',
-        summary: 'Lists retained messages, of the topics that ?filter= matches.',
-        run: (call) => ({ rows: this.#rows(call) }),
+        summary: 'Lists retained messages, of the topics that ?filter= matches; ?limit=, ?after=.',
+        run: async (call) => ({ value: await this.#page(call) }),
       },
       {
         method: 'GET',
@@ -45,9 +49,25 @@ export class RetainedBrowser implements Feature {
     ];
   }
 
-  *#rows(call: ActionCall): Generator<Json> {
-    for (const message of this.#room.broker.lastValues.match(patternOf(call, '#'))) {
-      if (message !== null) yield rowOf(message);
+  /**
+   * A page of them in the order of their topics: `next` names the topic to go on at, so that a page
+   * costs what is on it, wherever it is among a million.
+   */
+  async #page(call: ActionCall): Promise<Json> {
+    const limit = limitOf(call);
+    const after = call.query.get('after') ?? '';
+    const from = after.startsWith(PLACE) ? slashSpelling.parse(after.slice(PLACE.length)) : null;
+    const source = this.#room.broker.lastValues.match(patternOf(call, '#'), from);
+    const items: Json[] = [];
+    for (let left = PER_TURN; ; left--) {
+      const { done, value } = source.next();
+      if (done === true) return { items, next: null };
+      if (value === null) left -= LOOK;
+      else if (items.length < limit) items.push(rowOf(value));
+      else return { items, next: PLACE + slashSpelling.show(value.address) };
+      if (left > 0) continue;
+      left = PER_TURN;
+      await new Promise<void>((resolve) => this.#room.timers.soon(resolve));
     }
   }
 
@@ -83,6 +103,12 @@ export class RetainedBrowser implements Feature {
       });
     });
   }
+}
+
+function limitOf({ query }: ActionCall): number {
+  const limit = Number(query.get('limit') ?? PAGE_ROWS);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= PAGE_ROWS_MAX) return limit;
+  throw new BrokerError('invalid-argument', `limit: a whole number from 1 to ${PAGE_ROWS_MAX}.`);
 }
 
 function patternOf(

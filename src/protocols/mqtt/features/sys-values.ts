@@ -81,6 +81,7 @@ const MOSQUITTO: Readonly<Record<string, (source: SysSource) => string | number>
   'messages/received': ({ room }) => room.metrics.packetsReceived.value,
   'messages/stored': retained,
   'store/messages/count': retained,
+  'store/messages/bytes': ({ room }) => room.broker.lastValues.bytes,
   'bytes/received': bytesIn,
   'bytes/sent': bytesOut,
   'publish/messages/received': received,
