@@ -268,6 +268,10 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest, 
     if (this.#meter !== null) this.#count(this.#meter, chunk.length);
   }
 
+  sentOn(bytes: number): void {
+    this.doorway.counts.sent.add(bytes);
+  }
+
   /** Something else happened to another stream of this connection. */
   toldOn(call: () => void): void {
     if (this.#ending || this.#gone) return;
@@ -286,11 +290,11 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest, 
     this.#hangUpToo();
   }
 
-  /** Where nothing is left to be said there is no need to say goodbye. */
+  /** Where nothing is left to be said, and TLS has no last word either, there is no goodbye. */
   #hangUpToo(): void {
     if (this.#ending || this.#gone) return;
     this.flush();
-    if (this.pendingBytes > 0) {
+    if (this.pendingBytes > 0 || this.encrypted) {
       this.end();
       return;
     }

@@ -45,6 +45,7 @@ export class QuicSideStream implements SideStream {
 
   write(chunk: Uint8Array): boolean {
     if (this.#saidAll) return false;
+    this.#connection.sentOn(chunk.length);
     this.#queue.add(chunk);
     this.#queue.push();
     if (this.#queue.bytes < this.#sendMark) return true;

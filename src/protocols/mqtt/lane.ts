@@ -48,6 +48,7 @@ export class Lane implements SideStreamHandler {
     if (this.#link.state !== 'open') return;
     this.framer.push(chunk);
     this.readOn();
+    if (this.framer.waiting > 0) this.#lanes.checkUnfinished();
   }
 
   /** Handles what was read; reading begins with CONNACK. */

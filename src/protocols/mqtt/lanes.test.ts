@@ -75,7 +75,7 @@ describe('streams beside the first one', () => {
   let round = 0;
 
   before(async () => {
-    bench = await Bench.open({ sendBytesMax: 64 << 10 });
+    bench = await Bench.open({ sendBytesMax: 64 << 10, packetBytesMax: 64 << 10 });
   });
   beforeEach(async () => {
     round++;
@@ -178,6 +178,16 @@ describe('streams beside the first one', () => {
     assert.ok(stream.isEnded);
     publisher.publish({ topic: 'm', qos: 1, packetId: 2 });
     assert.deepEqual(topics(await quiet()), ['m']);
+  });
+
+  test('unfinished packets on many of them are bounded in their sum M157', async () => {
+    // A packet of 60 KB is announced on each, and all but its end comes.
+    const head = Buffer.from([0x30, 0xe0, 0xd4, 3]);
+    const most = Buffer.concat([head, Buffer.alloc(59_000)]);
+    for (let index = 0; index < 2; index++) open().handler!.data(most);
+    assert.equal(link.state, 'open');
+    open().handler!.data(most);
+    assert.equal((await client.expect('DISCONNECT')).reason, 0x97);
   });
 
   test('its end inside of a packet is malformed M157', async () => {

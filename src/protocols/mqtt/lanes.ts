@@ -58,6 +58,18 @@ export class Lanes {
     return all;
   }
 
+  /**
+   * Packets that have come in part are held in memory. One on each stream could be too much: all
+   * together they may be as large as two packets.
+   */
+  checkUnfinished(): void {
+    const { packetBytesMax } = this.#link.options;
+    let held = 0;
+    for (const { framer } of this.#lanes) held += framer.waiting;
+    if (held <= 2 * packetBytesMax || this.#link.stalled) return;
+    this.#link.leave(REASON.quotaExceeded, 'too many unfinished packets on its streams');
+  }
+
   readOn(): void {
     for (const lane of [...this.#lanes]) {
       lane.readOn();
