@@ -84,7 +84,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   rowBlocksMax: 64,
   directoryPagesMax: 4_096,
   backgroundBytesPerSecond: 24 * MIB,
-  reorganiseDelayMs: 1_000,
+  reorganiseDelayMs: 3_000,
   walKeptMs: 20_000,
   sweepDelayMs: 200,
   compactionKeyBytes: 64 * MIB,
