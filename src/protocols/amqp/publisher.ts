@@ -321,7 +321,7 @@ export class Publisher {
   }
 }
 
-/** [A70] From the first message with an end of its own on, a queue looks when its first one ends. */
+/** [A70] From its first message with an expiration on, a queue looks when its head ends. */
 function watchHeads(queues: readonly Queue[]): void {
   for (const queue of queues) if (!queue.watch.on) queue.watchesHead = true;
 }
