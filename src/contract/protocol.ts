@@ -75,10 +75,14 @@ export interface Protocol<Rows extends OptionRows = OptionRows> {
   /** Keys of `options` that the table of one listener may have values of its own for. */
   readonly listenerOptions?: readonly string[];
   listeners(options: Values<Rows>): ListenerPlan[];
+  /**
+   * Looks at what holds on one listener, before anything is opened.
+   * @throws BrokerError `bad-configuration` for what cannot be meant
+   */
+  check?(options: Values<Rows>): void;
   readonly resources?: readonly ResourceRow[];
   /**
    * @param byListener what holds on each listener, by its name; where one is missing, `options`
-   * @throws BrokerError `bad-configuration`
    */
   open(host: Host, options: Values<Rows>, byListener?: ReadonlyMap<string, Values<Rows>>): Instance;
 }

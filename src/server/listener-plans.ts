@@ -23,7 +23,10 @@ export function listenerPlans(protocols: readonly Protocol[], settings: Settings
   for (const name of settings.listenerNames()) {
     if (!known.has(name)) planned.push(added(protocols, usual, name, settings));
   }
-  for (const { protocol, plan } of planned) checkKeys(protocol, plan.name, settings);
+  for (const { protocol, plan } of planned) {
+    checkKeys(protocol, plan.name, settings);
+    protocol.check?.(settings.sectionAt(protocol.name, protocol.options, plan.name));
+  }
   return planned;
 }
 

@@ -42,7 +42,7 @@ async function start(
   });
   t.after(() => child.kill('SIGKILL'));
   const lines: string[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
+  for await (const line of createInterface({ input: child.stdout! })) {
     lines.push(line);
     if (line.startsWith('ready')) break;
   }

@@ -45,6 +45,15 @@ listen = ["localhost:0"]
 authentication = "required"
 connections-max = 50
 
+[listeners.mounted]
+protocol = "mqtt"
+listen = ["localhost:0"]
+mount-point = "tenants/\${clientid}"
+packet-bytes-max = "2KiB"
+wildcard-available = false
+connect-rate = 2
+connect-rate-action = "refuse"
+
 [listeners.quic-few]
 protocol = "mqtt"
 transport = "quic"
@@ -114,6 +123,41 @@ describe('transports', () => {
       await client.publishAsync('t/x', url, { qos: 1 });
       assert.equal(await came, url);
       await client.endAsync();
+    }
+  });
+
+  it('a listener with a mount point and limits of its own, with MQTT.js M150 M159', async () => {
+    const own = { protocolVersion: 5, reconnectPeriod: 0 } as const;
+    const at = (name: string): string => `mqtt://localhost:${port(name)}`;
+    const outside = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`, own);
+    const inside = await mqtt.connectAsync(at('mounted'), { ...own, clientId: 'a7' });
+    const nextOf = (client: mqtt.MqttClient) =>
+      new Promise<[string, string | undefined]>((resolve) => {
+        client.once('message', (topic, _payload, packet) => {
+          resolve([topic, packet.properties?.responseTopic]);
+        });
+      });
+    await outside.subscribeAsync('tenants/#', { qos: 1 });
+    await inside.subscribeAsync('state', { qos: 1 });
+    const [seenOutside, seenInside] = [nextOf(outside), nextOf(inside)];
+    const properties = { responseTopic: 'answers' };
+    await inside.publishAsync('state', 'x', { qos: 1, retain: true, properties });
+    assert.deepEqual(await seenOutside, ['tenants/a7/state', 'tenants/a7/answers']);
+    assert.deepEqual(await seenInside, ['state', 'answers']);
+    const told = new Promise((resolve) => {
+      inside.once('disconnect', ({ reasonCode }) => resolve(reasonCode));
+    });
+    inside.subscribe('all/#', () => {});
+    assert.equal(await told, 0xa2);
+    await outside.publishAsync('tenants/a7/state', '', { qos: 1, retain: true });
+    await outside.endAsync();
+    const late = Array.from({ length: 4 }, () => mqtt.connectAsync(at('mounted'), own));
+    const outcomes = await Promise.allSettled(late);
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    assert.ok(refused.length >= 2);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'fulfilled') await outcome.value.endAsync();
+      else assert.match(String(outcome.reason), /Connection rate exceeded/);
     }
   });
 

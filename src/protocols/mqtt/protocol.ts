@@ -1,5 +1,6 @@
 /** MQTT as the server sees it: its listeners, options, tables for admin, and how it is opened. */
 import type { Host, Instance, ListenerPlan, Protocol } from '#contract';
+import { checkMountPoint } from './mount.ts';
 import { LISTENER_OPTIONS, type MqttOptions, OPTIONS } from './options.ts';
 import { Room } from './room.ts';
 
@@ -22,6 +23,7 @@ export const mqtt: Protocol<typeof OPTIONS> = {
   options: OPTIONS,
   listenerOptions: LISTENER_OPTIONS,
   listeners,
+  check: ({ mountPoint }) => checkMountPoint(mountPoint),
   resources: [
     {
       noun: 'connections',

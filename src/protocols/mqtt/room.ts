@@ -22,7 +22,6 @@ import { Features } from './features/index.ts';
 import { SERVER_WORDS } from './features/own-topics.ts';
 import { strategyOfGroup } from './features/share-groups.ts';
 import { type MqttMetrics, mqttMetrics, showQueues } from './metrics.ts';
-import { checkMountPoint } from './mount.ts';
 import type { MqttOptions } from './options.ts';
 import { Flusher } from './output.ts';
 import { PacketCache } from './packet-cache.ts';
@@ -90,7 +89,6 @@ export class Room implements Instance {
   #closed: (() => void) | null = null;
   closing = false;
 
-  /** @throws BrokerError `bad-configuration` */
   constructor(
     host: Host,
     options: MqttOptions,
@@ -98,7 +96,6 @@ export class Room implements Instance {
   ) {
     this.#host = host;
     this.#byListener = byListener;
-    for (const { mountPoint } of [options, ...byListener.values()]) checkMountPoint(mountPoint);
     this.broker = host.broker;
     this.timers = host.timers;
     this.log = host.log;

@@ -61,6 +61,7 @@ test('a table that cannot be meant is refused with a sentence M150', () => {
     [{ 'listeners.mqtt.transport': 'tls' }, /its transport is tcp/],
     [{ 'listeners.kafka.mount-point': 'a' }, /kafka has no mount-point/],
     [{ 'listeners.mqtt.sys-interval': '1s' }, /unknown/],
+    [{ 'listeners.mqtt.mount-point': 'a/#' }, /mount-point "a\/#".* are meant/],
   ] as const) {
     assert.throws(() => plans(flags), sentence);
   }
