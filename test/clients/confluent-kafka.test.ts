@@ -8,6 +8,8 @@ await pythonClient('confluent-kafka', 'confluent_scenarios.py', 'kafka', {
   acks: 'acks 0, 1 and all are answered as they should be K10 K27',
   compression: 'gzip, snappy, lz4 and zstd batches come back with a right checksum K22',
   idempotent: 'an idempotent producer keeps the order of each key and doubles nothing K28 K29',
+  transactions:
+    'transactions are committed, aborted and fenced, with offsets of a group K69 K71 K204',
   group_resume: 'a group goes on after its committed offset K63 K108 K109',
   rebalance: 'two members share four partitions, and one gets all when the other leaves K60 K111',
   cooperative: 'cooperative-sticky members share and take over partitions K61',

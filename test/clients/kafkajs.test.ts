@@ -83,6 +83,29 @@ describe('kafkajs', () => {
     assert.equal((await inbox.next()).message.value, null);
   });
 
+  it('transactions are committed and aborted, with offsets of a group K69 K71 K205', async () => {
+    await create('js-tx');
+    const made = kafka.producer({ transactionalId: 'js-tx', maxInFlightRequests: 1 });
+    opened.push(made);
+    await made.connect();
+    for (let turn = 0; turn < 4; turn++) {
+      const transaction = await made.transaction();
+      const messages = [{ value: `${turn}.0` }, { value: `${turn}.1` }];
+      await transaction.send({ topic: 'js-tx', messages });
+      const topics = [{ topic: 'js-tx', partitions: [{ partition: 0, offset: String(turn) }] }];
+      await transaction.sendOffsets({ consumerGroupId: 'js-tx-group', topics });
+      if (turn % 2 === 0) await transaction.commit();
+      else await transaction.abort();
+    }
+    const { inbox } = await reader('js-tx', 'js-tx');
+    assert.deepEqual(bodies(await inbox.take(4)), ['0.0', '0.1', '2.0', '2.1']);
+    const admin = kafka.admin();
+    await admin.connect();
+    const offsets = await admin.fetchOffsets({ groupId: 'js-tx-group', topics: ['js-tx'] });
+    assert.equal(offsets[0]?.partitions[0]?.offset, '2');
+    await admin.disconnect();
+  });
+
   it('a gzip batch comes back K22', async () => {
     const writer = await producer();
     const messages = Array.from({ length: 100 }, (_, n) => ({ value: `${n} `.repeat(30) }));

@@ -149,6 +149,40 @@ def idempotent():
     reader.close()
 
 
+def transactions():
+    create("ck-transactions", 2)
+    writer = producer(transactional_id="ck-transactions")
+    writer.init_transactions(WAIT)
+    for turn in range(6):
+        writer.begin_transaction()
+        for number in range(5):
+            writer.produce("ck-transactions", f"{turn}.{number}", partition=number % 2)
+        if turn % 2 == 0:
+            writer.commit_transaction(WAIT)
+        else:
+            writer.flush(WAIT)
+            writer.abort_transaction(WAIT)
+    wanted = sorted(f"{turn}.{number}" for turn in (0, 2, 4) for number in range(5))
+    reader = consumer("ck-transactions", isolation_level="read_committed")
+    reader.subscribe(["ck-transactions"])
+    expect(sorted(m.value().decode() for m in take(reader, 15)), wanted)
+    writer.begin_transaction()
+    offsets = [TopicPartition("ck-transactions", 0, 7)]
+    writer.send_offsets_to_transaction(offsets, reader.consumer_group_metadata(), WAIT)
+    writer.commit_transaction(WAIT)
+    expect(reader.committed([TopicPartition("ck-transactions", 0)], WAIT)[0].offset, 7)
+    reader.close()
+    again = producer(transactional_id="ck-transactions")
+    again.init_transactions(WAIT)
+    try:
+        writer.begin_transaction()
+        writer.produce("ck-transactions", "zombie")
+        writer.commit_transaction(WAIT)
+        raise AssertionError("the producer before is not fenced")
+    except KafkaException as error:
+        expect(error.args[0].fatal(), True)
+
+
 def group_resume():
     create("ck-resume")
     produce("ck-resume", [str(n) for n in range(20)])
