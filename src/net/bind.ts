@@ -115,10 +115,16 @@ async function open(
   onSocket: (socket: Socket) => void,
 ): Promise<Server> {
   if (SHARES_PORTS && port !== 0) {
-    const alone = await listenOn(host, port, false, () => {});
+    const alone = await listenOn(host, port, false, turnAway);
     await new Promise<void>((resolve) => void alone.close(() => resolve()));
   }
   return listenOn(host, port, SHARES_PORTS, onSocket);
+}
+
+/** It came a moment too early, and would keep the port from being opened again. */
+function turnAway(socket: Socket): void {
+  socket.on('error', () => {});
+  socket.destroy();
 }
 
 async function siblingsOf(first: Server, onSocket: (socket: Socket) => void): Promise<Server[]> {

@@ -144,6 +144,21 @@ test('the peer is known, and known to be this machine', async (t) => {
   assert.equal(await closed(), null);
 });
 
+test('of many that speak and hang up at once every one is heard to its end M162', async (t) => {
+  const heard = new Map<number, string>();
+  const { port, metrics } = await rig(t, {
+    onData(connection, chunk) {
+      heard.set(connection.id, (heard.get(connection.id) ?? '') + chunk.toString());
+    },
+  });
+  const sockets = await Promise.all(Array.from({ length: 400 }, () => dial(port)));
+  for (const socket of sockets) socket.end('first');
+  await Promise.all(sockets.map((socket) => once(socket.resume(), 'close')));
+  assert.equal(heard.size, 400);
+  assert.deepEqual([...new Set(heard.values())], ['first']);
+  assert.equal(metricOf(metrics, 'robustmq_net_connections_total'), 400);
+});
+
 test('end sends what is queued, even when the client still talks', async (t) => {
   const { port } = await rig(t, {
     onData(connection) {
