@@ -29,6 +29,8 @@ export class LastValuesJournal implements PublishSink, CarrierLog {
   readonly #undone: (key: string) => void;
   /** By offset, in order. */
   readonly #pending = new Map<number, Pending>();
+  /** While it replays: what the table has. */
+  #replayedTo = Number.POSITIVE_INFINITY;
 
   /** @param undone the value of a key is an earlier one again */
   constructor(partition: Partition, state: StateTable, undone: (key: string) => void) {
@@ -40,7 +42,7 @@ export class LastValuesJournal implements PublishSink, CarrierLog {
 
   get settledOffset(): number {
     for (const offset of this.#pending.keys()) return offset;
-    return this.partition.highWatermark;
+    return Math.min(this.#replayedTo, this.partition.highWatermark);
   }
 
   /** Appends a record and sets its row. @returns its offset */
@@ -83,11 +85,13 @@ export class LastValuesJournal implements PublishSink, CarrierLog {
   }
 
   /** Brings the table up to what the log has. @param take gives the row of a message */
-  async replay(from: number, take: (message: Message) => [string, Buffer | null]): Promise<void> {
+  async replay(take: (message: Message) => [string, Buffer | null]): Promise<void> {
     const { partition } = this;
     const state = this.#state;
-    let offset = Math.max(from, partition.startOffset);
+    this.#replayedTo = partition.startOffset;
+    let offset = Math.max(await state.carry(this), partition.startOffset);
     while (offset < partition.highWatermark) {
+      this.#replayedTo = offset;
       try {
         const run = await partition.readRun(offset, REPLAY_BYTES);
         for (const message of run.messages) {
@@ -104,6 +108,7 @@ export class LastValuesJournal implements PublishSink, CarrierLog {
       }
       await state.relieved();
     }
+    this.#replayedTo = Number.POSITIVE_INFINITY;
     partition.forget();
   }
 

@@ -5,7 +5,7 @@
  * commits together with the message that set it, and ends by an empty value, by an administrator or
  * at its time: each end is a tombstone in the log.
  */
-import { BrokerError, type Clock, expectBrokerError } from '#kit';
+import { assert, BrokerError, type Clock, expectBrokerError } from '#kit';
 import type { Appended, BatchFacts } from '#storage';
 import { type Address, addressOfText } from '../addresses/address.ts';
 import type { Pattern } from '../addresses/pattern.ts';
@@ -71,12 +71,12 @@ export class LastValues {
 
   /** Brings the table up to the log, once after a start. */
   async recover(): Promise<void> {
-    const { state, streams, time } = this.#host;
+    const { streams, time } = this.#host;
     const stream = streams.get(LAST_VALUES);
     if (stream !== undefined) {
       const journal = this.#journalOf(stream.partitions[0]!);
       this.#journal = journal;
-      await journal.replay(await state.carry(journal), (message) => [
+      await journal.replay((message) => [
         addressKey(message.address.text),
         isEnd(message) ? null : messageBytes(this.#kept(message)),
       ]);
@@ -187,6 +187,7 @@ export class LastValues {
     committed: (error: BrokerError | null) => void,
   ): Appended {
     const journal = this.#journalMade();
+    assert(partition === journal.partition, 'last values have one partition');
     // What is open goes first: the offsets are known then.
     partition.seal();
     const base = { baseOffset: partition.endOffset, appendTimeMs: this.#clock.nowMs() };
