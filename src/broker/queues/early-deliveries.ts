@@ -42,14 +42,14 @@ export class EarlyDeliveries {
     return this.#from < 0 ? 0 : this.#to - this.#from;
   }
 
-  /** A message was appended to the queue's own stream, with the next offset. */
-  offer(message: Message): void {
+  /** A message was appended to the queue's own stream, with the next offset. True: it is taken. */
+  offer(message: Message): boolean {
     const cursor = this.#cursor;
-    if (cursor === null || message.expiresAtMs !== 0) return;
+    if (cursor === null || message.expiresAtMs !== 0) return false;
     const consumer = this.#consumers.ready();
-    if (consumer === null || !consumer.finishes) return;
+    if (consumer === null || !consumer.finishes) return false;
     const { offset } = message;
-    if (!cursor.takeEarly(offset)) return;
+    if (!cursor.takeEarly(offset)) return false;
     // What was taken in between was committed, and with it what was before that.
     if (offset !== this.#to) this.committed();
     if (this.#from < 0) this.#from = offset;
@@ -58,6 +58,7 @@ export class EarlyDeliveries {
     consumer.credit--;
     const item = { position: offset, message, meta: 0, bytes: message.value?.length ?? 0 };
     consumer.consumer.deliver(new Flight(item, false, 1, consumer, this.#host));
+    return true;
   }
 
   /** Finishes what is on disk by now. */

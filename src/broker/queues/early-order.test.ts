@@ -92,6 +92,42 @@ describe('early deliveries beside others', () => {
     checkCounts(second);
   });
 
+  it('what waits behind early ones is at hand after their commit, without a read', async () => {
+    const queue = reading('near');
+    queue.attach(new Collector(), { finishes: true, credit: 2 });
+    const partition = rig.broker.streams.get('q')!.partitions[0]!;
+    const { log } = partition;
+    let reads = 0;
+    const read = log.read.bind(log);
+    log.read = (...place) => {
+      reads++;
+      return read(...place);
+    };
+    await Promise.all(['1', '2', '3', '4'].map((value) => rig.publish('q', value, { qos: 0 })));
+    const careful = new Collector();
+    queue.attach(careful);
+    assert.deepEqual(careful.values, ['3', '4']);
+    assert.equal(reads, 0);
+    // Those that were taken are not held in memory for anybody.
+    await partition.readRun(0, 1000);
+    assert.equal(reads, 1);
+    checkCounts(queue);
+  });
+
+  it('who follows later reads what was not kept', async () => {
+    const queue = reading('soon');
+    queue.attach(new Collector(), { finishes: true });
+    const early = rig.publish('q', '1', { qos: 0 });
+    const late = rig.broker.queues.declare('late', { durable: true, stream: 'q', startOffset: 0 });
+    const careful = new Collector();
+    late.attach(careful);
+    await Promise.all([early, rig.publish('q', '2', { qos: 0 })]);
+    await careful.count(2);
+    assert.deepEqual(careful.values, ['1', '2']);
+    checkCounts(queue);
+    checkCounts(late);
+  });
+
   it('credit and turns of consumers count for what comes early', async () => {
     const queue = reading('turns');
     const [one, other] = [new Collector(), new Collector()];

@@ -257,8 +257,8 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
     return this.cursor !== null && this.cursor.limit !== Number.POSITIVE_INFINITY;
   }
 
-  offered(message: Message): void {
-    if (!this.#dispatching && this.#moves?.stuck !== true) this.#early.offer(message);
+  offered(message: Message): boolean {
+    return !this.#dispatching && this.#moves?.stuck !== true && this.#early.offer(message);
   }
 
   committed(): void {

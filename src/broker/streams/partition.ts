@@ -26,8 +26,11 @@ export interface PublishSink {
  * Something that reads along: told when committed messages can be read, or when they never will.
  */
 export interface Follower {
-  /** A message was added that its publisher sent at most once; it is not committed yet. */
-  offered?(message: Message): void;
+  /**
+   * A message was added that its publisher sent at most once; it is not committed yet. True: it was
+   * taken, and will not be wanted again.
+   */
+  offered?(message: Message): boolean;
   /** Offsets below the partition's high watermark are committed now. */
   committed(partition: Partition): void;
   /** The append of these offsets failed: they do not exist. */
@@ -216,7 +219,13 @@ export class Partition {
     }
     this.#host.opened(this, open.builder.size - before);
     if (message.qos > 0 || this.#followers === null || this.transactions !== null) return;
-    for (const follower of this.#followers) follower.offered?.(message);
+    let wanted = false;
+    for (const follower of this.#followers) {
+      if (follower.offered?.(message) !== true) wanted = true;
+    }
+    // What nobody wants again need not be kept until the commit: a slow disk would hold many.
+    const { messages } = open;
+    if (!wanted && messages[messages.length - 1] === message) messages.pop();
   }
 
   /** True when the open batch should not grow any more: `seal` it once all is said about it. */
@@ -430,10 +439,13 @@ export class Partition {
 
   #settled(open: OpenBatch, fromOffset: number, error: BrokerError | null): void {
     const endOffset = fromOffset + open.builder.count;
-    // Who has followed in between reads the batch from the log.
-    const whole = open.messages.length === open.builder.count;
+    // Those before the first were taken when they came. Where some behind it are missing, because
+    // followers came and went, the batch is read from the log.
+    const { messages } = open;
+    const from = messages.length === 0 ? endOffset : messages[0]!.offset;
+    const whole = messages.length > 0 && messages.length === endOffset - from;
     if (error === null && whole && this.#followers !== null) {
-      this.#keep(fromOffset, endOffset, open.messages);
+      this.#keep(from, endOffset, messages);
     }
     this.#tellFollowers(error, fromOffset, open.touched);
     if (open.sinks.length === 0) return;
