@@ -24,9 +24,9 @@ const tally = await runCampaign(kill, {
   seed: Number(values.seed),
   bucket: bucket.flags,
   tally: loadTally(values.tally, Number(values.seed)),
+  each: (part) => saveTally(values.tally, part),
   say: (line) => console.log(line),
 });
-saveTally(values.tally, tally);
 await bucket.close();
 const cycles = tally.restartsMs.length;
 const report = campaignReport(

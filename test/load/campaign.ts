@@ -24,6 +24,8 @@ export interface CampaignOptions {
   readonly tally?: Tally;
   /** Flags of an object store, or none. */
   readonly bucket?: readonly string[];
+  /** Called after each trial: the campaign may be cut off in the next one. */
+  readonly each?: (tally: Tally) => void;
   /** One line per blow, for who watches. */
   readonly say?: (line: string) => void;
 }
@@ -43,7 +45,7 @@ export interface Tally {
 
 export async function runCampaign(striker: Striker, options: CampaignOptions): Promise<Tally> {
   const { blows, settings = TRIAL_SETTINGS, blowsPerTrial = BLOWS_PER_TRIAL } = options;
-  const startedAt = performance.now();
+  let startedAt = performance.now();
   const tally = options.tally ?? emptyTally(options.seed);
   const { trials } = tally;
   const seed = new Seed(options.seed + trials.length);
@@ -74,8 +76,10 @@ export async function runCampaign(striker: Striker, options: CampaignOptions): P
     told = tally.findings.kept.length;
     add(tally.acknowledged, last);
     dealt += count;
+    tally.minutes += (performance.now() - startedAt) / 60_000;
+    startedAt = performance.now();
+    options.each?.(tally);
   }
-  tally.minutes += (performance.now() - startedAt) / 60_000;
   return tally;
 }
 

@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util';
 import { ready } from '../clients/toolchains/toolchain.ts';
 import { openBucket } from '../load/bucket.ts';
-import { runCampaign } from '../load/campaign.ts';
+import { runCampaign, type Tally } from '../load/campaign.ts';
 import { campaignReport, writeReport } from '../load/report.ts';
 import { Seed } from '../load/seed.ts';
 import { loadTally, saveTally } from '../load/tally-file.ts';
@@ -30,6 +30,7 @@ if (folder === null) {
 }
 const before = loadTally(values.tally, Number(values.seed));
 const striker = powerCut(folder, new Seed(Number(values.seed) + before.trials.length));
+const earlier = { ...before.strikes };
 const bucket = await openBucket();
 const tally = await runCampaign(striker, {
   blows: Number(values.cuts),
@@ -37,13 +38,10 @@ const tally = await runCampaign(striker, {
   settings: CUT_SETTINGS,
   bucket: bucket.flags,
   tally: before,
+  each: saveWithLosses,
   say: (line) => console.log(line),
 });
 await bucket.close();
-for (const [name, count] of Object.entries(striker.totals)) {
-  tally.strikes[name] = (tally.strikes[name] ?? 0) + count;
-}
-saveTally(values.tally, tally);
 const { cuts, inSync, granules, names, sizes } = tally.strikes;
 const report = campaignReport(
   {
@@ -65,6 +63,14 @@ const report = campaignReport(
   },
   tally,
 );
+/** The tally has the losses of all parts, the striker those of this one. */
+function saveWithLosses(part: Tally): void {
+  for (const [name, count] of Object.entries(striker.totals)) {
+    part.strikes[name] = (earlier[name] ?? 0) + count;
+  }
+  saveTally(values.tally, part);
+}
+
 if (values.report !== undefined) writeReport(values.report, report);
 console.log(report);
 process.exit(tally.findings.total === 0 ? 0 : 1);
