@@ -212,6 +212,8 @@ describe('transports', () => {
     it('a QUIC client whose port changes under it goes on M157', () => quic('rebinding'));
     it('a QUIC client that moves on purpose goes on M157', () => quic('migration'));
     it('MQTT over QUIC: a stream for each topic M157', () => quic('streams'));
+    it('a QUIC stream for each message, which ends behind it M157', () =>
+      quic('stream_per_message'));
     it('streams of a QUIC client that moves go on M157', () => quic('moved_streams'));
     it('a QUIC stream that breaks ends the connection only when something is lost M157', () =>
       quic('broken_stream'));

@@ -225,6 +225,29 @@ async def streams():
         assert await client.next() is None
 
 
+async def stream_per_message():
+    """Each message on a stream of its own that ends behind it; more than may be open at a time."""
+    async with dial() as client:
+        await client.hello("quic-each")
+        await client.subscribe("e/#")
+        count = 300
+        streams = [client.open_side() for _ in range(count)]
+        for number, stream in enumerate(streams, 1):
+            client.send_on(stream, publish_packet("e/a", number, b"%d" % number), end=True)
+        for number, stream in enumerate(streams, 1):
+            kind, body = await client.next_on(stream)
+            assert (kind, struct.unpack(">H", body[:2])[0]) == (0x40, number), (kind, body)
+            assert await client.next_on(stream) is None
+        got = set()
+        while len(got) < count:
+            kind, body = await client.next()
+            assert kind >> 4 == 3, kind
+            end = 2 + struct.unpack(">H", body[:2])[0]
+            client.send(bytes([0x40, 2]) + body[end : end + 2])
+            got.add(int(body[end + 3 :]))
+        assert got == set(range(1, count + 1))
+
+
 async def moved_streams():
     """Streams go on where the client has moved to."""
     async with dial() as client:
