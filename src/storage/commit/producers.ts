@@ -51,7 +51,7 @@ export class ProducerTable {
       }
     }
     const expected = nextSequence(producer, facts.producerEpoch);
-    if (expected >= 0 && facts.baseSequence !== expected) {
+    if (facts.baseSequence !== expected) {
       throw new BrokerError(
         'out-of-order-sequence',
         `Producer ${facts.producerId} sent ${facts.baseSequence}, expected ${expected}.`,
@@ -94,9 +94,9 @@ function lastSequenceOf(facts: BatchFacts): number {
   return (facts.baseSequence + facts.count - 1) % SEQUENCE_END;
 }
 
-/** -1 when any sequence will do: nothing of this epoch is remembered. */
+/** An epoch begins with 0, whether its first batch began it or the end of a transaction did. */
 function nextSequence(producer: Producer, epoch: number): number {
   if (epoch > producer.epoch) return 0;
   const last = producer.batches.at(-1);
-  return last === undefined ? -1 : (last.lastSequence + 1) % SEQUENCE_END;
+  return last === undefined ? 0 : (last.lastSequence + 1) % SEQUENCE_END;
 }

@@ -126,6 +126,8 @@ describe('transactions', () => {
     assert.ok(ended.bytes > 0);
     assert.deepEqual([ended.lastStableOffset, ended.aborted], [4, []]);
     assert.equal(await latest(name, 1), 4);
+    const gap = await write({ ...producer, sequence: 4 }, name, ['gap']);
+    assert.equal(gap.errorCode, KAFKA.OUT_OF_ORDER_SEQUENCE_NUMBER);
     assert.equal((await write(producer, name, ['c'])).errorCode, KAFKA.NONE);
     assert.equal(await end(producer, false), KAFKA.NONE);
     const aborted = await read(name);
