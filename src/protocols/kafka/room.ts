@@ -15,6 +15,7 @@ import type { Counter } from '#kit';
 import { advertisedFor } from './advertised.ts';
 import type { Call } from './call.ts';
 import { FetchSessions } from './fetch-sessions.ts';
+import { GroupConfigs } from './group-configs.ts';
 import { Coordinator } from './groups/coordinator.ts';
 import { OPERATIONS } from './handlers/index.ts';
 import { MESSAGES } from './messages/index.ts';
@@ -34,6 +35,7 @@ export class Room implements Instance {
   readonly broker: Broker;
   readonly options: KafkaOptions;
   readonly topics: Topics;
+  readonly groupConfigs: GroupConfigs;
   readonly groups: Coordinator;
   readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessions;
@@ -52,7 +54,8 @@ export class Room implements Instance {
     this.broker = host.broker;
     this.options = options;
     this.topics = new Topics(host.broker);
-    this.groups = new Coordinator(host, options);
+    this.groupConfigs = new GroupConfigs(host.broker.definitions, options);
+    this.groups = new Coordinator(host, options, this.groupConfigs);
     this.transactions = new TransactionCoordinator(host, options, this.groups);
     this.fetchSessions = new FetchSessions(host, options);
     // All protocols are opened in one turn.
@@ -62,6 +65,8 @@ export class Room implements Instance {
     });
     this.#stopAsking = host.broker.principals.onChange(() => {
       for (const session of [...this.#sessions]) session.checkPrincipal();
+      // Others may know a topic now, so patterns stand for other topics.
+      this.groups.patterns.version++;
     });
     const { metrics } = host;
     this.refused = metrics.counter(
@@ -140,7 +145,7 @@ export class Room implements Instance {
   }
 
   /** Rights on groups are rights on addresses below `$group`. */
-  mayUseGroup(session: Session, action: 'subscribe' | 'describe' | 'remove', id: string): boolean {
+  mayUseGroup(session: Session, action: Action, id: string): boolean {
     return this.broker.authorize(session.principal!, action, slashSpelling.parse(`$group/${id}`));
   }
 

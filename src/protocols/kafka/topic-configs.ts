@@ -11,6 +11,7 @@ import {
   type StreamSettings,
   settingsFault,
 } from '#broker';
+import { AFTER_MAX, BEFORE_MAX, MIN_INSYNC } from './topic-limits.ts';
 
 export type ConfigKind = 'boolean' | 'string' | 'int' | 'long' | 'double' | 'list';
 
@@ -38,6 +39,13 @@ interface ConfigRow {
    * For what is always the same: the values that mean just that. Absent: every value is accepted.
    */
   readonly accepts?: readonly string[];
+  /**
+   * For what the broker only keeps for this room (`StreamSettings.config`): what is wrong with a
+   * value, or null.
+   */
+  keep?(value: string): string | null;
+  /** Cannot be changed later. */
+  readonly atCreation?: true;
 }
 
 const LONG_MAX = '9223372036854775807';
@@ -89,6 +97,24 @@ const fixed = (
   help: string,
   accepts: readonly string[] = [value],
 ): ConfigRow => ({ name, kind, help, show: () => value, accepts });
+
+/** A number of this room, enforced where records come in (`topic-limits.ts`). */
+const kept = (
+  name: string,
+  kind: ConfigKind,
+  preset: string,
+  min: number,
+  help: string,
+): ConfigRow => ({
+  name,
+  kind,
+  help,
+  show: ({ config }) => config[name] ?? preset,
+  keep: (value) =>
+    integer(value, min, Number.MAX_SAFE_INTEGER) === null
+      ? `${name}: '${value}' is not a number of ${min} or more`
+      : null,
+});
 
 const layout = (name: string, kind: ConfigKind, value: string): ConfigRow => ({
   name,
@@ -157,6 +183,7 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
   {
     name: 'robustmq.durability',
     kind: 'string',
+    atCreation: true,
     help: 'What an acknowledgement means: memory, async, or fsync (on disk). Set at creation only.',
     show: ({ durability }) => durability,
     apply(value, changes) {
@@ -166,7 +193,13 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
     },
   },
   fixed('compression.type', 'string', 'producer', 'Batches stay as the producer packed them.'),
-  fixed('min.insync.replicas', 'int', '1', 'There is one replica.'),
+  kept(
+    MIN_INSYNC,
+    'int',
+    '1',
+    1,
+    'Replicas that must have a record of acks=all. There is one: with more nothing is taken.',
+  ),
   {
     name: 'remote.storage.enable',
     kind: 'boolean',
@@ -185,12 +218,8 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
     'There is one replica, so leadership does not move.',
     ['false', 'true'],
   ),
-  fixed(
-    'message.timestamp.before.max.ms',
-    'long',
-    LONG_MAX,
-    'Timestamps may lie in the past as far as they want.',
-  ),
+  kept(BEFORE_MAX, 'long', LONG_MAX, 0, 'How far in the past the time of a record may lie.'),
+  kept(AFTER_MAX, 'long', '3600000', 0, 'How far in the future the time of a record may lie.'),
   layout('segment.jitter.ms', 'long', '0'),
   layout('segment.index.bytes', 'int', '10485760'),
   layout('index.interval.bytes', 'int', '4096'),
@@ -217,17 +246,26 @@ export function readTopicConfigs(
   settings: StreamSettings = DEFAULT_SETTINGS,
 ): Partial<StreamSettings> | string {
   const changes: Changes = {};
+  let config: Record<string, string> | undefined;
   for (const { name, value } of configs) {
     const row = byName.get(name);
     if (row === undefined) return `unknown topic config '${name}'`;
-    const text = (value ?? row.show(DEFAULT_SETTINGS)).trim();
-    if (row.apply !== undefined) {
+    const preset = row.show(DEFAULT_SETTINGS);
+    const text = (value ?? preset).trim();
+    if (row.keep !== undefined) {
+      const fault = row.keep(text);
+      if (fault !== null) return fault;
+      config ??= { ...settings.config };
+      if (value === null) delete config[name];
+      else config[name] = text;
+    } else if (row.apply !== undefined) {
       const fault = row.apply(text, changes);
       if (fault !== null) return fault;
     } else if (row.accepts !== undefined && !row.accepts.includes(text)) {
       return `${name}: only '${row.accepts.join("' or '")}' is supported`;
     }
   }
+  if (config !== undefined) changes.config = config;
   return settingsFault({ ...settings, ...changes }) ?? changes;
 }
 
@@ -248,5 +286,5 @@ export function changedList(
 }
 
 export function isReadOnly(row: ConfigRow): boolean {
-  return row.apply === undefined;
+  return row.apply === undefined && row.keep === undefined;
 }

@@ -38,6 +38,7 @@ export interface GroupHost {
 }
 
 export class Group {
+  readonly type = 'classic';
   readonly id: string;
   state: GroupState = 'Empty';
   generation = 0;
@@ -228,7 +229,7 @@ export class Group {
       return;
     }
     this.#await(member, request, answer);
-    this.#rebalance();
+    this.rebalance();
   }
 
   #add(id: string, request: JoinRequest, answer: Answer<JoinResult>): void {
@@ -241,7 +242,7 @@ export class Group {
     this.#await(member, request, answer);
     this.#arm(member, member.sessionTimeoutMs);
     if (this.#gathering !== null) this.#gathering.newcomer = true;
-    this.#rebalance();
+    this.rebalance();
   }
 
   /** A static member came back without its member id: it takes its old place (KIP-345). */
@@ -264,7 +265,7 @@ export class Group {
       winningProtocol([...this.members.values()]) !== this.protocolName
     ) {
       member.awaitingJoin = answer;
-      this.#rebalance();
+      this.rebalance();
       return;
     }
     // Its assignment still holds, so nobody needs to be disturbed.
@@ -290,7 +291,7 @@ export class Group {
   // ---- rebalance ----------------------------------------------------------------------------
 
   /** Begins a rebalance, or sees whether the one under way is complete. */
-  #rebalance(): void {
+  rebalance(): void {
     if (this.state === 'PreparingRebalance') {
       this.#completeWhenAllJoined();
       return;
@@ -416,7 +417,7 @@ export class Group {
     this.#rebalanceTimer = null;
     const lost = [...this.members.values()].filter((member) => !member.synced);
     for (const member of lost) this.#forget(member);
-    if (lost.length > 0) this.#rebalance();
+    if (lost.length > 0) this.rebalance();
   }
 
   #syncFault(request: SyncRequest): number {
@@ -434,7 +435,7 @@ export class Group {
   #remove(member: Member): void {
     this.#forget(member);
     if (this.state === 'Empty') return;
-    this.#rebalance();
+    this.rebalance();
   }
 
   #forget(member: Member): void {

@@ -6,7 +6,7 @@ import type { BrokerError } from '#kit';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
 import { groupWireCode } from '../errors.ts';
-import { subscribedTopics } from '../groups/subscription.ts';
+import { readTopics } from '../groups/embedded-protocol.ts';
 import { offsetCommit } from '../messages/08-offset-commit.ts';
 import { offsetFetch } from '../messages/09-offset-fetch.ts';
 import { offsetDelete } from '../messages/47-offset-delete.ts';
@@ -16,13 +16,20 @@ import type { ResponseOf } from '../rows.ts';
 
 const TOPIC_ID_SINCE = 10;
 const BATCHED_GROUPS_SINCE = 8;
+const MEMBER_EPOCH_SINCE = 9;
 
 type CommitAnswer = ResponseOf<typeof offsetCommit>['topics'][number];
 
 export const offsetCommitOperation = answers(offsetCommit, async (request, call, room) => {
   const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = request;
   const groupFault = room.mayUseGroup(call.session, 'subscribe', groupId)
-    ? room.groups.commitFault(groupId, memberId, groupInstanceId, generation)
+    ? room.groups.commitFault(
+        groupId,
+        memberId,
+        groupInstanceId,
+        generation,
+        call.version >= MEMBER_EPOCH_SINCE,
+      )
     : KAFKA.GROUP_AUTHORIZATION_FAILED;
   const entries: CommittedOffset[] = [];
   const taken: { errorCode: number }[] = [];
@@ -101,17 +108,16 @@ export const offsetFetchOperation = answers(offsetFetch, (request, call, room) =
   if (call.version < BATCHED_GROUPS_SINCE) {
     const fault = groupFault(request.groupId, call, room);
     const { groupId, requireStable } = request;
-    const topics =
-      fault === 0 ? offsetsOf(groupId, request.topics, call, room, requireStable) : [];
+    const topics = fault === 0 ? offsetsOf(groupId, request.topics, call, room, requireStable) : [];
     return {
       topics: fault === 0 ? topics : refusedTopics(request.topics, fault),
       errorCode: fault,
     };
   }
   return {
-    // Member id and epoch (version 9) concern groups of the newer protocol only (KIP-848).
-    groups: request.groups.map(({ groupId, topics }) => {
-      const fault = groupFault(groupId, call, room);
+    groups: request.groups.map(({ groupId, memberId, memberEpoch, topics }) => {
+      const fault =
+        groupFault(groupId, call, room) || room.groups.fetchFault(groupId, memberId, memberEpoch);
       return {
         groupId,
         errorCode: fault,
@@ -218,8 +224,8 @@ export const offsetDeleteOperation = answers(offsetDelete, (request, call, room)
   }
   if (!room.groups.exists(groupId)) return { errorCode: KAFKA.GROUP_ID_NOT_FOUND, topics: [] };
   const group = room.groups.find(groupId);
-  const busy = group === undefined ? new Set<string>() : subscribedTopics(group);
-  if (busy === null) return { errorCode: KAFKA.NON_EMPTY_GROUP, topics: [] };
+  const isRead = group === undefined ? () => false : readTopics(group);
+  if (isRead === null) return { errorCode: KAFKA.NON_EMPTY_GROUP, topics: [] };
   return {
     errorCode: KAFKA.NONE,
     topics: request.topics.map(({ name, partitions }) => ({
@@ -227,7 +233,7 @@ export const offsetDeleteOperation = answers(offsetDelete, (request, call, room)
       partitions: partitions.map(({ partitionIndex }) => {
         const stream = room.topics.byName(name);
         let errorCode: number = topicFault(stream, name, false, call, room);
-        if (errorCode === KAFKA.NONE && busy.has(name)) errorCode = KAFKA.GROUP_SUBSCRIBED_TO_TOPIC;
+        if (errorCode === KAFKA.NONE && isRead(name)) errorCode = KAFKA.GROUP_SUBSCRIBED_TO_TOPIC;
         if (errorCode === KAFKA.NONE) {
           room.groups.forgetOffset(groupId, stream!.name, partitionIndex);
         }

@@ -1,29 +1,22 @@
-/** DescribeConfigs and IncrementalAlterConfigs, for topics and (reading only) the broker. */
+/** DescribeConfigs and ListConfigResources: topics, groups and the broker. */
 import { DEFAULT_SETTINGS, type Stream } from '#broker';
-import { BrokerError } from '#kit';
 import { brokerConfigs } from '../broker-configs.ts';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
-import { wireCode } from '../errors.ts';
+import { GROUP_CONFIGS } from '../group-configs.ts';
 import { describeConfigs } from '../messages/32-describe-configs.ts';
-import { incrementalAlterConfigs } from '../messages/44-incremental-alter-configs.ts';
+import { listConfigResources } from '../messages/74-list-config-resources.ts';
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import type { RequestOf, ResponseOf } from '../rows.ts';
-import {
-  CONFIG_TYPES,
-  changedList,
-  isReadOnly,
-  readTopicConfigs,
-  TOPIC_CONFIGS,
-} from '../topic-configs.ts';
+import { CONFIG_TYPES, isReadOnly, TOPIC_CONFIGS } from '../topic-configs.ts';
+import { AFTER_MAX } from '../topic-limits.ts';
 import { NODE_ID } from '../topics.ts';
 
-const TOPIC = 2;
-const BROKER = 4;
+/** Wire numbers of the resources that have configs. */
+export const RESOURCE = { TOPIC: 2, BROKER: 4, CLIENT_METRICS: 16, GROUP: 32 } as const;
 
-const SOURCE = { TOPIC: 1, STATIC_BROKER: 4, DEFAULT: 5 } as const;
-const OPERATION = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 } as const;
+const SOURCE = { TOPIC: 1, STATIC_BROKER: 4, DEFAULT: 5, GROUP: 8 } as const;
 
 type Described = ResponseOf<typeof describeConfigs>['results'][number];
 type Config = Described['configs'][number];
@@ -33,8 +26,12 @@ type AskedResource = Asked['resources'][number];
 export const describeConfigsOperation = answers(describeConfigs, (request, call, room) => ({
   results: request.resources.map((resource) => {
     const { resourceType, resourceName } = resource;
-    if (resourceType === TOPIC) return describeTopic(resource, request, call, room);
-    if (resourceType === BROKER && (resourceName === '' || resourceName === String(NODE_ID))) {
+    if (resourceType === RESOURCE.TOPIC) return describeTopic(resource, request, call, room);
+    if (resourceType === RESOURCE.GROUP) return describeGroup(resource, request, call, room);
+    if (
+      resourceType === RESOURCE.BROKER &&
+      (resourceName === '' || resourceName === String(NODE_ID))
+    ) {
       return described(resource, brokerRows(resource, request, call, room));
     }
     return refused(resource, KAFKA.INVALID_REQUEST, 'no such configurable resource here');
@@ -57,14 +54,17 @@ function describeTopic(
   if (stream === undefined) {
     return refused(resource, KAFKA.UNKNOWN_TOPIC_OR_PARTITION, 'there is no such topic');
   }
-  return described(resource, topicRows(stream, resource, request));
+  return described(resource, topicRows(stream, resource, request, room));
 }
 
-function topicRows(stream: Stream, resource: AskedResource, request: Asked): Config[] {
+function topicRows(stream: Stream, resource: AskedResource, request: Asked, room: Room): Config[] {
   return TOPIC_CONFIGS.filter(({ name }) => isAsked(resource, name)).map((row) => {
-    const value = row.show(stream.settings);
-    const preset = row.show(DEFAULT_SETTINGS);
-    const own = value !== preset;
+    // One default is an option of the server.
+    const ahead = row.name === AFTER_MAX ? String(room.options.timestampAheadMax) : null;
+    const preset = ahead ?? row.show(DEFAULT_SETTINGS);
+    const kept = stream.settings.config[row.name];
+    const value = kept ?? ahead ?? row.show(stream.settings);
+    const own = kept !== undefined || value !== preset;
     const synonyms = [{ name: row.name, value: preset, source: SOURCE.DEFAULT as number }];
     if (own) synonyms.unshift({ name: row.name, value, source: SOURCE.TOPIC });
     return {
@@ -119,92 +119,62 @@ function refused(
   return { errorCode, errorMessage, resourceType, resourceName, configs: [] };
 }
 
-type Alteration = RequestOf<typeof incrementalAlterConfigs>['resources'][number];
-
-export const incrementalAlterConfigsOperation = answers(
-  incrementalAlterConfigs,
-  async (request, call, room) => {
-    const responses = request.resources.map((resource) => {
-      const { resourceType, resourceName } = resource;
-      const fault = alter(resource, request.validateOnly, call, room);
-      return { resourceType, resourceName, ...fault };
-    });
-    if (!request.validateOnly) await room.broker.streams.durable();
-    return { responses };
-  },
-);
-
-interface Fault {
-  readonly errorCode: number;
-  readonly errorMessage: string | null;
-}
-
-const DONE: Fault = { errorCode: KAFKA.NONE, errorMessage: null };
-
-function alter(
-  { resourceType, resourceName, configs }: Alteration,
-  validateOnly: boolean,
+/** A group need not exist to have configs. */
+function describeGroup(
+  resource: AskedResource,
+  request: Asked,
   call: Pick<Call, 'session'>,
   room: Room,
-): Fault {
-  const fault = (errorCode: number, errorMessage: string): Fault => ({ errorCode, errorMessage });
-  if (resourceType !== TOPIC) {
-    return fault(KAFKA.INVALID_REQUEST, 'only topics can be configured here');
+): Described {
+  const { resourceName: groupId } = resource;
+  if (groupId === '') return refused(resource, KAFKA.INVALID_REQUEST, 'a group has a name');
+  if (!room.mayUseGroup(call.session, 'describe-settings', groupId)) {
+    return refused(resource, KAFKA.GROUP_AUTHORIZATION_FAILED, 'not authorized');
   }
-  const principal = call.session.principal!;
-  const stream = room.topics.byName(resourceName);
-  if (!room.topics.mayByName(principal, 'alter-settings', stream?.name ?? resourceName)) {
-    return fault(KAFKA.TOPIC_AUTHORIZATION_FAILED, 'not authorized');
-  }
-  if (stream === undefined) {
-    return fault(KAFKA.UNKNOWN_TOPIC_OR_PARTITION, 'there is no such topic');
-  }
-  if (new Set(configs.map(({ name }) => name)).size !== configs.length) {
-    return fault(KAFKA.INVALID_REQUEST, 'a config is named twice');
-  }
-  const wanted = [];
-  for (const config of configs) {
-    const { name, configOperation } = config;
-    if (configOperation !== OPERATION.DELETE && config.value === null) {
-      return fault(KAFKA.INVALID_REQUEST, `${name}: a value is missing`);
-    }
-    const value = wantedValue(config, stream);
-    if (value === undefined) {
-      return fault(KAFKA.INVALID_CONFIG, `${name}: values cannot be appended or subtracted`);
-    }
-    wanted.push({ name, value });
-  }
-  const changes = readTopicConfigs(wanted, stream.settings);
-  if (typeof changes === 'string') return fault(KAFKA.INVALID_CONFIG, changes);
-  if (changes.durability !== undefined && changes.durability !== stream.settings.durability) {
-    return fault(KAFKA.INVALID_CONFIG, 'robustmq.durability is set at creation only');
-  }
-  if (validateOnly) return DONE;
-  try {
-    room.broker.streams.change(stream, changes);
-    return DONE;
-  } catch (error) {
-    if (!(error instanceof BrokerError)) throw error;
-    return fault(wireCode(error), error.message);
-  }
+  const own = room.groupConfigs.own(groupId);
+  const { defaults } = room.groupConfigs;
+  const rows = GROUP_CONFIGS.filter(({ name }) => isAsked(resource, name)).map((row): Config => {
+    const { name, synonym } = row;
+    const preset = {
+      ...{ name: synonym, value: String(defaults[row.setting]), source: SOURCE.STATIC_BROKER },
+    };
+    const mine = own[name];
+    const value = mine === undefined ? preset.value : String(mine);
+    const set = { name, value, source: SOURCE.GROUP };
+    return {
+      ...{ name, value, readOnly: false, isSensitive: false },
+      configSource: mine === undefined ? SOURCE.STATIC_BROKER : SOURCE.GROUP,
+      synonyms: request.includeSynonyms ? (mine === undefined ? [preset] : [set, preset]) : [],
+      configType: CONFIG_TYPES.int,
+      documentation: request.includeDocumentation ? row.help : null,
+    };
+  });
+  return described(resource, rows);
 }
 
-/** The value to set, null for the default; undefined when this cannot be done to this config. */
-function wantedValue(
-  { name, configOperation, value }: Alteration['configs'][number],
-  stream: Stream,
-): string | null | undefined {
-  switch (configOperation) {
-    case OPERATION.SET:
-      return value;
-    case OPERATION.DELETE:
-      return null;
-    case OPERATION.APPEND:
-    case OPERATION.SUBTRACT: {
-      const adds = configOperation === OPERATION.APPEND;
-      return changedList(name, stream.settings, value ?? '', adds) ?? undefined;
-    }
-    default:
-      return undefined;
+export const listConfigResourcesOperation = answers(listConfigResources, (request, call, room) => {
+  const { TOPIC, BROKER, CLIENT_METRICS, GROUP } = RESOURCE;
+  const all = call.version > 0 && request.resourceTypes.length === 0;
+  const types = new Set<number>(call.version > 0 ? request.resourceTypes : [CLIENT_METRICS]);
+  const known: readonly number[] = [TOPIC, BROKER, CLIENT_METRICS, GROUP];
+  if ([...types].some((type) => !known.includes(type))) {
+    return { errorCode: KAFKA.UNSUPPORTED_VERSION, configResources: [] };
   }
-}
+  const configResources: { resourceName: string; resourceType: number }[] = [];
+  const list = (resourceType: number, names: Iterable<string>): void => {
+    if (!all && !types.has(resourceType)) return;
+    for (const resourceName of names) configResources.push({ resourceName, resourceType });
+  };
+  const topics = room.topics.visible(call.session.principal!);
+  list(
+    TOPIC,
+    [...topics].map(({ safeName }) => safeName),
+  );
+  list(BROKER, [String(NODE_ID)]);
+  const groups = [...room.groupConfigs.groups()];
+  list(
+    GROUP,
+    groups.filter((id) => room.mayUseGroup(call.session, 'describe-settings', id)),
+  );
+  return { errorCode: KAFKA.NONE, configResources };
+});

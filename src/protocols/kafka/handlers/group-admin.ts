@@ -9,17 +9,16 @@ import { answers } from '../operation.ts';
 import { groupOperations } from '../operations-allowed.ts';
 
 const NOT_FOUND_SINCE = 6;
-const GROUP_TYPE = 'classic';
 
 export const listGroupsOperation = answers(listGroups, (request, call, room) => {
   const states = new Set(request.statesFilter.map((state) => state.toLowerCase()));
   const types = new Set(request.typesFilter.map((type) => type.toLowerCase()));
   const groups = [];
-  for (const { id, state, protocolType } of room.groups.list()) {
+  for (const { id, type, state, protocolType } of room.groups.list()) {
     if (states.size > 0 && !states.has(state.toLowerCase())) continue;
-    if (types.size > 0 && !types.has(GROUP_TYPE)) continue;
+    if (types.size > 0 && !types.has(type)) continue;
     if (!room.mayUseGroup(call.session, 'describe', id)) continue;
-    groups.push({ groupId: id, protocolType, groupState: state, groupType: GROUP_TYPE });
+    groups.push({ groupId: id, protocolType, groupState: state, groupType: type });
   }
   return { errorCode: KAFKA.NONE, groups };
 });
@@ -34,15 +33,16 @@ export const describeGroupsOperation = answers(describeGroups, (request, call, r
       authorizedOperations: groupOperations(room, call.session, groupId),
     };
     const group = room.groups.find(groupId);
-    if (group !== undefined) {
+    if (group?.type === 'classic') {
       return { errorCode: KAFKA.NONE, groupId, ...describeGroup(group), ...operations };
     }
-    if (room.groups.exists(groupId)) {
+    if (group === undefined && room.groups.exists(groupId)) {
       return { ...nothing, errorCode: KAFKA.NONE, groupState: 'Empty', ...operations };
     }
     const dead = { ...nothing, groupState: 'Dead', ...operations };
     if (call.version < NOT_FOUND_SINCE) return { ...dead, errorCode: KAFKA.NONE };
-    const errorMessage = `Group ${groupId} not found.`;
+    const what = group === undefined ? 'not found' : 'is not a classic group';
+    const errorMessage = `Group ${groupId} ${what}.`;
     return { ...dead, errorCode: KAFKA.GROUP_ID_NOT_FOUND, errorMessage };
   }),
 }));

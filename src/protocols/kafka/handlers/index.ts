@@ -1,6 +1,7 @@
 /** Which function serves which API. A message pair without a line here fails the room's test. */
 import type { Operation } from '../operation.ts';
 import { createAclsOperation, deleteAclsOperation, describeAclsOperation } from './acls.ts';
+import { alterConfigsOperation, incrementalAlterConfigsOperation } from './alter-configs.ts';
 import { apiVersionsOperation } from './api-versions.ts';
 import { saslAuthenticateOperation, saslHandshakeOperation } from './authentication.ts';
 import {
@@ -14,7 +15,8 @@ import {
   offsetDeleteOperation,
   offsetFetchOperation,
 } from './committed-offsets.ts';
-import { describeConfigsOperation, incrementalAlterConfigsOperation } from './configs.ts';
+import { describeConfigsOperation, listConfigResourcesOperation } from './configs.ts';
+import { consumerDescribeOperation, consumerHeartbeatOperation } from './consumer-membership.ts';
 import { fetchOperation } from './fetch.ts';
 import {
   deleteGroupsOperation,
@@ -32,6 +34,12 @@ import {
   listOffsetsOperation,
   offsetForLeaderEpochOperation,
 } from './offsets-of-logs.ts';
+import {
+  alterReassignmentsOperation,
+  describeQuorumOperation,
+  electLeadersOperation,
+  listReassignmentsOperation,
+} from './one-broker.ts';
 import { produceOperation } from './produce.ts';
 import { alterScramOperation, describeScramOperation } from './scram-users.ts';
 import {
@@ -96,6 +104,14 @@ const ALL: readonly Operation[] = [
   describeProducersOperation,
   describeTransactionsOperation,
   listTransactionsOperation,
+  alterConfigsOperation,
+  electLeadersOperation,
+  alterReassignmentsOperation,
+  listReassignmentsOperation,
+  describeQuorumOperation,
+  consumerHeartbeatOperation,
+  consumerDescribeOperation,
+  listConfigResourcesOperation,
   describeTopicPartitionsOperation,
 ];
 

@@ -2,7 +2,15 @@
  * Produce: checks each batch's header and CRC and hands the bytes to the broker as they came. Hot
  * path: nothing is done per record, and per partition there is one answer object and one callback.
  */
-import { isCompacted, keyFaults, originOf, type Partition, type Stream } from '#broker';
+import {
+  isCompacted,
+  keyFaults,
+  originOf,
+  type Partition,
+  type RecordFault,
+  type Stream,
+  timeFaults,
+} from '#broker';
 import { BrokerError } from '#kit';
 import {
   type BatchFault,
@@ -18,6 +26,7 @@ import { produce } from '../messages/00-produce.ts';
 import { answersLater } from '../operation.ts';
 import type { Room } from '../room.ts';
 import type { RequestOf } from '../rows.ts';
+import { earliestTimeMs, lacksReplicas, latestTimeMs } from '../topic-limits.ts';
 
 const TOPIC_ID_SINCE = 13;
 /** Versions whose clients add partitions to their transactions by writing to them (KIP-890). */
@@ -95,7 +104,7 @@ export const produceOperation = answersLater(produce, (request, call, room) => {
   const production = new Production(call, request.acks);
   const requestFault = faultOf(request, call, room);
   const { transactionalId } = request;
-  const latestMs = room.host.clock.nowMs() + room.options.timestampAheadMax;
+  const nowMs = room.host.clock.nowMs();
   for (const { name, topicId, partitionData } of request.topicData) {
     const answers = production.topic(name, topicId);
     const byId = call.version >= TOPIC_ID_SINCE;
@@ -107,7 +116,7 @@ export const produceOperation = answersLater(produce, (request, call, room) => {
       const refused =
         fault ??
         (index in stream!.partitions
-          ? batchFault(records, call.version, stream!.settings.appendTime ? Infinity : latestMs)
+          ? recordsFault(records, stream!, request.acks, nowMs, call, room)
           : UNKNOWN_PARTITION);
       if (refused !== null) production.refuse(answer, refused.errorCode, refused.message);
       else append(room, call, stream!, records!, answer, production, transactionalId);
@@ -132,7 +141,10 @@ function append(
     production.refuse(answer, KAFKA.MESSAGE_TOO_LARGE, message);
     return;
   }
-  if (isCompacted(stream.settings) && !areKeyed(room, bytes, answer, production)) return;
+  const { settings } = stream;
+  if (isCompacted(settings) && !areKeyed(room, bytes, answer, production)) return;
+  const fromMs = earliestTimeMs(settings, room.host.clock.nowMs());
+  if (fromMs >= 0 && !areRecent(room, bytes, fromMs, answer, production)) return;
   const fields = batchFields(bytes);
   const fault = transactionFault(room, call, transactionalId, partition, fields, bytes);
   if (fault !== null) {
@@ -166,6 +178,25 @@ function append(
   }
 }
 
+/** What a topic has against records, before they are looked at one by one; or null. */
+function recordsFault(
+  records: Buffer | null,
+  { settings }: Stream,
+  acks: number,
+  nowMs: number,
+  call: Call<typeof produce>,
+  room: Room,
+): BatchFault | null {
+  if (acks === -1 && lacksReplicas(settings)) return LACKS_REPLICAS;
+  const latestMs = latestTimeMs(settings, nowMs, room.options.timestampAheadMax);
+  return batchFault(records, call.version, latestMs);
+}
+
+const LACKS_REPLICAS: BatchFault = {
+  errorCode: KAFKA.NOT_ENOUGH_REPLICAS,
+  message: 'there is one replica, and min.insync.replicas asks for more',
+};
+
 /** Refuses a batch with records that a compacted topic cannot take. */
 function areKeyed(
   room: Room,
@@ -173,10 +204,32 @@ function areKeyed(
   answer: PartitionAnswer,
   production: Production,
 ): boolean {
+  const find = () => keyFaults(bytes, room.broker.options.openedBytesMax);
+  return areGood(find, KAFKA.INVALID_RECORD, answer, production);
+}
+
+/** Refuses a batch with records that are older than the topic takes. */
+function areRecent(
+  room: Room,
+  bytes: Buffer,
+  fromMs: number,
+  answer: PartitionAnswer,
+  production: Production,
+): boolean {
+  const find = () => timeFaults(bytes, room.broker.options.openedBytesMax, fromMs);
+  return areGood(find, KAFKA.INVALID_TIMESTAMP, answer, production);
+}
+
+function areGood(
+  find: () => RecordFault[],
+  errorCode: number,
+  answer: PartitionAnswer,
+  production: Production,
+): boolean {
   try {
-    const faults = keyFaults(bytes, room.broker.options.openedBytesMax);
+    const faults = find();
     if (faults.length === 0) return true;
-    production.refuse(answer, KAFKA.INVALID_RECORD, faults[0]!.message);
+    production.refuse(answer, errorCode, faults[0]!.message);
     answer.recordErrors = faults
       .filter(({ index }) => index >= 0)
       .map(({ index, message }) => ({ batchIndex: index, batchIndexErrorMessage: message }));
