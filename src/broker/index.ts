@@ -89,7 +89,7 @@ export { timeFaults } from './records/time-check.ts';
 export type { CommittedOffset, Cursors } from './state/cursors.ts';
 export type { Dedupe, DedupeWindow, WindowLimits } from './state/dedupe.ts';
 export type { Definitions, Json } from './state/definitions.ts';
-export type { LastValueLimits, LastValues } from './state/last-values.ts';
+export type { LastValues } from './state/last-values.ts';
 export { once, type PublishedOnce, publishOnce } from './state/publish-once.ts';
 export type { StateTable } from './state/state-table.ts';
 export type { AbortedTransaction } from './streams/aborted-transactions.ts';

@@ -31,7 +31,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 const SERVER_ORIGIN = originOf('server');
 
 /** What may be kept; -1 = no limit. */
-export interface LastValueLimits {
+interface LastValueLimits {
   readonly countMax: number;
   /** Bytes of all of them, with what describes them. */
   readonly bytesMax: number;
@@ -47,7 +47,7 @@ const NO_LIMITS: LastValueLimits = {
 type Spread = (message: Message, partition: Partition, touched: Touched) => void;
 
 /** The parts of a broker that it works with. */
-export interface LastValuesHost {
+interface LastValuesHost {
   readonly state: StateTable;
   readonly streams: Streams;
   readonly time: TimeEngine;
