@@ -56,7 +56,7 @@ export const DEFAULT_OPTIONS: BrokerOptions = {
   autoCreate: true,
   messageBytesMax: 16 << 20,
   openedBytesMax: 64 << 20,
-  coldWaitingMax: 64,
+  coldWaitingMax: 256,
 };
 
 export interface BrokerGiven {

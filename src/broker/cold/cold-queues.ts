@@ -53,9 +53,9 @@ export class ColdQueues implements Follower {
   /** Rows that wait to be brought into memory, from `#calledAt` on; those without CALLED do not. */
   #called: number[] = [];
   #calledAt = 0;
-  /** Routed since the last seal: the log may yet refuse their messages. */
-  readonly #recent: { partition: Partition; offset: number; row: number; key: string }[] = [];
-  /** Queues that took such references with them. */
+  /** References to messages that are not committed yet: the disk may be too full for them. */
+  #recent: { partition: Partition; offset: number; row: number; key: string }[] = [];
+  /** Queues that took such references in. */
   readonly #moved = new Set<Queue>();
   #looking = false;
 
@@ -77,7 +77,8 @@ export class ColdQueues implements Follower {
       for (const [logId, offset] of pins) this.#pins.add(logId, offset);
     }
     for (const [name, { logId, offset }] of this.#references.scan()) {
-      this.#rows.waiting[this.#rows.of(name)]!++;
+      const row = this.#rows.of(name);
+      this.#rows.waiting[row]!++;
       this.#pins.add(logId, offset);
     }
     time.register(HEAD_KIND, ({ id }) => this.#headEnds(id));
@@ -228,7 +229,13 @@ export class ColdQueues implements Follower {
     partition.touch(this, false);
   }
 
-  committed(): void {}
+  committed(partition: Partition): void {
+    const { highWatermark } = partition;
+    this.#recent = this.#recent.filter((recent) => {
+      return recent.partition !== partition || recent.offset >= highWatermark;
+    });
+    this.#toldMoved((queue) => queue.committed());
+  }
 
   /** A queue has read its next message, a visitor perhaps. */
   loaded(): void {
@@ -237,20 +244,24 @@ export class ColdQueues implements Follower {
 
   /** The append of these offsets failed: nothing waits for them. */
   failed(partition: Partition, fromOffset: number): void {
-    for (const { partition: other, offset, row, key } of this.#recent) {
-      if (other !== partition || offset < fromOffset) continue;
+    this.#recent = this.#recent.filter(({ partition: other, offset, row, key }) => {
+      if (other !== partition || offset < fromOffset) return true;
       // What a queue has taken meanwhile fails there.
-      if (!this.#references.undo(key)) continue;
+      if (!this.#references.undo(key)) return false;
       this.#rows.waiting[row]!--;
       this.#pins.remove(partition.log.id, offset);
-    }
-    for (const queue of this.#moved) queue.failed(partition, fromOffset);
+      return false;
+    });
+    this.#toldMoved((queue) => queue.failed(partition, fromOffset));
   }
 
-  /** Called when what was routed has been appended, or refused. */
+  #toldMoved(tell: (queue: Queue) => void): void {
+    for (const queue of this.#moved) if (!queue.removed) tell(queue);
+    if (this.#recent.length === 0) this.#moved.clear();
+  }
+
+  /** Called before an entry is written. */
   sealed(): void {
-    if (this.#recent.length > 0) this.#recent.length = 0;
-    if (this.#moved.size > 0) this.#moved.clear();
     if (this.#visitors.size > 0 || this.#called.length > 0) this.#lookSoon();
   }
 
@@ -260,7 +271,7 @@ export class ColdQueues implements Follower {
     const name = this.#rows.names.textOf(row);
     const key = this.#references.add(name, { logId: partition.log.id, offset, meta, size });
     this.#pins.add(partition.log.id, offset);
-    this.#recent.push({ partition, offset, row, key });
+    if (offset >= partition.highWatermark) this.#recent.push({ partition, offset, row, key });
     const waiting = ++this.#rows.waiting[row]!;
     if (expiresAtMs !== 0) this.#expires(row, name, expiresAtMs);
     const lengthMax = this.#policy?.settings.lengthMax ?? Number.POSITIVE_INFINITY;
@@ -338,7 +349,7 @@ export class ColdQueues implements Follower {
       for (const { logId, offset } of references) this.#pins.remove(logId, offset);
     }
     this.#rows.waiting[row] = 0;
-    this.#moved.add(queue);
+    if (this.#recent.length > 0) this.#moved.add(queue);
   }
 
   #forget(row: number, name: string): void {

@@ -114,6 +114,7 @@ export class Routing {
         const queue = routes.queues[index]!;
         touched.add(queue, this.apart(queue, partition));
       }
+      if (routes.coldRows.length > 0) touched.add(this.#cold, false);
       this.route(message, routes, partition);
     }
     this.deliver(message, plan, routes);
