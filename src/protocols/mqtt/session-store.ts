@@ -66,7 +66,7 @@ export interface StoredSession {
   readonly identifiers: Map<number, number>;
 }
 
-/** The first line of a cold row has the subscriptions, behind a sign that tells whether it is so. */
+/** The first line of a cold row has the subscriptions, behind a sign that tells if it is so. */
 const PLACED = '+';
 const NOT_PLACED = '-';
 
