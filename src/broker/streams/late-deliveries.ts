@@ -76,11 +76,10 @@ export class LateDeliveries {
     this.#put(partition, transactions);
   }
 
-  /** Something was stored behind a transaction that may have ended already: its own row is gone. */
+  /** Something was stored that is delivered later, maybe behind a transaction that has its marker. */
   stored(partition: Partition): void {
-    const transactions = partition.transactions!;
-    if (transactions.saved || transactions.firstOpen !== Number.POSITIVE_INFINITY) return;
-    this.save(partition);
+    const { saved, isCovered } = partition.transactions!;
+    if (!saved && !isCovered) this.save(partition);
   }
 
   /** The stable end may have moved. */
@@ -174,8 +173,7 @@ export class LateDeliveries {
     if (transactions.delivered < partition.stableOffset) return;
     const isOpen = transactions.firstOpen !== Number.POSITIVE_INFINITY;
     const isEnd = !isOpen && this.#isAtEnd(partition, transactions);
-    if (isOpen ? transactions.delivered < transactions.firstOpen : !isEnd) return;
-    // Behind an open transaction its own row says where to begin.
+    if (!isEnd && !transactions.isCovered) return;
     if (transactions.saved) this.#delete(partition);
     transactions.saved = false;
     if (isEnd) this.forget(partition);

@@ -55,6 +55,13 @@ export class PartitionTransactions {
     this.firstOpen = next.done === true ? Number.POSITIVE_INFINITY : next.value;
   }
 
+  /** The stored row of an open transaction says that nothing before it waits to be delivered. */
+  get isCovered(): boolean {
+    // Those without a marker have a row; the first of them lies first.
+    for (const { firstOffset } of this.#byProducer.values()) return firstOffset <= this.delivered;
+    return false;
+  }
+
   /** First offset of those open beside this one. */
   firstBeside({ firstOffset }: OpenTransaction): number {
     for (const offset of this.#byOffset.keys()) if (offset !== firstOffset) return offset;
