@@ -135,12 +135,21 @@ function encodeSegments(segments: readonly SegmentListing[]): Buffer {
   return bytes;
 }
 
+/**
+ * The entry up to which a checkpoint holds everything, or -1 when the bytes are no valid one. Never
+ * throws on any bytes.
+ */
+export function checkpointSequence(bytes: Buffer): number {
+  const end = bytes.length - CRC_BYTES;
+  if (end < HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC) return -1;
+  if (bytes.readUInt32BE(4) !== VERSION) return -1;
+  if (crc32c(bytes.subarray(0, end)) !== bytes.readUInt32BE(end)) return -1;
+  return readInt64(bytes, 8);
+}
+
 /** Null when the bytes are no valid checkpoint. Never throws on any bytes. */
 export function decodeCheckpoint(bytes: Buffer): Checkpoint | null {
-  const end = bytes.length - CRC_BYTES;
-  if (end < HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC) return null;
-  if (bytes.readUInt32BE(4) !== VERSION) return null;
-  if (crc32c(bytes.subarray(0, end)) !== bytes.readUInt32BE(end)) return null;
+  if (checkpointSequence(bytes) < 0) return null;
   const parts: CheckpointPart[] = [];
   let at = HEADER_BYTES;
   for (let left = bytes.readUInt32BE(44); left > 0; left--) {

@@ -4,7 +4,7 @@
  */
 
 import type { Files } from '../files/files.ts';
-import { type Checkpoint, decodeCheckpoint } from './checkpoint-codec.ts';
+import { type Checkpoint, checkpointSequence, decodeCheckpoint } from './checkpoint-codec.ts';
 
 export const CHECKPOINT_NAMES = ['checkpoint-a', 'checkpoint-b'] as const;
 const NEW_NAME = 'checkpoint.new';
@@ -35,16 +35,18 @@ export async function saveCheckpoint(
 }
 
 export async function loadCheckpoint(files: Files, directory: string): Promise<LoadedCheckpoint> {
-  let newest: Checkpoint | null = null;
+  let [newest, sequence]: [Buffer | null, number] = [null, -1];
   const damaged: string[] = [];
   const names = await files.list(directory);
   for (const name of CHECKPOINT_NAMES) {
     if (!names.includes(name)) continue;
-    const checkpoint = decodeCheckpoint(await readWhole(files, `${directory}/${name}`));
-    if (checkpoint === null) damaged.push(name);
-    else if (newest === null || checkpoint.sequence > newest.sequence) newest = checkpoint;
+    const bytes = await readWhole(files, `${directory}/${name}`);
+    const found = checkpointSequence(bytes);
+    if (found < 0) damaged.push(name);
+    else if (found > sequence) [newest, sequence] = [bytes, found];
   }
-  return { checkpoint: newest, damaged };
+  // Of two that are the same, mostly, one is read.
+  return { checkpoint: newest === null ? null : decodeCheckpoint(newest), damaged };
 }
 
 /** Says that the engine stopped in order after the entry `sequence`. */
