@@ -383,6 +383,37 @@ export function readEnvelope(message: Message, headers: readonly Header[]): numb
   return head.value.readUInt32BE(5);
 }
 
+/**
+ * The same for a message whose headers are the very ones of the message before it in its batch:
+ * what they say is known.
+ */
+export function repeatEnvelope(
+  message: Message,
+  before: Message,
+  headers: readonly Header[],
+): number {
+  const head = headers[0]!.value!;
+  const flags = head[2]!;
+  if ((flags & FLAG_PRODUCER_TIME) === 0) message.timestampMs = -1;
+  if ((flags & FLAG_ROUTE_KEY) !== 0) message.key = null;
+  message.origin = before.origin;
+  message.qos = before.qos;
+  message.retain = before.retain;
+  message.text = before.text;
+  message.contentType = before.contentType;
+  message.contentEncoding = before.contentEncoding;
+  message.replyTo = before.replyTo;
+  message.correlation = before.correlation;
+  message.messageId = before.messageId;
+  message.expiresAtMs = before.expiresAtMs;
+  message.priority = before.priority;
+  message.address = before.address;
+  message.producer = before.producer;
+  message.native = before.native;
+  message.headers = before.headers;
+  return head.readUInt32BE(5);
+}
+
 function userHeaders(stored: readonly Header[], from: number): Header[] {
   const headers: Header[] = [];
   for (let index = from; index < stored.length; index++) {

@@ -31,6 +31,8 @@ const AT_COUNT = 57;
 const MAGIC = 2;
 
 const FIRST_CAPACITY = 512;
+/** Up to this many bytes a loop beats the call that compares. */
+const COMPARE_BYTES_MAX = 96;
 /** Latest time of a record; the difference of two times then fits a variable-length number. */
 const TIME_MS_MAX = 2 ** 52 - 1;
 /** Records that one batch may open to: a small compressed one could hold millions. */
@@ -162,6 +164,7 @@ export function readRecords(batch: Buffer, baseOffset: number, bytesMax: number)
   const payload = decompress(attributes & 0x07, batch.subarray(BATCH_HEADER_BYTES), bytesMax);
   const records: StoredRecord[] = [];
   const position: Position = { at: 0 };
+  const like = new LastHeaders(payload);
   for (let index = 0; index < count; index++) {
     const length = readSigned(payload, position, 'record length');
     const end = position.at + length;
@@ -178,7 +181,7 @@ export function readRecords(batch: Buffer, baseOffset: number, bytesMax: number)
     deltaBefore = offsetDelta;
     const key = readBlob(payload, position, 'key');
     const value = readBlob(payload, position, 'value');
-    const headers = readHeaders(payload, position);
+    const headers = like.read(position, end);
     if (position.at !== end) {
       throw new ProtocolError('record', position.at, `ends at ${position.at}, not at ${end}`);
     }
@@ -186,6 +189,44 @@ export function readRecords(batch: Buffer, baseOffset: number, bytesMax: number)
     records.push({ offset: baseOffset + offsetDelta, timeMs, key, value, headers });
   }
   return records;
+}
+
+/** Records of one publisher mostly have the same headers: equal bytes give the same object. */
+class LastHeaders {
+  readonly #bytes: Buffer;
+  #at = 0;
+  #end = 0;
+  #headers = NO_HEADERS;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** @param end of the record, where its headers must end as well */
+  read(position: Position, end: number): readonly Header[] {
+    const { at } = position;
+    if (this.#isLike(at, end)) {
+      position.at = end;
+      return this.#headers;
+    }
+    this.#headers = readHeaders(this.#bytes, position);
+    this.#at = at;
+    this.#end = position.at;
+    return this.#headers;
+  }
+
+  #isLike(at: number, end: number): boolean {
+    const length = end - at;
+    if (length <= 0 || length !== this.#end - this.#at) return false;
+    const bytes = this.#bytes;
+    if (length > COMPARE_BYTES_MAX) {
+      return bytes.compare(bytes, this.#at, this.#end, at, end) === 0;
+    }
+    for (let index = 0, before = this.#at; index < length; index++) {
+      if (bytes[before + index] !== bytes[at + index]) return false;
+    }
+    return true;
+  }
 }
 
 /** A time that no clock shows is none. */

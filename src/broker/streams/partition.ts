@@ -6,14 +6,11 @@
 import { BrokerError, ProtocolError } from '#kit';
 import type { Appended, BatchFacts, LogStat, ShardLog, StoredBatch } from '#storage';
 import { flatAddress } from '../addresses/address.ts';
-import { SERVER_PRINCIPAL } from '../principals/principal.ts';
 import { stampAppendTime } from '../records/append-time.ts';
 import { LOG_APPEND_TIME, TRANSACTIONAL } from '../records/batch-layout.ts';
-import { readEnvelope, readPlainHeaders } from '../records/envelope.ts';
-import { Message } from '../records/message.ts';
-import { originOf } from '../records/origin.ts';
+import type { Message } from '../records/message.ts';
 import { BatchBuilder, isControlBatch, readRecords } from '../records/record-batch.ts';
-import { LAST_VALUES, placeLastValue } from './last-values-stream.ts';
+import { messagesOf } from './batch-messages.ts';
 import type { PartitionTransactions } from './partition-transactions.ts';
 import { isCompacted, type Stream } from './stream.ts';
 
@@ -109,7 +106,6 @@ export interface AppendLedger {
 
 /** Opened batches beyond this are sealed early, so that no batch grows without bound. */
 const BATCH_BYTES_MAX = 1 << 20;
-const SERVER_PACKED_ORIGIN = originOf('server');
 
 /** Messages that follow each other, and where to read on. */
 export interface Run {
@@ -371,31 +367,7 @@ export class Partition {
   decode(batch: StoredBatch): Message[] {
     if (this.isAside(batch)) return [];
     try {
-      const records = readRecords(batch.bytes, batch.baseOffset, this.#host.openedBytesMax);
-      const home = flatAddress(this.stream.name);
-      let lastPrincipal = -1;
-      let known: Message['principal'] = SERVER_PRINCIPAL;
-      return records.map((record) => {
-        const message = new Message(home, record.value, batch.origin);
-        message.key = record.key;
-        message.timestampMs = record.timeMs;
-        message.partition = this;
-        message.offset = record.offset;
-        message.appendTimeMs = batch.appendTimeMs;
-        let principal = -1;
-        if (batch.serverPacked) principal = readEnvelope(message, record.headers);
-        if (principal === -1) {
-          message.qos = 1;
-          message.origin = batch.origin === SERVER_PACKED_ORIGIN ? message.origin : batch.origin;
-          readPlainHeaders(message, record.headers);
-          if (this.stream.name === LAST_VALUES) placeLastValue(message);
-          principal = batch.principal;
-        }
-        if (principal !== lastPrincipal) known = this.#host.principalOf(principal);
-        lastPrincipal = principal;
-        message.principal = known;
-        return message;
-      });
+      return messagesOf(batch, this, this.#host);
     } catch (error) {
       if (!(error instanceof ProtocolError || error instanceof BrokerError)) throw error;
       this.#host.unreadable(this, batch.baseOffset, error.message);
