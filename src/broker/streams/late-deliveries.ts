@@ -10,7 +10,7 @@
 import { BrokerError, type Log } from '#kit';
 import type { Message } from '../records/message.ts';
 import type { StateTable } from '../state/state-table.ts';
-import type { Partition, Run } from './partition.ts';
+import type { Follower, Partition, Run } from './partition.ts';
 import { PartitionTransactions } from './partition-transactions.ts';
 import type { Streams } from './streams.ts';
 
@@ -21,12 +21,16 @@ export interface LateHost {
   readonly state: StateTable;
   readonly streams: Streams;
   readonly log: Log;
+  readonly soon: (call: () => void) => void;
   readonly busy: () => boolean;
   readonly onRoom: (call: () => void) => void;
   /** Nobody takes batches of producers from this partition. */
   readonly isUnwatched: (partition: Partition) => boolean;
-  /** Routes and delivers messages of a partition that are stable. */
-  readonly deliver: (messages: readonly Message[], partition: Partition) => void;
+  /**
+   * Routes and delivers messages of a partition that are stable.
+   * @returns those who store what they note of them in a commit of their own
+   */
+  readonly deliver: (messages: readonly Message[], partition: Partition) => readonly Follower[];
 }
 
 export class LateDeliveries {
@@ -125,15 +129,12 @@ export class LateDeliveries {
     const from = Math.max(transactions.delivered, partition.startOffset);
     try {
       const run = partition.readRun(from, READ_BYTES);
-      if (!(run instanceof Promise)) {
-        this.#take(partition, transactions, run);
-        return true;
-      }
+      if (!(run instanceof Promise)) return this.#take(partition, transactions, run);
       transactions.reading = true;
       run.then(
         (read) => {
-          if (partition.transactions === transactions) this.#take(partition, transactions, read);
-          this.#goOn(partition, transactions);
+          if (partition.transactions !== transactions) return;
+          if (this.#take(partition, transactions, read)) this.#goOn(partition, transactions);
         },
         (error: unknown) => {
           this.#skip(partition, transactions, error);
@@ -147,9 +148,28 @@ export class LateDeliveries {
     }
   }
 
-  #take(partition: Partition, transactions: PartitionTransactions, run: Run): void {
-    transactions.delivered = Math.max(transactions.delivered, run.next);
-    this.#host.deliver(run.messages, partition);
+  /** @returns false when it goes on later: what others note must be on disk before the place is */
+  #take(partition: Partition, transactions: PartitionTransactions, run: Run): boolean {
+    const apart = this.#host.deliver(run.messages, partition);
+    let waiting = apart.length;
+    if (waiting === 0) {
+      this.#passed(partition, transactions, run.next);
+      return true;
+    }
+    transactions.reading = true;
+    const stored = (): void => {
+      waiting--;
+      if (waiting > 0 || partition.transactions !== transactions) return;
+      this.#passed(partition, transactions, run.next);
+      // Not in the middle of the commit that tells.
+      this.#host.soon(() => this.#goOn(partition, transactions));
+    };
+    for (const follower of apart) follower.stored!(partition, run.next, stored);
+    return false;
+  }
+
+  #passed(partition: Partition, transactions: PartitionTransactions, next: number): void {
+    transactions.delivered = Math.max(transactions.delivered, next);
     if (transactions.saved) this.#put(partition, transactions);
   }
 

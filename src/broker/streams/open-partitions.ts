@@ -1,14 +1,22 @@
 /** The partitions with an open batch, and what all partitions share. */
-import type { Log, LogFields } from '#kit';
+import type { Log, LogFields, Timer } from '#kit';
 import type { LogEngine } from '#storage';
 import type { BrokerGiven } from '../broker.ts';
 import type { Principal } from '../principals/principal.ts';
 import type { Principals } from '../principals/principals.ts';
-import type { Partition, PartitionHost } from './partition.ts';
+import type { Partition } from './partition.ts';
+import type { PartitionHost } from './partition-host.ts';
 import type { Transactions } from './transactions.ts';
 
 /** Bytes of open batches above which publishers must wait. */
 const OPEN_BYTES_MAX = 32 << 20;
+/**
+ * How long messages stay open that nobody waits for: their publishers want no answer, and whoever
+ * follows live has them already. A seal for each turn of the loop would cost more than they do.
+ */
+const PATIENCE_MS = 5;
+/** Open bytes that are written without waiting for that. */
+const PATIENT_BYTES_MAX = 256 << 10;
 /** Partitions that may hold decoded messages; older ones let go. */
 const DECODED_MAX = 128;
 
@@ -22,6 +30,9 @@ export class OpenPartitions implements PartitionHost {
   readonly #log: Log;
   #open: Partition[] = [];
   #bytes = 0;
+  /** The engine was told that something is to be sealed. */
+  #woken = false;
+  #timer: Timer | null = null;
   #waiting: (() => void)[] = [];
   readonly #decoded = new Set<Partition>();
 
@@ -46,11 +57,23 @@ export class OpenPartitions implements PartitionHost {
     return this.#given.clock.nowMs();
   }
 
-  opened(partition: Partition, bytes: number): void {
-    if (bytes === 0) {
-      this.#open.push(partition);
-      this.#engine.wake();
-    } else this.#bytes += bytes;
+  opened(partition: Partition): void {
+    this.#open.push(partition);
+    if (this.#woken) return;
+    this.#timer ??= this.#given.timers.after(PATIENCE_MS, () => {
+      this.#timer = null;
+      this.awaited();
+    });
+  }
+
+  grown(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > PATIENT_BYTES_MAX && !this.#woken) this.awaited();
+  }
+
+  awaited(): void {
+    this.#woken = true;
+    this.#engine.wake();
   }
 
   principalOf(id: number): Principal {
@@ -80,6 +103,9 @@ export class OpenPartitions implements PartitionHost {
   seal(): void {
     const open = this.#open;
     this.#open = [];
+    this.#woken = false;
+    this.#timer?.cancel();
+    this.#timer = null;
     for (const partition of open) partition.seal();
     this.#bytes = 0;
     if (this.#waiting.length === 0) return;

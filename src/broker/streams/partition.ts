@@ -9,8 +9,10 @@ import { flatAddress } from '../addresses/address.ts';
 import { stampAppendTime } from '../records/append-time.ts';
 import { LOG_APPEND_TIME, TRANSACTIONAL } from '../records/batch-layout.ts';
 import type { Message } from '../records/message.ts';
-import { BatchBuilder, isControlBatch, readRecords } from '../records/record-batch.ts';
+import { isControlBatch, readRecords } from '../records/record-batch.ts';
 import { messagesOf } from './batch-messages.ts';
+import { OpenBatch, tellSinks } from './open-batch.ts';
+import type { AppendLedger, PartitionHost } from './partition-host.ts';
 import type { PartitionTransactions } from './partition-transactions.ts';
 import { isCompacted, type Stream } from './stream.ts';
 
@@ -83,27 +85,6 @@ export class Touched {
   }
 }
 
-/** What all partitions of a broker share. */
-export interface PartitionHost {
-  nowMs(): number;
-  /** The partition has messages that wait to be sealed. */
-  opened(partition: Partition, bytes: number): void;
-  principalOf(id: number): Message['principal'];
-  /** Bound for what one compressed batch may become when it is opened. */
-  readonly openedBytesMax: number;
-  /** The partition holds decoded messages now; `forget` takes them back. */
-  keeps(partition: Partition): void;
-  /** A batch whose records cannot be read by other protocols; said once per batch and reader. */
-  unreadable(partition: Partition, offset: number, reason: string): void;
-  /** True when what this producer wrote at this offset, in a transaction, was aborted. */
-  aborted(partition: Partition, producerId: number, offset: number): boolean;
-}
-
-/** Who keeps account of what partitions hold. */
-export interface AppendLedger {
-  appended: (partition: Partition, bytes: number) => void;
-}
-
 /** Opened batches beyond this are sealed early, so that no batch grows without bound. */
 const BATCH_BYTES_MAX = 1 << 20;
 
@@ -111,24 +92,6 @@ const BATCH_BYTES_MAX = 1 << 20;
 export interface Run {
   readonly messages: readonly Message[];
   readonly next: number;
-}
-
-class OpenBatch {
-  readonly builder: BatchBuilder;
-  readonly first: Message;
-  /** Publishers that wait, and what they call their messages. */
-  readonly sinks: PublishSink[] = [];
-  readonly tokens: number[] = [];
-  /** For followers alone: a message that nobody will read is not kept until the commit. */
-  readonly messages: Message[] = [];
-  /** Queues that hold references into it. */
-  touched: Touched | null = null;
-  lastTouched: Follower | null = null;
-
-  constructor(first: Message, capacity: number) {
-    this.first = first;
-    this.builder = new BatchBuilder(capacity);
-  }
 }
 
 export class Partition {
@@ -147,6 +110,8 @@ export class Partition {
   #open: OpenBatch | null = null;
   #capacity = 0;
   #followers: Set<Follower> | null = null;
+  /** Readers that wait for what is committed next. */
+  #tails = 0;
   /** The last decoded batch: sequential readers of single messages ask for the same one again. */
   #decoded: { from: number; next: number; messages: readonly Message[] } | null = null;
 
@@ -196,7 +161,7 @@ export class Partition {
     if (open === null) {
       open = new OpenBatch(message, this.#capacity);
       this.#open = open;
-      this.#host.opened(this, 0);
+      this.#host.opened(this);
     }
     message.partition = this;
     message.offset = this.log.endOffset + open.builder.count;
@@ -213,7 +178,8 @@ export class Partition {
       open.sinks.push(sink);
       open.tokens.push(token);
     }
-    this.#host.opened(this, open.builder.size - before);
+    this.#host.grown(open.builder.size - before);
+    if (sink !== null || this.#followers !== null || this.#tails > 0) this.#await(open);
     if (message.qos > 0 || this.#followers === null || this.transactions !== null) return;
     let wanted = false;
     for (const follower of this.#followers) {
@@ -238,6 +204,7 @@ export class Partition {
     if (open === null) return;
     if (open.lastTouched === follower && !apart) return;
     open.lastTouched = follower;
+    this.#await(open);
     open.touched ??= new Touched();
     open.touched.add(follower, apart);
   }
@@ -258,7 +225,7 @@ export class Partition {
       Math.max(builder.size, Math.trunc(this.#capacity * 0.75)),
       BATCH_BYTES_MAX,
     );
-    this.#host.opened(this, -builder.size);
+    this.#host.grown(-builder.size);
     const facts: BatchFacts = {
       kind: 'data',
       count: builder.count,
@@ -387,8 +354,18 @@ export class Partition {
     return { offset: batch.baseOffset, timestampMs: batch.maxTimestampMs };
   }
 
+  /** See `ShardLog.tail`. What is open is committed at once while somebody listens. */
   tail(listener: (partition: Partition) => void): () => void {
-    return this.log.tail(() => listener(this));
+    this.#tails++;
+    if (this.#open !== null) this.#await(this.#open);
+    const end = this.log.tail(() => listener(this));
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      this.#tails--;
+      end();
+    };
   }
 
   trim(offset: number): void {
@@ -400,6 +377,7 @@ export class Partition {
   }
 
   follow(follower: Follower): void {
+    if (this.#open !== null) this.#await(this.#open);
     this.#followers ??= new Set();
     this.#followers.add(follower);
   }
@@ -407,6 +385,12 @@ export class Partition {
   unfollow(follower: Follower): void {
     this.#followers?.delete(follower);
     if (this.#followers?.size === 0) this.#followers = null;
+  }
+
+  #await(open: OpenBatch): void {
+    if (open.awaited) return;
+    open.awaited = true;
+    this.#host.awaited();
   }
 
   #settled(open: OpenBatch, fromOffset: number, error: BrokerError | null): void {
@@ -459,12 +443,6 @@ export class Partition {
       for (const message of decoded) if (message.offset >= offset) messages.push(message);
     }
     return { messages, next };
-  }
-}
-
-function tellSinks({ sinks, tokens }: OpenBatch, error: BrokerError | null): void {
-  for (let index = 0; index < sinks.length; index++) {
-    sinks[index]!.published(tokens[index]!, error);
   }
 }
 

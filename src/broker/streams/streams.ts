@@ -7,7 +7,8 @@ import type { Definitions, Json } from '../state/definitions.ts';
 import { newLogId, slotOfName } from '../state/slot.ts';
 import { checkLastValues, LAST_VALUES, lastValuesSettings } from './last-values-stream.ts';
 import { LateIndex } from './late-index.ts';
-import { Partition, type PartitionHost } from './partition.ts';
+import { Partition } from './partition.ts';
+import type { PartitionHost } from './partition-host.ts';
 import {
   DEFAULT_SETTINGS,
   isCompacted,

@@ -59,6 +59,7 @@ export class Committer {
   readonly #hooks: (() => void)[] = [];
   #inHooks = false;
   #scheduled = false;
+  #sealWanted = false;
   #forced = false;
   #trims = new Set<Shard>();
   /** Logs that listeners must be told about although nothing was committed. */
@@ -156,6 +157,7 @@ export class Committer {
 
   /** A seal at the end of this turn, or when the write in flight ends. */
   schedule(): void {
+    this.#sealWanted = true;
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#parts.timers.soon(() => this.#turnEnds());
@@ -201,17 +203,14 @@ export class Committer {
     this.stopTimers();
     this.#parts.onFailed(reason);
     const entries = this.#uncommitted();
-    this.#held = [];
-    this.#writing = null;
-    this.#queue = [];
+    [this.#held, this.#writing, this.#queue] = [[], null, []];
     this.#open = new Entry(this.#parts.rows.next);
     for (const entry of entries) {
       for (const call of entry.callbacks) call?.(failure);
       for (const call of entry.watchers) call(failure);
     }
     const early = this.#earlyCalls;
-    this.#earlyCalls = [];
-    this.#earlyLogs = [];
+    [this.#earlyLogs, this.#earlyCalls] = [[], []];
     for (const call of early) call?.(failure);
     this.#flushes.fail(failure);
     this.inFlightBytes = 0;
@@ -352,6 +351,7 @@ export class Committer {
   /** Writes the next entry when none is being written and somebody waits for it. */
   #seal(): void {
     if (this.#writing !== null || this.failure !== null) return;
+    this.#sealWanted = false;
     this.#runHooks();
     this.#addTrims();
     const entry = this.#next();
@@ -420,7 +420,7 @@ export class Committer {
     instruments.inFlightBytes.value = this.inFlightBytes;
     rows.evict(this.#committedRow);
     // The disk goes on before anybody is told: what waits already does not wait for the answers.
-    this.#seal();
+    if (this.#sealWanted || this.#queue.length + this.#open.rowCount > 0) this.#seal();
     for (const { callbacks, watchers } of entries) {
       for (const call of callbacks) call?.(null);
       for (const call of watchers) call(null);
