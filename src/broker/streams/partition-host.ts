@@ -1,3 +1,4 @@
+/** What a partition is given: what it shares with all others of its broker. Types only. */
 import type { Message } from '../records/message.ts';
 import type { Partition } from './partition.ts';
 
