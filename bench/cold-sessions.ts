@@ -113,10 +113,15 @@ async function rate(running: Running, name: string, topics: readonly string[]): 
   console.log(`${name}: ${((user + system) / topics.length).toFixed(1)} us of CPU each`);
 }
 
-async function resume(running: Running): Promise<void> {
+/** Of a server that has just started the first one runs code that is not compiled yet. */
+async function resume(running: Running, client: number): Promise<void> {
   const { broker } = running;
-  const name = PREFIX + clientOf(7);
-  await rate(running, `${QUEUED} messages to one`, new Array<string>(QUEUED).fill(filterOf(7)));
+  const name = PREFIX + clientOf(client);
+  await rate(
+    running,
+    `${QUEUED} messages to one`,
+    new Array<string>(QUEUED).fill(filterOf(client)),
+  );
   while (broker.cold.visitorCount > 0) await new Promise((resolve) => setTimeout(resolve, 50));
   const startedMs = performance.now();
   const queue = broker.cold.warm(name)!;
@@ -129,7 +134,7 @@ async function resume(running: Running): Promise<void> {
         if (got === 0) firstMs = performance.now() - startedMs;
         got++;
         queue.ack(position);
-        if (got === QUEUED) resolve();
+        if (got >= QUEUED) resolve();
       },
     });
   });
@@ -164,7 +169,7 @@ const none = Array.from({ length: 20_000 }, (_, n) => `plant/line/${n % 100}/non
 await rate(running, 'a publish that matches none', none);
 const one = Array.from({ length: 20_000 }, (_, n) => filterOf((n * 37) % count));
 await rate(running, 'a publish that matches one', one);
-await resume(running);
+for (const client of [7, 8, 9]) await resume(running, client);
 for (let n = 0; n < count; n++) {
   running.broker.cold.keep(
     PREFIX + clientOf(n),

@@ -200,6 +200,8 @@ class Run {
         member.name,
       );
     }
+    const { cold } = this.rig.broker;
+    assert.deepEqual([cold.count, cold.messages, cold.filters.size], [0, 0, 0]);
   }
 }
 

@@ -53,6 +53,8 @@ export class ColdQueues implements Follower {
   /** Rows that wait to be brought into memory, from `#calledAt` on; those without CALLED do not. */
   #called: number[] = [];
   #calledAt = 0;
+  /** Messages in stored queues. */
+  #queued = 0;
   /** References to messages that are not committed yet: the disk may be too full for them. */
   #recent: { partition: Partition; offset: number; row: number; key: string }[] = [];
   /** Queues that took such references in. */
@@ -73,6 +75,7 @@ export class ColdQueues implements Follower {
       const { ready, pins } = storedOf(value);
       const row = this.#rows.of(name);
       this.#rows.queued[row] = ready;
+      this.#queued += ready;
       this.#rows.set(row, STORED, true);
       for (const [logId, offset] of pins) this.#pins.add(logId, offset);
     }
@@ -105,6 +108,13 @@ export class ColdQueues implements Follower {
 
   has(name: string): boolean {
     return this.#rows.names.find(name) >= 0;
+  }
+
+  /** Messages that wait for all of them. */
+  get messages(): number {
+    let messages = this.#queued + this.#references.count;
+    for (const queue of this.#visitors.values()) messages += queue.readyCount;
+    return messages;
   }
 
   /** Messages that wait for a queue. */
@@ -334,6 +344,7 @@ export class ColdQueues implements Follower {
       state.delete(KIND, name, name, 'there');
       queue = queues.putBack(name, text);
       this.#rows.set(row, STORED, false);
+      this.#queued -= this.#rows.queued[row]!;
       this.#rows.queued[row] = 0;
     }
     queue ??= queues.declare(name, this.#policy!.settings);
@@ -415,6 +426,7 @@ export class ColdQueues implements Follower {
     this.#leaves(row, name, queue.watch.dueMs);
     for (const [logId, offset] of pins) this.#pins.add(logId, offset);
     this.#rows.queued[row] = ready;
+    this.#queued += ready;
     this.#rows.set(row, STORED, true);
     const stored: StoredCold = { queue: this.#host.queues.putAway(queue), ready, pins };
     this.#host.state.put(KIND, name, Buffer.from(JSON.stringify(stored)), name, 'new');

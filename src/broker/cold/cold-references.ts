@@ -31,6 +31,10 @@ export class ColdReferences {
     this.#state = state;
   }
 
+  get count(): number {
+    return this.#state.count(KIND);
+  }
+
   /** All that wait, by queue, each queue's in their order. */
   *scan(): Generator<readonly [name: string, reference: ColdReference]> {
     for (const [key, value] of this.#state.scan(KIND)) {

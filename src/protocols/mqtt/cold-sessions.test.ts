@@ -66,6 +66,7 @@ describe('MQTT: sessions that are not in memory', () => {
     await publish('zero', ['lost']);
     await publish('other', ['not for it']);
     assert.equal(bench.room.sessions.warmCount, 0, 'a message does not bring it back');
+    assert.equal(bench.host.broker.cold.messages, 3);
     bench.restart();
     assert.equal(bench.room.sessions.warmCount, 0);
     await publish('a/2', ['4']);

@@ -131,14 +131,17 @@ export class ColdSessions {
   }
 
   #arm(): void {
-    if (this.#timer !== null || this.#closed) return;
+    // What does not fit on a disk that failed would stay in memory twice.
+    if (this.#timer !== null || this.#closed || this.#room.broker.health === 'failed') return;
     const [first] = this.#line.values();
     if (first === undefined) return;
     const { options, timers } = this.#room;
     const waitMs = first + options.sessionColdAfter - this.#room.monotonicMs();
     this.#timer = timers.after(Math.max(0, waitMs), () => {
       this.#timer = null;
-      this.#coolSome();
+      const { broker } = this.#room;
+      if (broker.busy) broker.onRoom(() => this.#arm());
+      else this.#coolSome();
     });
   }
 

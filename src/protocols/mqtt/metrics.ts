@@ -14,6 +14,9 @@ export interface MqttMetrics {
   readonly inFlight: Gauge;
   /** The longest queue of a session in memory. */
   readonly longestQueue: Gauge;
+  /** Sessions that are not in memory, and what waits for them. */
+  readonly sessionsCold: Gauge;
+  readonly queuedCold: Gauge;
   readonly received: PerQos;
   readonly sent: PerQos;
   /** Payload bytes of what was received. */
@@ -67,6 +70,14 @@ export function mqttMetrics(metrics: Metrics): MqttMetrics {
     longestQueue: metrics.gauge(
       'robustmq_mqtt_queue_messages_longest',
       'The longest queue of a session in memory.',
+    ),
+    sessionsCold: metrics.gauge(
+      'robustmq_mqtt_sessions_cold',
+      'MQTT sessions that are not in memory.',
+    ),
+    queuedCold: metrics.gauge(
+      'robustmq_mqtt_queue_messages_cold',
+      'QoS 1 and 2 messages that wait for sessions that are not in memory.',
     ),
     received: perQos('received', 'PUBLISH from clients.'),
     sent: perQos('sent', 'PUBLISH sent to clients.'),

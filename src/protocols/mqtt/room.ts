@@ -103,7 +103,7 @@ export class Room implements Instance {
     this.metrics = mqttMetrics(host.metrics);
     this.store = new SessionStore(host.broker.state);
     this.sessions = new Sessions(this);
-    this.#endReading = host.metrics.onRead(() => showQueues(this.metrics, this.sessions.warm()));
+    this.#endReading = host.metrics.onRead(() => this.#showSessions());
     const strategyOf = (group: string): StrategyName => strategyOfGroup(this, group);
     this.groups = new SharedGroups(host.broker, host.random, strategyOf);
     this.retained = new RetainedRules(host.broker, options, () => this.nowMs());
@@ -141,6 +141,12 @@ export class Room implements Instance {
   /** A client identifier for who brought none, unlike any other [MQTT-3.1.3-6]. */
   newClientId(): string {
     return `auto-${this.#host.random.bytes(12).toString('hex')}`;
+  }
+
+  #showSessions(): void {
+    showQueues(this.metrics, this.sessions.warm());
+    this.metrics.sessionsCold.set(this.store.coldCount);
+    this.metrics.queuedCold.set(this.broker.cold.messages);
   }
 
   get actions(): readonly Action[] {
