@@ -9,6 +9,7 @@ import { Pacer } from './commit/pacer.ts';
 import { RecentRows } from './commit/recent-rows.ts';
 import { Wal } from './commit/wal.ts';
 import type { Files } from './files/files.ts';
+import { GentleFiles } from './files/gentle-files.ts';
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
 import type {
   Appended,
@@ -54,7 +55,8 @@ export interface EngineOptions {
  * Rejects with BrokerError `precondition-failed` when another process has it open.
  */
 export async function openEngine(options: EngineOptions): Promise<LogEngine> {
-  const { files, directory } = options;
+  const { directory } = options;
+  const files = new GentleFiles(options.files, options.timers);
   await files.ensureDirectory(directory);
   const unlock = await files.lock(`${directory}/lock`);
   let objects: ObjectStore | null = null;
@@ -62,7 +64,7 @@ export async function openEngine(options: EngineOptions): Promise<LogEngine> {
     const { openSegmentsMax } = { ...DEFAULT_LIMITS, ...options.limits };
     const local = await openDirectoryStore(files, directory, openSegmentsMax);
     objects = options.objects === undefined ? local : await options.objects(local);
-    const engine = new Engine(options, objects, unlock);
+    const engine = new Engine({ ...options, files }, objects, unlock);
     await engine.start();
     return engine;
   } catch (error) {
@@ -99,11 +101,17 @@ class Engine implements LogEngine, ShardHome {
   readonly #reader: Reader;
   readonly #housekeeping: Housekeeping;
   readonly #unlock: () => Promise<void>;
+  readonly #files: GentleFiles;
   #healthListeners: ((health: EngineHealth, reason: string) => void)[] = [];
   #closing: Promise<void> | null = null;
 
-  constructor(options: EngineOptions, objects: ObjectStore, unlock: () => Promise<void>) {
+  constructor(
+    options: EngineOptions & { readonly files: GentleFiles },
+    objects: ObjectStore,
+    unlock: () => Promise<void>,
+  ) {
     this.#unlock = unlock;
+    this.#files = options.files;
     const { files, directory, clock, timers, log } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const instruments = makeInstruments(options.metrics);
@@ -168,6 +176,7 @@ class Engine implements LogEngine, ShardHome {
       tornBytes: found.tornBytes,
       damaged: found.damaged,
     };
+    this.#files.gentle = true;
     this.#housekeeping.kick();
   }
 
@@ -325,6 +334,7 @@ class Engine implements LogEngine, ShardHome {
   async #close(): Promise<void> {
     const { committer, wal, options } = this.#core;
     const failedBefore = committer.failure;
+    this.#files.gentle = false;
     try {
       wal.giveUpWhenFull();
       await this.#housekeeping.stop();

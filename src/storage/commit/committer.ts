@@ -389,7 +389,7 @@ export class Committer {
     entry.sequence = this.sequence++;
     const delayMs = pacer.delayMs(entry.bodyBytes);
     if (delayMs > 0) await new Promise<void>((go) => timers.after(delayMs, go));
-    const startedMs = clock.monotonicMs();
+    const [startedMs, moment] = [clock.monotonicMs(), pacer.moment];
     try {
       await this.#wal.commit(entry);
     } catch (error) {
@@ -397,10 +397,11 @@ export class Committer {
       return;
     }
     if (this.failure !== null) return;
-    instruments.commitSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
+    const tookMs = clock.monotonicMs() - startedMs;
+    instruments.commitSeconds.observe(tookMs / 1000);
     instruments.entryBytes.observe(entryBytes(entry.rowCount, entry.bodyBytes));
     this.#writing = null;
-    pacer.appended(entry.bodyBytes);
+    pacer.committed(entry.bodyBytes, tookMs, moment);
     this.#held.push(entry);
     if ((entry.flags & FLAG_MORE) !== 0) this.#seal();
     else this.#committed(this.#held.splice(0));
@@ -455,8 +456,7 @@ export class Committer {
   #deliverEarly(): void {
     if (this.#earlyLogs.length === 0 && this.#moved.size === 0) return;
     const [logs, calls, moved] = [this.#earlyLogs, this.#earlyCalls, this.#moved];
-    this.#earlyLogs = [];
-    this.#earlyCalls = [];
+    [this.#earlyLogs, this.#earlyCalls] = [[], []];
     this.#moved = new Set();
     for (const log of logs) {
       if (log.durability === 'fsync' || log.endOffset === log.highWatermark) continue;

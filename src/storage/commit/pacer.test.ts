@@ -60,3 +60,53 @@ test('commits are slowed from half the backlog on, the more the fuller it is', (
   assert.equal(delays[0], 0);
   assert.ok(delays[1]! > 0 && delays[2]! > delays[1]!, delays.join(', '));
 });
+
+test('a lane rests three times as long as its step took, and not at all under pressure', async () => {
+  const { time, backlog, pacer } = paced();
+  await time.until(pacer.pass(1, LANE.levelOne));
+  await time.advance(20);
+  let passed = false;
+  const passing = pacer.pass(1, LANE.levelOne).then(() => {
+    passed = true;
+  });
+  await time.advance(58);
+  assert.equal(passed, false);
+  await time.advance(3);
+  await passing;
+  assert.equal(passed, true);
+  await time.advance(20);
+  backlog.pressure = 0.5;
+  const nowMs = time.monotonicMs();
+  await time.until(pacer.pass(1, LANE.levelOne));
+  assert.equal(time.monotonicMs(), nowMs);
+});
+
+test('a lane that had nothing to do rests no longer for it', async () => {
+  const { time, pacer } = paced();
+  await time.until(pacer.pass(1, LANE.levelOne));
+  pacer.idle(LANE.levelOne);
+  await time.advance(60_000);
+  const nowMs = time.monotonicMs();
+  await time.until(pacer.pass(1, LANE.levelOne));
+  assert.equal(time.monotonicMs(), nowMs);
+});
+
+test('commits that take longer beside copying make it slower', async () => {
+  const { time, pacer } = paced();
+  const copied = async (besideMs: number): Promise<number> => {
+    const startedMs = time.monotonicMs();
+    for (let step = 0; step < 200; step++) {
+      const calm = pacer.moment;
+      pacer.committed(100, 0.4, calm);
+      await time.until(pacer.pass(131_072, LANE.levelOne));
+      // The lane is in a step, which the next commit meets.
+      pacer.committed(100, besideMs, pacer.moment);
+      pacer.idle(LANE.levelOne);
+    }
+    return time.monotonicMs() - startedMs;
+  };
+  const first = await copied(0.45);
+  await copied(5);
+  const later = await copied(5);
+  assert.ok(later > first * 2, `${first} ms, then ${later} ms`);
+});

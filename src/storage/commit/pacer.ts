@@ -1,15 +1,22 @@
 /**
  * How fast the background may copy. Unhurried it moves a little more than what is appended, in
- * small steps, so that the disk and the event loop are free when an append comes. The more full
- * write-ahead files wait, the faster it goes; and when they wait all the same, commits are slowed
- * down to what the background manages: a writer at full speed meets a slope, not a wall.
+ * small steps, so that the disk and the event loop are free when an append comes: after each step
+ * it rests for some times as long as the step took, so a slow disk is given more rest, and longer
+ * when commits take longer than without it. The more full write-ahead files wait, the faster it
+ * goes; and when they wait all the same, commits are slowed down to what the background manages: a
+ * writer at full speed meets a slope, not a wall.
  */
 import type { Clock, Timers } from '#kit';
 import type { EngineLimits } from '../limits.ts';
 import { LANE } from '../segments/segment-codec.ts';
+import { CommitWatch } from './commit-watch.ts';
 
-/** Copied for each byte that is appended: once into level 1, and some times in merges. */
-const COPIES = 5;
+/** Copied for each byte that is appended: read and written for level 1, then merged. */
+const COPIES = 6;
+/** Rests for so many times as long as a step took, without any pressure. */
+const RESTS = 3;
+/** A step that seems to take longer was none: its lane had nothing to do meanwhile. */
+const STEP_MS_MAX = 50;
 const WINDOW_MS = 1_000;
 /** Longest wait of a step, so that a change of pressure is felt soon. */
 const PAUSE_MS_MAX = 100;
@@ -54,6 +61,11 @@ export class Pacer {
   /** Merges that let level 1 go first. */
   #waiting: (() => void)[] = [];
   #stopped = false;
+  /** When each lane began its step; negative while it rests or has nothing to do. */
+  readonly #begunMs = [-1, -1];
+  /** Steps that ended until now. */
+  #steps = 0;
+  readonly #watch = new CommitWatch();
 
   constructor(parts: PacerParts) {
     this.#parts = parts;
@@ -81,9 +93,24 @@ export class Pacer {
     for (const look of waiting) look();
   }
 
-  /** Takes note of a commit. */
-  appended(bytes: number): void {
+  /** A commit begins: give the answer to `committed`. */
+  get moment(): number {
+    return this.#begunMs[0]! >= 0 || this.#begunMs[1]! >= 0 ? -1 : this.#steps;
+  }
+
+  /**
+   * Takes note of a commit.
+   * @param moment what `moment` was when it began
+   */
+  committed(bytes: number, tookMs: number, moment: number): void {
     this.#appended += bytes;
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#watch.note(bytes, tookMs, moment < 0 || moment !== this.moment, nowMs);
+  }
+
+  /** A lane has nothing to do until its next step. */
+  idle(lane: number): void {
+    this.#begunMs[lane] = -1;
   }
 
   /** Takes note of how long level 1 took for so many bytes. */
@@ -100,6 +127,7 @@ export class Pacer {
    */
   async pass(bytes: number, lane: number): Promise<void> {
     const { clock, timers, pressure, mergesAreBehind } = this.#parts;
+    const stepMs = this.#stepEnds(lane);
     if (lane === LANE.merge) {
       while (!this.#stopped && pressure() > LEVEL_ONE_FIRST && !mergesAreBehind()) {
         await new Promise<void>((look) => this.#waiting.push(look));
@@ -109,9 +137,19 @@ export class Pacer {
     const nowMs = clock.monotonicMs();
     const rate = this.#rate(nowMs);
     this.#paidMs = Math.max(this.#paidMs, nowMs - WINDOW_MS / 10) + (bytes * 1000) / rate;
-    const pauseMs = Math.min(this.#paidMs - nowMs, PAUSE_MS_MAX);
+    const restMs = stepMs * RESTS * Math.max(0, 1 - pressure() / HURRY);
+    const pauseMs = Math.min(Math.max(this.#paidMs - nowMs, restMs), PAUSE_MS_MAX);
     if (pauseMs < 1 || this.#stopped) await new Promise<void>((go) => timers.soon(go));
     else await new Promise<void>((go) => timers.after(pauseMs, go));
+    this.#begunMs[lane] = clock.monotonicMs();
+  }
+
+  /** How long the step took that a lane ends now. */
+  #stepEnds(lane: number): number {
+    const begunMs = this.#begunMs[lane]!;
+    this.#begunMs[lane] = -1;
+    this.#steps++;
+    return begunMs < 0 ? 0 : Math.min(this.#parts.clock.monotonicMs() - begunMs, STEP_MS_MAX);
   }
 
   /**
@@ -149,7 +187,7 @@ export class Pacer {
     }
     const pressure = this.#parts.pressure();
     if (pressure >= HURRY) return Number.POSITIVE_INFINITY;
-    const calm = this.#parts.limits.backgroundBytesPerSecond + this.#appendRate * COPIES;
-    return calm * (1 + 6 * pressure);
+    const spare = this.#parts.limits.backgroundBytesPerSecond / this.#watch.factor;
+    return (spare + this.#appendRate * COPIES) * (1 + 6 * pressure);
   }
 }

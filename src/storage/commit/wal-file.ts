@@ -5,7 +5,7 @@ import type { OpenFile } from '../files/files.ts';
 const NAME = /^wal-(\d{10})\.log$/;
 const FILL_BYTES = 2 ** 20;
 /** Zeros that are made durable at a time: one large flush would hold up the commits of others. */
-const FILL_SYNC_BYTES = 4 * 2 ** 20;
+const FILL_SYNC_BYTES = 2 * 2 ** 20;
 
 export class WalFile {
   generation: number;
@@ -64,12 +64,17 @@ export function generationOf(name: string): number {
 /**
  * Writes zeros up to the file's size, so that later writes change no metadata and find their space
  * reserved. When the disk fills up on the way the file ends where it is filled, and this rejects.
+ * @param rest waits between two steps for as long as the disk shall be free for others
  */
-export async function preallocate(wal: WalFile, written: Counter): Promise<void> {
+export async function preallocate(
+  wal: WalFile,
+  written: Counter,
+  rest: () => Promise<void> | undefined,
+): Promise<void> {
   const zeros = Buffer.alloc(Math.min(FILL_BYTES, wal.size));
   while (wal.filled < wal.size && !wal.abandoned) {
     const piece = zeros.subarray(0, Math.min(zeros.length, wal.size - wal.filled));
-    const step = fill(wal, piece);
+    const step = fill(wal, piece, written).then(() => (wal.filled < wal.size ? rest() : undefined));
     wal.filling = step.catch(() => {});
     try {
       await step;
@@ -78,14 +83,14 @@ export async function preallocate(wal: WalFile, written: Counter): Promise<void>
       wal.filling = null;
       throw error;
     }
-    wal.filled += piece.length;
-    written.value += piece.length;
   }
   wal.filling = null;
   await wal.file.sync();
 }
 
-async function fill(wal: WalFile, zeros: Buffer): Promise<void> {
+async function fill(wal: WalFile, zeros: Buffer, written: Counter): Promise<void> {
   await wal.file.write([zeros], wal.filled);
   if ((wal.filled + zeros.length) % FILL_SYNC_BYTES === 0) await wal.file.sync();
+  wal.filled += zeros.length;
+  written.value += zeros.length;
 }

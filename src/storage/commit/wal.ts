@@ -22,6 +22,12 @@ import type { WalSink } from './wal-sink.ts';
 
 /** Recycled files that are kept for later; further ones are removed. */
 const POOL_MAX = 1;
+/** Zeros for the next file run ahead of the entries in this one by this factor, or they hurry. */
+const ZEROS_AHEAD = 4;
+/** Zeros before the entries of the same file, or they hurry. */
+const ZEROS_BEFORE = 8 * 2 ** 20;
+/** Pause after a step of zeros of 1 MiB that are in no hurry. */
+const ZEROS_PAUSE_MS = 40;
 
 export interface WalParts {
   readonly files: Files;
@@ -56,6 +62,10 @@ export class Wal implements WalSink {
   #preparing: Promise<void> | null = null;
   #firstFill: Promise<void> | null = null;
   #spareWaiters: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  /** Ends the pause of the zeros at once; there is one such pause at a time. */
+  #hurryZeros: (() => void) | null = null;
+  /** An entry waits for space. */
+  #waits = false;
   #givingUp = false;
   #retry: Timer | null = null;
   #retryMs: number;
@@ -166,6 +176,7 @@ export class Wal implements WalSink {
     this.#closed = true;
     this.#retry?.cancel();
     if (this.current !== null) this.current.abandoned = true;
+    this.#hurryZeros?.();
     await this.#firstFill;
     await this.#preparing;
     const files = [this.current, this.#spare, ...this.finished, ...this.#pool];
@@ -220,14 +231,42 @@ export class Wal implements WalSink {
       const rows = file === null ? 0 : entry.endRow - file.firstRow;
       const ends = file !== null && file.written > 0 && (rows > walRowsMax || file.early);
       if (file === null || file.room < bytes || ends) {
-        while (this.#spare === null) await this.#spareReady();
+        while (this.#spare === null) await this.#inHurry(this.#spareReady());
         this.#rollTo(this.#spare, entry.firstRow);
       } else if (file.filled >= file.written + bytes) {
         return file;
       } else {
-        await file.filling;
+        await this.#inHurry(file.filling);
       }
     }
+  }
+
+  /** Waits for space that zeros are being written to: they do not rest meanwhile. */
+  async #inHurry(space: Promise<void> | null): Promise<void> {
+    this.#waits = true;
+    this.#hurryZeros?.();
+    try {
+      await space;
+    } finally {
+      this.#waits = false;
+    }
+  }
+
+  /** After a step of zeros: a pause for others, unless entries are near. */
+  #rest(file: WalFile): Promise<void> | undefined {
+    const { current } = this;
+    const needed =
+      file === current ? file.written + ZEROS_BEFORE : (current?.written ?? 0) * ZEROS_AHEAD;
+    if (this.#waits || this.#closed || file.filled < needed) return undefined;
+    return new Promise((go) => {
+      const end = (): void => {
+        timer.cancel();
+        this.#hurryZeros = null;
+        go();
+      };
+      const timer = this.#parts.timers.after(ZEROS_PAUSE_MS, end);
+      this.#hurryZeros = end;
+    });
   }
 
   #rollTo(file: WalFile, firstRow: number): void {
@@ -288,7 +327,7 @@ export class Wal implements WalSink {
   }
 
   async #makeSpare(): Promise<void> {
-    const { files, directory, limits } = this.#parts;
+    const { files, directory, limits, instruments } = this.#parts;
     const generation = this.#nextGeneration;
     const path = `${directory}/${walName(generation)}`;
     const old = this.#pool.pop();
@@ -298,13 +337,15 @@ export class Wal implements WalSink {
       this.#spare = new WalFile(generation, path, old.file, old.size, old.size);
       return;
     }
+    // One file at a time gets its zeros.
+    await this.#firstFill;
     const { free } = await files.space(directory);
     if (free < limits.walFileBytes + limits.reserveBytes) {
       throw Object.assign(new Error(`only ${free} bytes are free`), { code: 'ENOSPC' });
     }
     const file = await files.open(path, true);
     const spare = new WalFile(generation, path, file, limits.walFileBytes, 0);
-    const filled = preallocate(spare, this.#parts.instruments.walPrepared);
+    const filled = preallocate(spare, instruments.walPrepared, () => this.#rest(spare));
     if (this.current === null) {
       // Nothing can be written yet: begin at once, the zeros run ahead of the entries.
       this.#firstFill = filled.catch((error: unknown) => {

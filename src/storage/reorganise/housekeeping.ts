@@ -9,6 +9,7 @@ import type { EngineCore } from '../engine.ts';
 import { isDiskFull } from '../files/files.ts';
 import { Checkpointer } from '../recovery/checkpointer.ts';
 import type { Recovered } from '../recovery/recovery.ts';
+import { LANE } from '../segments/segment-codec.ts';
 import type { Shard } from '../shard.ts';
 import { Ledger } from './ledger.ts';
 import { LevelOneLane } from './level-one-lane.ts';
@@ -82,6 +83,7 @@ export class Housekeeping {
     this.#again = true;
     this.#levelOneRuns ??= this.#runLevelOne().finally(() => {
       this.#levelOneRuns = null;
+      this.#core.pacer.idle(LANE.levelOne);
     });
   }
 
@@ -154,6 +156,7 @@ export class Housekeeping {
     }
     this.#mergesRun = this.#runMerges().finally(() => {
       this.#mergesRun = null;
+      this.#core.pacer.idle(LANE.merge);
     });
   }
 

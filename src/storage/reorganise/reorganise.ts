@@ -22,6 +22,7 @@ import type { WalFile } from '../commit/wal-file.ts';
 import type { EngineCore } from '../engine.ts';
 import { isSystemError } from '../files/files.ts';
 import { isOwn, type JobWriter } from '../segments/job-writer.ts';
+import { LANE } from '../segments/segment-codec.ts';
 import type { SegmentWriter } from '../segments/segment-writer.ts';
 import { sortInPieces, Turns } from '../turns.ts';
 import { adoptionOf, chooseAdopted, type LogRows } from './adopt.ts';
@@ -31,6 +32,8 @@ const PASS_BYTES = 16 * 2 ** 20;
 /** Bytes that are read at a time, and a gap that is cheaper to read over than to skip. */
 const READ_BYTES = 2 ** 18;
 const GAP_BYTES_MAX = 16_384;
+/** What reading a byte costs, compared with writing it. */
+const READ_SHARE = 1 / 4;
 /** Rows that are looked at without letting others in. */
 const TURN_ROWS = 512;
 
@@ -55,6 +58,12 @@ class LevelOne {
   readonly #places: Int32Array;
   /** Bodies of the rows of this pass, by their place; null when a body is damaged. */
   #bodies: (Buffer | null)[] = [];
+  /** Where they lie side by side: thousands of buffers of their own would be work to collect. */
+  #arena: Buffer = Buffer.alloc(0);
+  /** Where the body of each place begins in the arena. */
+  #starts: number[] = [];
+  /** What was read last. */
+  #window: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   #passFirst = 0;
   #passEnd = 0;
 
@@ -160,13 +169,17 @@ class LevelOne {
   async #pass(order: readonly number[], first: number): Promise<void> {
     const { rows } = this.#core;
     let [end, bytes] = [first, 0];
+    this.#starts = [];
     while (end < order.length && (end === first || bytes < PASS_BYTES)) {
+      this.#starts.push(bytes);
       bytes += rows.bodyBytes(order[end++]!);
       if (this.#turns.over()) await this.#turns.next();
     }
     this.#passFirst = first;
     this.#passEnd = end;
     this.#bodies = new Array<Buffer | null>(end - first).fill(null);
+    // What a writer has not written yet may lie in the last one, so each pass has its own.
+    this.#arena = Buffer.allocUnsafeSlow(bytes);
     let group: number[] = [];
     for (let row = this.#wal.firstRow; row < this.#wal.endRow; row++) {
       const place = this.#places[row - this.#wal.firstRow]!;
@@ -189,28 +202,36 @@ class LevelOne {
     return gap < 0 || gap > GAP_BYTES_MAX || all > READ_BYTES;
   }
 
-  /** Reads bodies that lie side by side, and checks each. */
+  /** Reads bodies that lie close together, and checks each. */
   async #fetch(group: readonly number[]): Promise<void> {
-    const { rows } = this.#core;
+    const { rows, pacer } = this.#core;
     const start = rows.position(group[0]!);
     const last = group.at(-1)!;
-    const bytes = await this.#read(start, rows.position(last) + rows.bodyBytes(last) - start);
+    const length = rows.position(last) + rows.bodyBytes(last) - start;
+    const bytes = await this.#read(start, length);
     for (const row of group) {
       const from = rows.position(row) - start;
-      const body = bytes.subarray(from, from + rows.bodyBytes(row));
       const place = this.#places[row - this.#wal.firstRow]! - this.#passFirst;
-      // A small body must not keep everything alive that was read with it.
-      const own = body.length * 4 < bytes.length ? Buffer.from(body) : body;
-      if (isIntact(rows.rowsOf(row), rows.at(row), own)) this.#bodies[place] = own;
-      else this.#damaged(row);
+      const at = this.#starts[place]!;
+      const body = this.#arena.subarray(at, at + rows.bodyBytes(row));
+      // Of a file that is shorter than it was, the rest must not be what was read before.
+      const got = bytes.copy(body, 0, from, from + body.length);
+      if (got === body.length && isIntact(rows.rowsOf(row), rows.at(row), body)) {
+        this.#bodies[place] = body;
+      } else {
+        this.#damaged(row);
+      }
       if (this.#turns.over()) await this.#turns.next();
     }
+    await pacer.pass(length * READ_SHARE, LANE.levelOne);
   }
 
   /** A place that the disk cannot read counts as damaged: other places may be fine. */
   async #read(from: number, length: number): Promise<Buffer> {
+    if (length > this.#window.length) this.#window = Buffer.allocUnsafeSlow(length);
+    const target = this.#window.subarray(0, length);
     try {
-      return await this.#wal.read(from, length);
+      return target.subarray(0, await this.#wal.file.read(target, from));
     } catch (error) {
       if (!isSystemError(error) || error.code !== 'EIO') throw error;
       return Buffer.alloc(0);

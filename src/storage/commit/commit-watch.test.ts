@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CommitWatch } from './commit-watch.ts';
+
+/** Seconds of commits, one each 2 ms: of the disturbed ones every second takes `disturbedMs`. */
+function run(watch: CommitWatch, from: number, seconds: number, disturbedMs: number): number {
+  let nowMs = from;
+  for (; nowMs < from + seconds * 1000; nowMs += 2) {
+    const disturbed = nowMs % 4 === 0;
+    watch.note(1_000, disturbed ? disturbedMs : 0.4, disturbed, nowMs);
+  }
+  return nowMs;
+}
+
+test('commits that take longer beside the background slow it down, and it recovers', () => {
+  const watch = new CommitWatch();
+  let nowMs = run(watch, 0, 2, 0.45);
+  assert.equal(watch.factor, 1, 'a little is allowed');
+  nowMs = run(watch, nowMs, 2, 4);
+  assert.equal(watch.factor, 4, 'it has a bound: what is due must be done some time');
+  run(watch, nowMs, 3, 0.45);
+  assert.equal(watch.factor, 1);
+});
+
+test('without undisturbed commits, or with large ones only, there is nothing to compare', () => {
+  const watch = new CommitWatch();
+  for (let nowMs = 0; nowMs < 5_000; nowMs++) {
+    watch.note(1_000, 9, true, nowMs);
+    watch.note(2 ** 20, nowMs % 2 === 0 ? 1 : 50, nowMs % 2 === 1, nowMs);
+  }
+  assert.equal(watch.factor, 1);
+});
+
+test('a disk that is slow by itself slows nothing down', () => {
+  const watch = new CommitWatch();
+  for (let nowMs = 0; nowMs < 20_000; nowMs += 12) watch.note(1_000, 12, nowMs % 24 === 0, nowMs);
+  assert.equal(watch.factor, 1);
+});
