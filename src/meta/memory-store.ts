@@ -46,10 +46,9 @@ class MemoryStore implements MetaStore {
     }
   }
 
-  async *scanTexts(table: string): AsyncGenerator<(readonly [key: string, text: string])[]> {
-    for await (const page of this.scan(table)) {
-      yield page.map(({ key, value }) => [key, value.toString()] as const);
-    }
+  *texts(table: string): Generator<readonly [key: string, text: string]> {
+    const all = { from: '', before: null, rowsMax: Number.POSITIVE_INFINITY };
+    for (const { key, value } of this.range(table, all)) yield [key, value.toString()];
   }
 
   async write(changes: readonly MetaChange[]): Promise<void> {

@@ -34,13 +34,13 @@ export interface MetaStore {
   get(table: string, key: string): Promise<Buffer | undefined>;
   /** All rows of a table in ascending key order (by UTF-8 bytes), a page at a time. */
   scan(table: string): AsyncIterable<readonly MetaRow[]>;
-  /** The same of a table whose values are texts. */
-  scanTexts(table: string): AsyncIterable<readonly (readonly [key: string, text: string])[]>;
   /** The value now. */
   read(table: string, key: string): Buffer | undefined;
   has(table: string, key: string): boolean;
   /** Rows of a span in ascending key order, now. Fewer than `rowsMax` only at its end or bound. */
   range(table: string, span: MetaSpan): MetaRow[];
+  /** All rows of a table whose values are texts, in the same order, read as the walk goes on. */
+  texts(table: string): Iterable<readonly [key: string, text: string]>;
   /** The keys of a span, without reading values. */
   keys(table: string, span: MetaSpan): string[];
   /**

@@ -98,7 +98,7 @@ class SqliteStore implements MetaStore {
   }
 
   /** A start reads a hundred thousand of these: no buffers on the way. */
-  async *scanTexts(table: string): AsyncGenerator<(readonly [key: string, text: string])[]> {
+  *texts(table: string): Generator<readonly [key: string, text: string]> {
     let from = '';
     while (true) {
       const page = this.#texts.all(table, from, AFTER_ALL, PAGE_ROWS) as Iterable<unknown> as [
@@ -107,7 +107,7 @@ class SqliteStore implements MetaStore {
       ][];
       if (page.length === 0) return;
       from = keyAfter(page.at(-1)![0]);
-      yield page;
+      yield* page;
     }
   }
 

@@ -1,7 +1,8 @@
 /**
  * Definitions: the durable nouns of the server (streams, users, rules, and what protocols define),
- * by kind and name, as JSON. All of them are in memory; changes of one turn of the event loop share
- * one commit of the catalogue, which is always made before the log entry that may depend on them.
+ * by kind and name, as JSON. All of them are in memory, here or at their owner; changes of one turn
+ * of the event loop share one commit of the catalogue, which is always made before the log entry
+ * that may depend on them.
  */
 import { BrokerError, type Log, type Timers } from '#kit';
 import type { MetaChange, MetaStore } from '#meta';
@@ -18,6 +19,8 @@ export type DefinitionWatcher = (name: string, value: Json | undefined) => void;
 
 const TABLE_PREFIX = 'definition/';
 const KINDS_TABLE = 'definition-kinds';
+/** Kinds that an owner keeps in memory whole, in a form of its own: their texts need not be. */
+const HELD_ELSEWHERE: ReadonlySet<string> = new Set(['stream']);
 
 export class Definitions {
   readonly #meta: MetaStore;
@@ -46,21 +49,27 @@ export class Definitions {
       for (const { key: kind } of kinds) {
         const names = new Map<string, string>();
         definitions.#kinds.set(kind, names);
-        for await (const page of meta.scanTexts(TABLE_PREFIX + kind)) {
-          for (const [name, text] of page) names.set(name, text);
-        }
+        if (HELD_ELSEWHERE.has(kind)) continue;
+        for (const [name, text] of meta.texts(TABLE_PREFIX + kind)) names.set(name, text);
       }
     }
     return definitions;
   }
 
   get(kind: string, name: string): Json | undefined {
-    const text = this.#kinds.get(kind)?.get(name);
+    const text = HELD_ELSEWHERE.has(kind)
+      ? this.#stored()
+          .read(TABLE_PREFIX + kind, name)
+          ?.toString()
+      : this.#kinds.get(kind)?.get(name);
     return text === undefined ? undefined : (JSON.parse(text) as Json);
   }
 
   *list(kind: string): Generator<[string, Json]> {
-    for (const [name, text] of this.#kinds.get(kind) ?? []) yield [name, JSON.parse(text) as Json];
+    const texts = HELD_ELSEWHERE.has(kind)
+      ? this.#stored().texts(TABLE_PREFIX + kind)
+      : (this.#kinds.get(kind) ?? []);
+    for (const [name, text] of texts) yield [name, JSON.parse(text) as Json];
   }
 
   /** Takes effect at once; `durable()` tells when it would survive. */
@@ -72,13 +81,14 @@ export class Definitions {
       this.#change({ table: KINDS_TABLE, key: kind, value: Buffer.alloc(0) });
     }
     const text = JSON.stringify(value);
-    names.set(name, text);
+    if (!HELD_ELSEWHERE.has(kind)) names.set(name, text);
     this.#change({ table: TABLE_PREFIX + kind, key: name, value: Buffer.from(text) });
     this.#tell(kind, name, value);
   }
 
   remove(kind: string, name: string): void {
-    if (this.#kinds.get(kind)?.delete(name) !== true) return;
+    const isHere = this.#kinds.get(kind)?.delete(name) === true;
+    if (!isHere && !HELD_ELSEWHERE.has(kind)) return;
     this.#change({ table: TABLE_PREFIX + kind, key: name, value: null });
     this.#tell(kind, name, undefined);
   }
@@ -117,6 +127,12 @@ export class Definitions {
     this.flush();
     await this.#writing;
     if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** The catalogue with every change made so far. */
+  #stored(): MetaStore {
+    this.flush();
+    return this.#meta;
   }
 
   #change(change: MetaChange): void {
