@@ -18,7 +18,8 @@ import type { HostPort, QuicheConnection, QuicheError } from './quiche.ts';
 
 /** The first stream that a client opens. */
 const CONTROL_STREAM = 0;
-const READ_BYTES = 64 * 1024;
+/** What is read at a time, by all sessions one after the other. */
+const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024);
 /** The two low bits of an id: who opened the stream, and whether both may send. */
 const STREAM_KIND = 3;
 const CLIENT_BOTH_WAYS = 0;
@@ -211,17 +212,16 @@ export class QuicSession implements Flushable, Waiting {
     }
     for (;;) {
       if (this.#control === null || this.#control.paused || side.paused || this.#over) return;
-      const chunk = Buffer.allocUnsafe(READ_BYTES);
       let read: [number, boolean] | null;
       try {
-        read = this.#quic.streamRecv(id, chunk);
+        read = this.#quic.streamRecv(id, SCRATCH);
       } catch (error) {
         this.#break(id, error);
         return;
       }
       if (read === null) return;
       const [size, fin] = read;
-      if (size > 0) side.received(shrunk(chunk, size));
+      if (size > 0) side.received(copied(size));
       if (!fin) continue;
       side.ended();
       this.#forgetIfOver(id);
@@ -264,17 +264,16 @@ export class QuicSession implements Flushable, Waiting {
     for (;;) {
       const control = this.#control;
       if (control === null || control.paused || this.#over) return;
-      const chunk = Buffer.allocUnsafe(READ_BYTES);
       let read: [number, boolean] | null;
       try {
-        read = this.#quic.streamRecv(CONTROL_STREAM, chunk);
+        read = this.#quic.streamRecv(CONTROL_STREAM, SCRATCH);
       } catch (error) {
         this.#failed(error);
         return;
       }
       if (read === null) return;
       const [size, fin] = read;
-      if (size > 0) control.received(shrunk(chunk, size));
+      if (size > 0) control.received(copied(size));
       if (!fin) continue;
       control.end();
       return;
@@ -387,9 +386,9 @@ export class QuicSession implements Flushable, Waiting {
   }
 }
 
-/** A chunk is kept by whoever parses it: it should not hold on to much more than it has. */
-function shrunk(chunk: Buffer, size: number): Buffer {
-  return size * 2 < chunk.length ? Buffer.from(chunk.subarray(0, size)) : chunk.subarray(0, size);
+/** A chunk is kept by whoever parses it: it has what was read and no more. */
+function copied(size: number): Buffer {
+  return Buffer.from(SCRATCH.subarray(0, size));
 }
 
 function peerAt({ host, port }: HostPort): Peer {
