@@ -33,6 +33,8 @@ const MAGIC = 2;
 const FIRST_CAPACITY = 512;
 /** Up to this many bytes a loop beats the call that compares. */
 const COMPARE_BYTES_MAX = 96;
+/** After headers that differ from those before them. */
+const PASSED_RECORDS = 8;
 /** Latest time of a record; the difference of two times then fits a variable-length number. */
 const TIME_MS_MAX = 2 ** 52 - 1;
 /** Records that one batch may open to: a small compressed one could hold millions. */
@@ -197,6 +199,8 @@ class LastHeaders {
   #at = 0;
   #end = 0;
   #headers = NO_HEADERS;
+  /** Records that are not compared: where all differ it would only cost. */
+  #passing = 0;
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
@@ -205,10 +209,11 @@ class LastHeaders {
   /** @param end of the record, where its headers must end as well */
   read(position: Position, end: number): readonly Header[] {
     const { at } = position;
-    if (this.#isLike(at, end)) {
+    if (this.#passing > 0) this.#passing--;
+    else if (this.#isLike(at, end)) {
       position.at = end;
       return this.#headers;
-    }
+    } else if (this.#end > 0) this.#passing = PASSED_RECORDS;
     this.#headers = readHeaders(this.#bytes, position);
     this.#at = at;
     this.#end = position.at;

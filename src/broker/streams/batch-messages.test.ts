@@ -10,6 +10,9 @@ function said(message: Message): object {
   return { ...rest, address: address.text, principal: principal.id };
 }
 
+const repeated = (change: Partial<Message>): Partial<Message>[] =>
+  Array.from({ length: 20 }, () => change);
+
 describe('messages of a batch', () => {
   let rig: Rig;
 
@@ -44,7 +47,8 @@ describe('messages of a batch', () => {
       {},
     ];
     const sent = await Promise.all(
-      changes.map((change, n) => {
+      // Each change many times over: what differs often is not compared for a while.
+      changes.flatMap(repeated).map((change, n) => {
         const target = rig.broker.target(flatAddress('t'), { stream: 't' });
         const message = Object.assign(rig.message('t', String(n % 3)), change);
         return new Promise<Message>((resolve, reject) => {
@@ -58,7 +62,8 @@ describe('messages of a batch', () => {
     const { messages } = await partition.readRun(0, 1 << 20);
     assert.deepEqual(messages.map(said), sent.map(said));
     // One object serves messages that say the same.
-    assert.equal(messages[10]!.native, messages[11]!.native);
-    assert.notEqual(messages[11]!.native, messages[12]!.native);
+    const natives = messages.map(({ native }) => native).filter((native) => native !== null);
+    const objects = new Set(natives);
+    assert.ok(objects.size < natives.length / 2, `${objects.size} of ${natives.length}`);
   });
 });
