@@ -1,4 +1,6 @@
 /** What the benchmarks of the log engine share: an engine on the real disk, and data for it. */
+// Like the server: other flags collect more often.
+import '../src/server/runtime-flags.ts';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type EngineLimits, type LogEngine, openEngine, realFiles, type ShardLog } from '#storage';
