@@ -143,6 +143,9 @@ async function resume(running: Running, client: number): Promise<void> {
 }
 
 let running = await start();
+const none = Array.from({ length: 20_000 }, (_, n) => `plant/line/${n % 100}/none`);
+await rate(running, 'to warm up', none);
+await rate(running, 'a publish while there is no cold session', none);
 const before = memory();
 const filledMs = performance.now();
 await fill(running);
@@ -165,7 +168,7 @@ console.log(
   `start in ${(startMs / 1000).toFixed(2)} s: ${each('heap')} bytes of heap, ` +
     `${each('external')} external for each; the index itself ${(running.broker.cold.bytes / count).toFixed(0)}`,
 );
-const none = Array.from({ length: 20_000 }, (_, n) => `plant/line/${n % 100}/none`);
+await rate(running, 'to warm up', none);
 await rate(running, 'a publish that matches none', none);
 const one = Array.from({ length: 20_000 }, (_, n) => filterOf((n * 37) % count));
 await rate(running, 'a publish that matches one', one);

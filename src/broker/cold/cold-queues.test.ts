@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { slashSpelling } from '../addresses/address.ts';
 import { slashPattern } from '../addresses/pattern.ts';
 import { Collector, Rig, RigTimers } from '../broker.rig.ts';
+import { packBatch } from '../records/record-batch.fixture.ts';
 import type { Partition } from '../streams/partition.ts';
 
 const subscriptions = [{ pattern: slashPattern('a/#')!, options: 1 }];
@@ -33,6 +34,9 @@ describe('a queue that is not in memory', () => {
 
   const publish = (topic: string, value: string): Promise<unknown> =>
     rig.publish(slashSpelling.parse(topic), value, {}, { stream: 's' });
+
+  const publishFlat = (value: string): Promise<unknown> =>
+    rig.publish(slashSpelling.parse('a'), value, {}, { stream: 'a' });
 
   async function settled(): Promise<void> {
     for (let turn = 0; turn < 10; turn++) {
@@ -119,6 +123,28 @@ describe('a queue that is not in memory', () => {
     assert.equal(rig.broker.cold.length('q'), 1);
     assert.equal([...rig.broker.queues.list()].length, 0);
     assert.equal(rig.broker.state.count('cold/queue.waiting'), 1);
+  });
+
+  it('gets records of a batch that was appended as it came M198', async () => {
+    rig.broker.streams.create('a');
+    await publishFlat('before');
+    const records = ['1', '2'].map((value) => ({ key: null, value, timeMs: rig.nowMs }));
+    const facts = {
+      ...{ kind: 'data' as const, count: 2, maxTimestampMs: rig.nowMs, serverPacked: false },
+      ...{ origin: 2, principal: 0, producerId: -1, producerEpoch: -1, baseSequence: -1 },
+      attributes: 0,
+    };
+    const stream = rig.broker.streams.get('a')!.partitions[0]!;
+    await new Promise<void>((resolve, reject) => {
+      rig.broker.appendBatch(stream, packBatch(records), facts, (error) =>
+        error === null ? resolve() : reject(error),
+      );
+    });
+    await rig.crash();
+    prepare();
+    rig.broker.cold.keep('q', subscriptions, false);
+    assert.equal(rig.broker.cold.messages, 3);
+    assert.deepEqual(await values(3), ['before', '1', '2']);
   });
 
   it('takes messages of other owners of slots itself, in order X64', async () => {
