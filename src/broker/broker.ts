@@ -466,6 +466,7 @@ export class Broker {
     const planOf = ({ address }: Message): Plan => this.#planOf(this.target(address, 'captured'));
     return new LateDeliveries({
       ...{ state: this.state, streams: this.streams, log },
+      soon: (call) => this.#timers.soon(call),
       busy: () => this.busy,
       onRoom: (call) => this.onRoom(call),
       isUnwatched: (partition) =>

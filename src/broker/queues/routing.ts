@@ -121,12 +121,15 @@ export class Routing {
     if (routes !== null) this.putAway(routes);
   }
 
-  /** Messages that are on disk already, in their order. */
+  /**
+   * Messages that are on disk already, in their order.
+   * @returns queues whose references are committed apart from what is done in this stretch
+   */
   deliverLate(
     messages: readonly Message[],
     partition: Partition,
     planOf: (message: Message) => Plan,
-  ): void {
+  ): readonly Queue[] {
     const routed = new Set<Queue>();
     for (const message of messages) {
       const plan = planOf(message);
@@ -138,7 +141,12 @@ export class Routing {
       this.deliver(message, plan, routes);
       if (routes !== null) this.putAway(routes);
     }
-    for (const queue of routed) queue.committed();
+    const apart: Queue[] = [];
+    for (const queue of routed) {
+      queue.committed();
+      if (this.apart(queue, partition)) apart.push(queue);
+    }
+    return apart;
   }
 
   #newRoutes(partition: Partition | null): QueueRoutes {

@@ -35,7 +35,6 @@ class History {
   #transactions = 0;
   #values = 0;
   #partition!: Partition;
-  #lastLive = -1;
 
   constructor(seed: number) {
     const random = seededRandom(seed);
@@ -117,11 +116,12 @@ class History {
     this.#partition = broker.streams.get('orders')!.partitions[0]!;
     const pattern = plainDotPattern('orders');
     if (!isFirst) broker.subscribe({ pattern, queue: broker.queues.get('bound')! });
-    this.#lastLive = -1;
+    const partition = this.#partition;
+    let last = -1;
     const receive = ({ offset, value }: Message): void => {
-      assert.ok(offset > this.#lastLive, 'live readers get messages in the order of the log');
-      this.#lastLive = offset;
-      for (const { firstOffset } of broker.transactions.openIn(this.#partition)) {
+      assert.ok(offset > last, 'live readers get messages in the order of the log');
+      last = offset;
+      for (const { firstOffset } of broker.transactions.openIn(partition)) {
         assert.ok(offset < firstOffset, `${value} is behind an open transaction`);
       }
     };
