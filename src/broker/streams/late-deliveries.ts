@@ -80,7 +80,7 @@ export class LateDeliveries {
     this.#put(partition, transactions);
   }
 
-  /** Something was stored that is delivered later, maybe behind a transaction that has its marker. */
+  /** Something was stored behind a transaction, which may have its marker already. */
   stored(partition: Partition): void {
     const { saved, isCovered } = partition.transactions!;
     if (!saved && !isCovered) this.save(partition);
