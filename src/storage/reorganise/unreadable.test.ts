@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Files, OpenFile } from '../files/files.ts';
 import { VirtualFiles } from '../files/virtual-files.ts';
-import { appended, dataBatch, openTestEngine, readAll, seededRandom } from '../storage.fixture.ts';
+import { appended, dataBatch, openTestEngine, seededRandom } from '../storage.fixture.ts';
 
 const LOGS = 5;
 /** Of each log in the first file, and so much more that the file is reorganised. */
