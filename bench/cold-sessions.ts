@@ -87,7 +87,7 @@ function keepAll({ broker }: Running): void {
   for (const [client, value] of broker.state.scan('cold/mqtt.session')) {
     const text = value.toString('utf8', 1, value.indexOf(10));
     const [{ filter }] = JSON.parse(text) as [{ filter: string }];
-    broker.cold.keep(PREFIX + client, [{ pattern: slashPattern(filter)!, options: 1 }], false);
+    broker.cold.cool(PREFIX + client, [{ pattern: slashPattern(filter)!, options: 1 }], false);
   }
 }
 
@@ -174,14 +174,14 @@ const one = Array.from({ length: 20_000 }, (_, n) => filterOf((n * 37) % count))
 await rate(running, 'a publish that matches one', one);
 for (const client of [7, 8, 9]) await resume(running, client);
 for (let n = 0; n < count; n++) {
-  running.broker.cold.keep(
+  running.broker.cold.cool(
     PREFIX + clientOf(n),
     [{ pattern: slashPattern('all/#')!, options: 1 }],
     false,
   );
 }
 const flood = Math.min(count, 100_000);
-for (let n = flood; n < count; n++) running.broker.cold.keep(PREFIX + clientOf(n), [], false);
+for (let n = flood; n < count; n++) running.broker.cold.cool(PREFIX + clientOf(n), [], false);
 const quiet = memory();
 const floodMs = performance.now();
 await publish(running, 'all/of/them');

@@ -354,6 +354,7 @@ export class Broker {
     this.time.close();
     this.state.close();
     this.retention.close();
+    this.cold.close();
     this.queues.close();
     await this.definitions.durable();
     if (this.#engine.health === 'ok') await this.#engine.flushed();

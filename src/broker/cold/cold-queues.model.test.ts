@@ -159,7 +159,7 @@ class Run {
         const subscriptions = member.filters.map((filter) => {
           return { pattern: slashPattern(filter)!, options: 1 };
         });
-        this.rig.broker.cold.keep(member.name, subscriptions, false);
+        this.rig.broker.cold.cool(member.name, subscriptions, false);
       }
     }
     this.rig.broker.cold.sweep();

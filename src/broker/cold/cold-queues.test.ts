@@ -64,7 +64,7 @@ describe('a queue that is not in memory', () => {
     await rig.crash();
     prepare();
     assert.equal(rig.broker.cold.length('q'), 1);
-    rig.broker.cold.keep('q', subscriptions, false);
+    rig.broker.cold.cool('q', subscriptions, false);
     await publish('a', '2');
     assert.deepEqual(await values(2), ['1', '2']);
   });
@@ -78,7 +78,7 @@ describe('a queue that is not in memory', () => {
     assert.ok(needed() <= 1500 && needed() > 0, `${needed()}`);
     await rig.crash();
     prepare();
-    rig.broker.cold.keep('q', subscriptions, false);
+    rig.broker.cold.cool('q', subscriptions, false);
     assert.ok(needed() <= 1500, `${needed()}`);
     rig.broker.cold.warm('q');
     assert.equal(needed(), 1500);
@@ -142,7 +142,7 @@ describe('a queue that is not in memory', () => {
     });
     await rig.crash();
     prepare();
-    rig.broker.cold.keep('q', subscriptions, false);
+    rig.broker.cold.cool('q', subscriptions, false);
     assert.equal(rig.broker.cold.messages, 3);
     assert.deepEqual(await values(3), ['before', '1', '2']);
   });

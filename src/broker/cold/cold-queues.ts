@@ -6,7 +6,7 @@
  * never more than a few at a time, however many queues a message goes to (decision 0027).
  */
 import { expectBrokerError, type Log, type Timers } from '#kit';
-import type { LogEngine } from '#storage';
+import { LOG_IDS_PER_SLOT, type LogEngine, SLOT_COUNT } from '#storage';
 import type { Queue } from '../queues/queue.ts';
 import type { QueueRoutes } from '../queues/queue-routes.ts';
 import type { Queues } from '../queues/queues.ts';
@@ -60,9 +60,15 @@ export class ColdQueues implements Follower {
   /** Queues that took such references in. */
   readonly #moved = new Set<Queue>();
   #looking = false;
+  /** Something has changed since the look began. */
+  #lookAgain = false;
+  #closed = false;
+  /** All slots have one owner: what a row refers to shares its commit. */
+  readonly #single: boolean;
 
   constructor(host: ColdHost) {
     this.#host = host;
+    this.#single = hasOneOwner(host.engine);
     this.#references = new ColdReferences(host.state);
     host.engine.onCheckpoint(async () => this.#lookSoon());
     host.queues.cold = this;
@@ -123,32 +129,21 @@ export class ColdQueues implements Follower {
     return row < 0 ? 0 : this.#lengthOf(row);
   }
 
-  /** True when subscriptions of these patterns can stand without their queue in memory. */
-  takes(subscriptions: readonly ColdSubscription[]): boolean {
-    return subscriptions.every(({ pattern }) => this.filters.takes(pattern));
-  }
-
-  /** After a start: what `cool` was told about a queue. */
-  keep(name: string, subscriptions: readonly ColdSubscription[], placed: boolean): void {
+  /**
+   * A queue, when there is one of that name, leaves memory as soon as nothing of it is under way;
+   * its subscriptions at once. Told again after a start.
+   * @param placed its positions must stay what they are
+   */
+  cool(name: string, subscriptions: readonly ColdSubscription[], placed: boolean): void {
     const row = this.#rows.of(name);
     this.#rows.set(row, KEPT, true);
     this.#rows.set(row, PLACED, placed);
     this.filters.remove(row);
     for (const { pattern, options } of subscriptions) this.filters.add(row, pattern, options);
-    // It was in memory for a while when the server stopped.
     const queue = this.#host.queues.get(name);
     if (queue === undefined) return;
     this.#visitors.set(row, queue);
     this.#lookSoon();
-  }
-
-  /**
-   * A queue, when there is one of that name, leaves memory as soon as nothing of it is under way;
-   * its subscriptions at once.
-   * @param placed its positions must stay what they are
-   */
-  cool(name: string, subscriptions: readonly ColdSubscription[], placed: boolean): void {
-    this.keep(name, subscriptions, placed);
   }
 
   /**
@@ -176,6 +171,11 @@ export class ColdQueues implements Follower {
   /** First offset of a partition that one of them still needs, or Infinity. */
   firstOffset(partition: Partition): number {
     return this.#pins.first(partition.log.id);
+  }
+
+  /** What is in memory stays there: the server stops. */
+  close(): void {
+    this.#closed = true;
   }
 
   // ---- messages ------------------------------------------------------------------------------
@@ -290,6 +290,7 @@ export class ColdQueues implements Follower {
 
   /** Its references cannot share a commit with messages of this partition: it takes them itself. */
   #elsewhere(row: number, partition: Partition): Queue | null {
+    if (this.#single) return null;
     const home = homeOfName(this.#rows.names.textOf(row));
     return this.#host.engine.sameOwner(home, partition.log.id) ? null : this.#visit(row);
   }
@@ -372,7 +373,9 @@ export class ColdQueues implements Follower {
 
   /** Those that are still go; others take their places. After what is under way is on disk. */
   #lookSoon(): void {
-    if (this.#looking || (this.#visitors.size === 0 && this.#called.length === 0)) return;
+    if (this.#closed || (this.#visitors.size === 0 && this.#called.length === 0)) return;
+    this.#lookAgain = this.#looking;
+    if (this.#looking) return;
     this.#looking = true;
     this.#host.timers.soon(() => void this.#lookAfterCommit());
   }
@@ -384,10 +387,11 @@ export class ColdQueues implements Follower {
     } catch (error) {
       // A disk that takes nothing: they stay in memory, and are looked at again with a checkpoint.
       const { message } = expectBrokerError(error);
+      if (this.#closed) return;
       this.#host.log.warn('queues that nobody consumes stay in memory', { reason: message });
-    } finally {
-      this.#looking = false;
     }
+    this.#looking = false;
+    if (this.#lookAgain) this.#lookSoon();
   }
 
   async #look(): Promise<void> {
@@ -404,6 +408,7 @@ export class ColdQueues implements Follower {
     for (let at = 0; at < full.length; at += VISITORS_MAX) {
       const part = full.slice(at, at + VISITORS_MAX).filter(([, queue]) => queues.isStill(queue));
       const saved = await queues.saveWhole(part.map(([, queue]) => queue));
+      if (this.#closed) return;
       for (const [row, queue] of part) {
         if (!saved.has(queue) || this.#visitors.get(row) !== queue) continue;
         if (queues.isStill(queue)) this.#store(row, queue);
@@ -440,4 +445,11 @@ export class ColdQueues implements Follower {
     this.#rows.set(row, EXPIRING, endsAtMs !== 0);
     this.#visitors.delete(row);
   }
+}
+
+function hasOneOwner(engine: LogEngine): boolean {
+  for (let slot = 1; slot < SLOT_COUNT; slot++) {
+    if (!engine.sameOwner(0, slot * LOG_IDS_PER_SLOT)) return false;
+  }
+  return true;
 }

@@ -80,7 +80,7 @@ export class ColdSessions {
       const waiting = subscriptions.filter(({ qos }) => qos > 0).map(coldSubscription);
       const name = SESSION_QUEUE_PREFIX + clientId;
       const has = broker.cold.has(name) || broker.queues.get(name) !== undefined;
-      if (waiting.length > 0 || has) broker.cold.keep(name, waiting, placed);
+      if (waiting.length > 0 || has) broker.cold.cool(name, waiting, placed);
     }
   }
 
