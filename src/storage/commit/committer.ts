@@ -389,7 +389,7 @@ export class Committer {
     entry.sequence = this.sequence++;
     const delayMs = pacer.delayMs(entry.bodyBytes);
     if (delayMs > 0) await new Promise<void>((go) => timers.after(delayMs, go));
-    const [startedMs, moment] = [clock.monotonicMs(), pacer.moment];
+    const [startedMs, beside] = [clock.monotonicMs(), pacer.isWorking];
     try {
       await this.#wal.commit(entry);
     } catch (error) {
@@ -401,7 +401,7 @@ export class Committer {
     instruments.commitSeconds.observe(tookMs / 1000);
     instruments.entryBytes.observe(entryBytes(entry.rowCount, entry.bodyBytes));
     this.#writing = null;
-    pacer.committed(entry.bodyBytes, tookMs, moment);
+    pacer.committed(entry.bodyBytes, tookMs, beside);
     this.#held.push(entry);
     if ((entry.flags & FLAG_MORE) !== 0) this.#seal();
     else this.#committed(this.#held.splice(0));

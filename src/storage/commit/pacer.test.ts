@@ -96,11 +96,10 @@ test('commits that take longer beside copying make it slower', async () => {
   const copied = async (besideMs: number): Promise<number> => {
     const startedMs = time.monotonicMs();
     for (let step = 0; step < 200; step++) {
-      const calm = pacer.moment;
-      pacer.committed(100, 0.4, calm);
+      pacer.committed(100, 0.4, pacer.isWorking);
       await time.until(pacer.pass(131_072, LANE.levelOne));
       // The lane is in a step, which the next commit meets.
-      pacer.committed(100, besideMs, pacer.moment);
+      pacer.committed(100, besideMs, pacer.isWorking);
       pacer.idle(LANE.levelOne);
     }
     return time.monotonicMs() - startedMs;

@@ -63,8 +63,6 @@ export class Pacer {
   #stopped = false;
   /** When each lane began its step; negative while it rests or has nothing to do. */
   readonly #begunMs = [-1, -1];
-  /** Steps that ended until now. */
-  #steps = 0;
   readonly #watch = new CommitWatch();
 
   constructor(parts: PacerParts) {
@@ -93,19 +91,18 @@ export class Pacer {
     for (const look of waiting) look();
   }
 
-  /** A commit begins: give the answer to `committed`. */
-  get moment(): number {
-    return this.#begunMs[0]! >= 0 || this.#begunMs[1]! >= 0 ? -1 : this.#steps;
+  /** True while a lane is in a step: ask when a commit begins. */
+  get isWorking(): boolean {
+    return this.#begunMs[0]! >= 0 || this.#begunMs[1]! >= 0;
   }
 
   /**
    * Takes note of a commit.
-   * @param moment what `moment` was when it began
+   * @param beside what `isWorking` was when it began
    */
-  committed(bytes: number, tookMs: number, moment: number): void {
+  committed(bytes: number, tookMs: number, beside: boolean): void {
     this.#appended += bytes;
-    const nowMs = this.#parts.clock.monotonicMs();
-    this.#watch.note(bytes, tookMs, moment < 0 || moment !== this.moment, nowMs);
+    this.#watch.note(bytes, tookMs, beside, this.#parts.clock.monotonicMs());
   }
 
   /** A lane has nothing to do until its next step. */
@@ -148,7 +145,6 @@ export class Pacer {
   #stepEnds(lane: number): number {
     const begunMs = this.#begunMs[lane]!;
     this.#begunMs[lane] = -1;
-    this.#steps++;
     return begunMs < 0 ? 0 : Math.min(this.#parts.clock.monotonicMs() - begunMs, STEP_MS_MAX);
   }
 
