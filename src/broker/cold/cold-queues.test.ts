@@ -125,6 +125,23 @@ describe('a queue that is not in memory', () => {
     assert.equal(rig.broker.state.count('cold/queue.waiting'), 1);
   });
 
+  it('loses what expired while the server was away, when its protocol is there M198', async () => {
+    rig.broker.streams.create('a');
+    const expires = { expiresAtMs: rig.nowMs + 1000 };
+    await rig.publish(slashSpelling.parse('a'), 'brief', expires, { stream: 'a' });
+    await publishFlat('lasting');
+    await rig.crash();
+    rig.pass(2000);
+    await settled();
+    assert.equal(rig.broker.cold.length('q'), 2);
+    prepare();
+    rig.broker.cold.cool('q', subscriptions, false);
+    rig.pass(1);
+    await settled();
+    assert.equal(rig.broker.cold.length('q'), 1);
+    assert.deepEqual(await values(1), ['lasting']);
+  });
+
   it('gets records of a batch that was appended as it came M198', async () => {
     rig.broker.streams.create('a');
     await publishFlat('before');

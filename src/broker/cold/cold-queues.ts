@@ -76,8 +76,7 @@ export class ColdQueues implements Follower {
 
   /** Reads what waits, once. */
   recover(): void {
-    const { state, time } = this.#host;
-    for (const [name, value] of state.scan(KIND)) {
+    for (const [name, value] of this.#host.state.scan(KIND)) {
       const { ready, pins } = storedOf(value);
       const row = this.#rows.of(name);
       this.#rows.queued[row] = ready;
@@ -90,12 +89,13 @@ export class ColdQueues implements Follower {
       this.#rows.waiting[row]!++;
       this.#pins.add(logId, offset);
     }
-    time.register(HEAD_KIND, ({ id }) => this.#headEnds(id));
   }
 
-  /** Of all queues that are not in memory; before the first of them is kept. */
+  /** Of all queues that are not in memory; before the first of them is known. */
   set policy(policy: ColdPolicy) {
     this.#policy = policy;
+    // What is overdue after a start is looked at when it is known how.
+    this.#host.time.register(HEAD_KIND, ({ id }) => this.#headEnds(id));
   }
 
   get count(): number {
