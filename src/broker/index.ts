@@ -85,6 +85,7 @@ export {
   textHeader,
 } from './records/message.ts';
 export { ORIGINS, type Origin, originOf } from './records/origin.ts';
+export { isCompressed, recordFault } from './records/record-check.ts';
 export { timeFaults } from './records/time-check.ts';
 export type { CommittedOffset, Cursors } from './state/cursors.ts';
 export type { Dedupe, DedupeWindow, WindowLimits } from './state/dedupe.ts';

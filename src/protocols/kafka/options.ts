@@ -81,6 +81,11 @@ export const options = {
     min: 0,
     help: 'How far in the future the timestamp of a produced record may lie.',
   },
+  'check-compressed': {
+    type: 'boolean',
+    default: false,
+    help: 'Open the compressed batches of producers to check their records before they are stored, as is done with all others. Costs the time of decompression.',
+  },
   'group-initial-rebalance-delay': {
     type: 'duration',
     default: 100,

@@ -10,6 +10,7 @@ import {
   openRoom,
   produceBody,
   produceTo,
+  seal,
 } from './client.fixture.ts';
 import { KAFKA } from './error-codes.ts';
 import { produce } from './messages/00-produce.ts';
@@ -103,6 +104,28 @@ test('a batch above the topic’s limit is refused and says so K23 K26', async (
   const answer = await produceTo(client, name, batchOf(['x'.repeat(200)]));
   assert.equal(answer.errorCode, KAFKA.MESSAGE_TOO_LARGE);
   assert.match(answer.errorMessage!, /at most 100/);
+});
+
+test('records that are not what the header says are refused, compressed ones when they are opened K23 K26', async () => {
+  const client = new Client(room);
+  const { name } = await newTopic(client);
+  const batch = batchOf(['a', 'b']);
+  // The offset delta of the second record, behind the first one.
+  const second = 61 + 1 + (batch[61]! >> 1);
+  batch[second + 3] = 8;
+  const answer = await produceTo(client, name, seal(batch));
+  assert.equal(answer.errorCode, KAFKA.INVALID_RECORD);
+  assert.deepEqual(answer.recordErrors, [
+    { batchIndex: 1, batchIndexErrorMessage: 'it has the offset delta 4' },
+  ]);
+  const opening = openRoom(host, { checkCompressed: true });
+  const opened = await produceTo(
+    new Client(opening),
+    name,
+    batchOf(['not really compressed'], { attributes: 4 }),
+  );
+  assert.equal(opened.errorCode, KAFKA.INVALID_RECORD);
+  await opening.close();
 });
 
 test('an idempotent producer: duplicates get the first offset, gaps and old epochs are refused K28 K29 K122', async () => {

@@ -4,10 +4,12 @@
  */
 import {
   isCompacted,
+  isCompressed,
   keyFaults,
   originOf,
   type Partition,
   type RecordFault,
+  recordFault,
   type Stream,
   timeFaults,
 } from '#broker';
@@ -142,7 +144,9 @@ function append(
     return;
   }
   const { settings } = stream;
-  if (isCompacted(settings) && !areKeyed(room, bytes, answer, production)) return;
+  if (isCompacted(settings)) {
+    if (!areKeyed(room, bytes, answer, production)) return;
+  } else if (!areWhole(room, bytes, answer, production)) return;
   const fromMs = earliestTimeMs(settings, room.host.clock.nowMs());
   if (fromMs >= 0 && !areRecent(room, bytes, fromMs, answer, production)) return;
   const fields = batchFields(bytes);
@@ -196,6 +200,27 @@ const LACKS_REPLICAS: BatchFault = {
   errorCode: KAFKA.NOT_ENOUGH_REPLICAS,
   message: 'there is one replica, and min.insync.replicas asks for more',
 };
+
+/** Refuses a batch whose records are not what its header says; compressed ones as configured. */
+function areWhole(
+  room: Room,
+  bytes: Buffer,
+  answer: PartitionAnswer,
+  production: Production,
+): boolean {
+  if (isCompressed(bytes) && !room.options.checkCompressed) return true;
+  try {
+    const fault = recordFault(bytes, room.broker.options.openedBytesMax);
+    if (fault === null) return true;
+    const { index, message } = fault;
+    production.refuse(answer, KAFKA.INVALID_RECORD, `record ${index}: ${message}`);
+    if (index >= 0) answer.recordErrors = [{ batchIndex: index, batchIndexErrorMessage: message }];
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    production.refuse(answer, wireCode(error), error.message);
+  }
+  return false;
+}
 
 /** Refuses a batch with records that a compacted topic cannot take. */
 function areKeyed(
