@@ -16,6 +16,8 @@ import type { Streams } from './streams.ts';
 
 const KIND = 'transaction.delivered';
 const READ_BYTES = 256 << 10;
+/** Reads from memory before others get their turn. */
+const READS_PER_TURN = 4;
 
 export interface LateHost {
   readonly state: StateTable;
@@ -90,7 +92,7 @@ export class LateDeliveries {
   advance(partition: Partition): void {
     const { transactions } = partition;
     if (this.#waiting !== null || transactions === null || transactions.reading) return;
-    while (partition.transactions === transactions) {
+    for (let reads = 0; partition.transactions === transactions; reads++) {
       const stable = partition.stableOffset;
       if (transactions.delivered >= stable) break;
       if (this.#skips(partition, transactions)) {
@@ -100,6 +102,11 @@ export class LateDeliveries {
       if (this.#host.busy()) {
         transactions.reading = true;
         this.#host.onRoom(() => this.#goOn(partition, transactions));
+        return;
+      }
+      if (reads === READS_PER_TURN) {
+        transactions.reading = true;
+        this.#host.soon(() => this.#goOn(partition, transactions));
         return;
       }
       if (!this.#read(partition, transactions)) return;
