@@ -125,18 +125,23 @@ export class FrameReader {
     return true;
   }
 
-  /** Makes the first chunk hold at least what is wanted. */
+  /**
+   * Makes the first chunk hold what is wanted, and nothing after that: most chunks begin in the
+   * middle of a frame, and only that one is copied.
+   */
   #join(): Buffer {
-    const parts = [this.#chunks[0]!.subarray(this.#at)];
-    let bytes = parts[0]!.length;
+    const chunks = this.#chunks;
+    const joined = Buffer.allocUnsafe(this.#wanted);
+    let bytes = chunks[0]!.copy(joined, 0, this.#at);
     let count = 1;
-    while (bytes < this.#wanted) {
-      const next = this.#chunks[count++]!;
-      parts.push(next);
-      bytes += next.length;
+    while (bytes < joined.length) {
+      const next = chunks[count]!;
+      const taken = next.copy(joined, bytes);
+      bytes += taken;
+      if (taken === next.length) count++;
+      else chunks[count] = next.subarray(taken);
     }
-    const joined = Buffer.concat(parts, bytes);
-    this.#chunks.splice(0, count, joined);
+    chunks.splice(0, count, joined);
     this.#at = 0;
     return joined;
   }
