@@ -17,6 +17,10 @@ export const kafka: Protocol<typeof options> = {
       columns: ['id', 'peer', 'principal', 'client', 'software', 'encrypted', 'inFlight'],
     },
     { noun: 'groups', columns: ['group', 'state', 'members'] },
+    {
+      noun: 'transactions',
+      columns: ['id', 'state', 'producerId', 'epoch', 'partitions', 'since', 'timeoutMs'],
+    },
   ],
   open(host, values) {
     for (const text of values.advertised) parseAdvertised(text);

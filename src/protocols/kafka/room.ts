@@ -23,6 +23,7 @@ import type { KafkaOptions } from './options.ts';
 import type { Reader } from './reader.ts';
 import { Session } from './session.ts';
 import { Topics } from './topics.ts';
+import type { Transaction } from './transactions/transaction.ts';
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
 import { Writer } from './writer.ts';
 
@@ -45,6 +46,7 @@ export class Room implements Instance {
   readonly #sessions = new Set<Session>();
   readonly #stopWatching: () => void;
   readonly #stopAsking: () => void;
+  readonly #stopMeasuring: () => void;
   #toFlush: Session[] = [];
   #spareFlush: Session[] = [];
   #stopping: (() => void) | null = null;
@@ -69,6 +71,14 @@ export class Room implements Instance {
       this.groups.patterns.version++;
     });
     const { metrics } = host;
+    const open = metrics.gauge('robustmq_kafka_transactions_open', 'Open Kafka transactions.');
+    const ids = metrics.gauge('robustmq_kafka_transactional_ids', 'Transactional ids known.');
+    const sessions = metrics.gauge('robustmq_kafka_fetch_sessions', 'Kafka fetch sessions.');
+    this.#stopMeasuring = metrics.onRead(() => {
+      open.set(this.transactions.openCount);
+      ids.set(this.transactions.count);
+      sessions.set(this.fetchSessions.count);
+    });
     this.refused = metrics.counter(
       'robustmq_kafka_refused_connections_total',
       'Kafka connections that the server ended because of what the client sent.',
@@ -97,12 +107,15 @@ export class Room implements Instance {
       for (const group of this.groups.list()) {
         yield { group: group.id, state: group.state, members: group.members };
       }
+    } else if (noun === 'transactions') {
+      for (const transaction of this.transactions.list()) yield transactionRow(transaction);
     }
   }
 
   close(): Promise<void> {
     this.#stopWatching();
     this.#stopAsking();
+    this.#stopMeasuring();
     return new Promise((resolve) => {
       const patience = this.host.timers.after(STOP_PATIENCE_MS, () => {
         for (const session of [...this.#sessions]) session.connection.destroy('server stops');
@@ -173,6 +186,12 @@ export class Room implements Instance {
     sessions.length = 0;
     this.#spareFlush = sessions;
   };
+}
+
+function transactionRow(of: Transaction): Record<string, string | number | boolean | null> {
+  const { id, state, producerId, epoch, startedMs, timeoutMs } = of;
+  const since = state === 'Ongoing' ? startedMs : null;
+  return { id, state, producerId, epoch, partitions: of.partitions.size, since, timeoutMs };
 }
 
 function connectionRow(session: Session): Record<string, string | number | boolean | null> {

@@ -62,6 +62,12 @@ export class TransactionCoordinator {
     return this.#all.size;
   }
 
+  get openCount(): number {
+    let count = 0;
+    for (const { state } of this.#all.values()) if (state === 'Ongoing') count++;
+    return count;
+  }
+
   find(id: string): Transaction | undefined {
     return this.#all.get(id);
   }
