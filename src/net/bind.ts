@@ -4,6 +4,13 @@ import { BrokerError, type Log } from '#kit';
 import { type ListenAddress, showAddress } from './address.ts';
 import type { Bound } from './network.ts';
 
+/** What becomes of those who connect. */
+export interface Reception {
+  readonly onSocket: (socket: Socket) => void;
+  /** Nothing is read of them before somebody asks for it. */
+  readonly unread: boolean;
+}
+
 /** The kernel cuts it to `somaxconn`. A burst of connects must fit, or clients wait for a retry. */
 const BACKLOG = 4096;
 /**
@@ -27,12 +34,12 @@ const FREE_PORT_TRIES = 16;
 export async function bind(
   name: string,
   listen: ListenAddress,
-  onSocket: (socket: Socket) => void,
+  reception: Reception,
   log: Log,
 ): Promise<Server[]> {
-  const servers = await bindAll(name, listen, onSocket, log);
+  const servers = await bindAll(name, listen, reception, log);
   if (SHARES_PORTS) {
-    for (const server of [...servers]) servers.push(...(await siblingsOf(server, onSocket)));
+    for (const server of [...servers]) servers.push(...(await siblingsOf(server, reception)));
   }
   for (const server of servers) {
     // Such as no file descriptor left for the next connection; those that are open go on.
@@ -46,18 +53,18 @@ export async function bind(
 async function bindAll(
   name: string,
   listen: ListenAddress,
-  onSocket: (socket: Socket) => void,
+  reception: Reception,
   log: Log,
 ): Promise<Server[]> {
-  if (listen.host === '*') return [await bindAnywhere(name, listen.port, onSocket)];
+  if (listen.host === '*') return [await bindAnywhere(name, listen.port, reception)];
   if (listen.host !== 'localhost') {
-    return [await explained(name, listen.host, listen.port, onSocket)];
+    return [await explained(name, listen.host, listen.port, reception)];
   }
   for (let attempt = 1; ; attempt++) {
-    const first = await explained(name, '127.0.0.1', listen.port, onSocket);
+    const first = await explained(name, '127.0.0.1', listen.port, reception);
     const { port } = boundOf(first);
     try {
-      return [first, await open('::1', port, onSocket)];
+      return [first, await open('::1', port, reception)];
     } catch (error) {
       if (isMissingFamily(error)) {
         log.info('listening on IPv4 only: this machine has no IPv6 loopback', { listener: name });
@@ -82,16 +89,12 @@ function boundOf(server: Server): Bound {
   return { address, port };
 }
 
-async function bindAnywhere(
-  name: string,
-  port: number,
-  onSocket: (socket: Socket) => void,
-): Promise<Server> {
+async function bindAnywhere(name: string, port: number, reception: Reception): Promise<Server> {
   try {
-    return await open('::', port, onSocket);
+    return await open('::', port, reception);
   } catch (error) {
     if (!isMissingFamily(error)) throw explain(name, '::', port, error);
-    return explained(name, '0.0.0.0', port, onSocket);
+    return explained(name, '0.0.0.0', port, reception);
   }
 }
 
@@ -99,39 +102,38 @@ async function explained(
   name: string,
   host: string,
   port: number,
-  onSocket: (socket: Socket) => void,
+  reception: Reception,
 ): Promise<Server> {
   try {
-    return await open(host, port, onSocket);
+    return await open(host, port, reception);
   } catch (error) {
     throw explain(name, host, port, error);
   }
 }
 
 /** The port is ours alone: others of this user could share it, so that is found out first. */
-async function open(
-  host: string,
-  port: number,
-  onSocket: (socket: Socket) => void,
-): Promise<Server> {
+async function open(host: string, port: number, reception: Reception): Promise<Server> {
   if (SHARES_PORTS && port !== 0) {
-    const alone = await listenOn(host, port, false, turnAway);
+    const alone = await listenOn(host, port, false, TURN_AWAY);
     await new Promise<void>((resolve) => void alone.close(() => resolve()));
   }
-  return listenOn(host, port, SHARES_PORTS, onSocket);
+  return listenOn(host, port, SHARES_PORTS, reception);
 }
 
-/** It came a moment too early, and would keep the port from being opened again. */
-function turnAway(socket: Socket): void {
-  socket.on('error', () => {});
-  socket.destroy();
-}
+/** Who comes a moment too early would keep the port from being opened again. */
+const TURN_AWAY: Reception = {
+  onSocket(socket) {
+    socket.on('error', () => {});
+    socket.destroy();
+  },
+  unread: true,
+};
 
-async function siblingsOf(first: Server, onSocket: (socket: Socket) => void): Promise<Server[]> {
+async function siblingsOf(first: Server, reception: Reception): Promise<Server[]> {
   const { address, port } = boundOf(first);
   const siblings: Server[] = [];
   while (siblings.length < SOCKETS_PER_PORT - 1) {
-    siblings.push(await listenOn(address, port, true, onSocket));
+    siblings.push(await listenOn(address, port, true, reception));
   }
   return siblings;
 }
@@ -140,11 +142,12 @@ function listenOn(
   host: string,
   port: number,
   reusePort: boolean,
-  onSocket: (socket: Socket) => void,
+  reception: Reception,
 ): Promise<Server> {
   const server = createServer({
     // The end of the client's stream must not cut off what is still queued for it.
     allowHalfOpen: true,
+    pauseOnConnect: reception.unread,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
@@ -153,7 +156,7 @@ function listenOn(
     server.once('error', reject);
     server.listen({ host, port, reusePort, backlog: BACKLOG }, () => {
       server.off('error', reject);
-      server.on('connection', onSocket);
+      server.on('connection', reception.onSocket);
       resolve(server);
     });
   });

@@ -91,9 +91,13 @@ export class Door {
   }
 
   #open(socket: Socket, peer: Peer): void {
-    new SocketConnection(this.#doorway, peer, socket).open();
-    // Paused still, when a PROXY header was read, or when it waited for its turn.
-    if (socket.isPaused()) socket.resume();
+    const connection = new SocketConnection(this.#doorway, peer, socket);
+    connection.open();
+    // Not read so far, or paused since a PROXY header was, or while it waited for its turn.
+    if (!socket.isPaused()) return;
+    const { firstReads } = this.#doorway;
+    if (firstReads === undefined) socket.resume();
+    else firstReads.add(connection);
   }
 
   #makeTls(keys: TlsKeys | null, alpn: readonly string[]): TlsServer {

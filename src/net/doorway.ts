@@ -4,6 +4,7 @@ import type { Clock, Counter, Gauge, Log, Metrics, Timers, Values } from '#kit';
 import { AddressSet } from './address-set.ts';
 import { type Admission, OPEN_ADMISSION } from './admission.ts';
 import type { HalfOpen } from './half-open.ts';
+import type { FirstReads } from './limits/first-reads.ts';
 import { Rating } from './limits/meter.ts';
 import type { ListenerSettings, NET_OPTIONS } from './net-options.ts';
 import type { TlsKeyRing, TlsKeys } from './tls/tls-keys.ts';
@@ -51,6 +52,8 @@ export interface Doorway {
   readonly turn: Turn;
   readonly timers: Timers;
   readonly halfOpen: HalfOpen;
+  /** Where newcomers are read a few at a time. */
+  readonly firstReads?: FirstReads;
   readonly sendMark: number;
   readonly lingerMs: number;
   readonly rating: Rating;
@@ -71,6 +74,7 @@ export interface Doorway {
 /** What the doorways of one server have in common. */
 export interface Lobby {
   readonly halfOpen: HalfOpen;
+  readonly firstReads?: FirstReads;
   readonly guests: Set<Guest>;
   nextId(): number;
 }

@@ -16,6 +16,7 @@ import {
   openDoorway,
 } from './doorway.ts';
 import { HalfOpen } from './half-open.ts';
+import { FirstReads } from './limits/first-reads.ts';
 import { Intake } from './limits/intake.ts';
 import type { ListenerSettings } from './net-options.ts';
 import type { Bound, Network, OpenListener } from './network.ts';
@@ -39,11 +40,14 @@ type Gate = Pick<Opened, 'transport' | 'counts'> & {
   readonly connectionsMax: number;
   /** @returns false when it must be turned away */
   readonly enter: (socket: Socket) => boolean;
+  /** Its sockets are not read before somebody asks for it. */
+  readonly unread: boolean;
 };
 
 export class Listeners implements Network {
   readonly #context: ListenersContext;
   readonly #halfOpen: HalfOpen;
+  readonly #firstReads: FirstReads;
   readonly #opened = new Map<string, Opened>();
   readonly #sockets = new Set<Socket>();
   readonly #quicDoors: QuicDoor[] = [];
@@ -54,11 +58,14 @@ export class Listeners implements Network {
 
   constructor(context: ListenersContext) {
     this.#context = context;
+    this.#firstReads = new FirstReads(context.clock, context.turn);
     this.#halfOpen = new HalfOpen(context.clock, context.turn, {
       countMax: context.options.halfOpenMax,
       firstBytesMs: context.options.firstBytesTimeout,
     });
-    this.#lobby = { halfOpen: this.#halfOpen, guests: this.#guests, nextId: connectionIds() };
+    const halfOpen = this.#halfOpen;
+    const firstReads = this.#firstReads;
+    this.#lobby = { halfOpen, firstReads, guests: this.#guests, nextId: connectionIds() };
   }
 
   async open(plan: ListenerPlan, accept: (connection: Connection) => void): Promise<void> {
@@ -72,8 +79,9 @@ export class Listeners implements Network {
       await this.#openQuic(plan, doorway, keys!);
       return;
     }
+    const proxied = settings.proxy || options.proxyListeners.includes(plan.name);
     const door = new Door(doorway, plan, {
-      proxied: settings.proxy || options.proxyListeners.includes(plan.name),
+      proxied,
       handshakeMs: options.firstBytesTimeout,
     });
     const intake = new Intake(
@@ -86,6 +94,8 @@ export class Listeners implements Network {
       counts: doorway.counts,
       connectionsMax: settings.listenerConnectionsMax + TOLD_MAX,
       enter: (socket: Socket) => intake.add(socket),
+      // Others begin with a handshake of their own, which reads by itself.
+      unread: plan.transport === 'tcp' && !proxied,
     };
     await this.#bind(plan.name, plan.listen, gate, () => intake.close());
   }
@@ -137,6 +147,7 @@ export class Listeners implements Network {
       transport: 'http',
       counts: doorwayCounts(metrics, name),
       connectionsMax: options.listenerConnectionsMax,
+      unread: false,
       enter(socket) {
         serve(socket);
         return true;
@@ -179,6 +190,7 @@ export class Listeners implements Network {
   close(): void {
     this.stopAccepting();
     this.#halfOpen.close();
+    this.#firstReads.close();
     for (const socket of this.#sockets) socket.destroy();
     for (const door of this.#quicDoors) door.close();
   }
@@ -191,12 +203,12 @@ export class Listeners implements Network {
   ): Promise<void> {
     assert(!this.#opened.has(name), `listener names are unique: ${name}`);
     const { log } = this.#context;
-    const onSocket = this.#watch(name, gate, log);
+    const reception = { onSocket: this.#watch(name, gate, log), unread: gate.unread };
     const servers: Server[] = [];
     try {
       for (const text of listen) {
         if (text === 'off') continue;
-        servers.push(...(await bind(name, parseListen(text), onSocket, log)));
+        servers.push(...(await bind(name, parseListen(text), reception, log)));
       }
     } catch (error) {
       for (const server of servers) server.close();

@@ -15,6 +15,7 @@ import type {
 } from '#contract';
 import { assert, BrokerError, type Timer } from '#kit';
 import type { Doorway, Guest } from './doorway.ts';
+import type { Newcomer } from './limits/first-reads.ts';
 import type { Meter } from './limits/meter.ts';
 import type { Passenger } from './limits/turnstile.ts';
 import type { Flushable } from './turn.ts';
@@ -26,7 +27,9 @@ const BREACHES = {
   'byte-rate': 'more bytes a second than one client may send',
 } as const;
 
-export abstract class QueuedConnection implements Connection, Flushable, Guest, Passenger {
+export abstract class QueuedConnection
+  implements Connection, Flushable, Guest, Newcomer, Passenger
+{
   readonly id: number;
   peer: Peer;
   client: Client | null = null;
@@ -222,12 +225,21 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest, 
     if (!this.#spoken) {
       this.#spoken = true;
       this.doorway.halfOpen.remove(this);
+      this.doorway.firstReads?.done(this);
       if (!this.doorway.turn.turnstile.enter(this)) {
         this.#unheard = [chunk];
         return;
       }
     }
     if (!this.#gone) this.#hear(chunk);
+  }
+
+  startReading(): void {
+    if (!this.#held && !this.#gone) this.resumeCarrier();
+  }
+
+  stopReading(): void {
+    if (!this.#gone) this.pauseCarrier();
   }
 
   /** Its turn has come: to be heard for the first time, and perhaps it is gone since. */
@@ -335,6 +347,7 @@ export abstract class QueuedConnection implements Connection, Flushable, Guest, 
     this.#linger?.cancel();
     this.#stopSlowing();
     this.doorway.halfOpen.remove(this);
+    this.doorway.firstReads?.done(this);
     this.doorway.guests.delete(this);
     this.#left = true;
     // Who waits for its turn already will be told then.
