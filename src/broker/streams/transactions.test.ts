@@ -235,6 +235,25 @@ describe('transactions in partitions', () => {
     assert.deepEqual(await readable(), ['b']);
   });
 
+  it('compaction waits for what is open, and lets nothing aborted replace a record K40 X30', async () => {
+    partition = rig.broker.streams.create('keys', { cleanup: 'compact' }).partitions[0]!;
+    await write(['a']);
+    await write(['b'], 1);
+    sequence = 0;
+    await write(['c'], 2);
+    const compaction = partition.log.upkeep.compaction!;
+    assert.equal(compaction.neededFrom(), 1);
+    await end(1, true);
+    await end(2, false);
+    assert.equal(compaction.neededFrom(), Number.POSITIVE_INFINITY);
+    const opened = (await partition.readBatches(0, 1 << 20)).map((batch) => compaction.open(batch));
+    // Plain, committed, aborted, and the two markers.
+    assert.deepEqual(
+      opened.map((records) => records !== null),
+      [true, true, false, false, false],
+    );
+  });
+
   it('the rows of a removed stream go with it, and those of trimmed transactions X30', async () => {
     for (let round = 0; round < 5; round++) {
       await write([`${round}`], 7);

@@ -101,8 +101,11 @@ export class Ending {
   }
 
   async #commitOffsets({ groups }: Transaction): Promise<boolean> {
+    const { streams } = this.#host.broker;
     for (const [group, offsets] of groups) {
-      const entries = [...offsets.values()];
+      const all = [...offsets.values()];
+      // A topic of that name that comes later must not inherit positions.
+      const entries = all.filter(({ stream }) => streams.get(stream) !== undefined);
       if (entries.length === 0) continue;
       const failure = await new Promise<BrokerError | null>((done) =>
         this.#host.commitOffsets(group, entries, done),
