@@ -159,6 +159,20 @@ test('of many that speak and hang up at once every one is heard to its end M162'
   assert.equal(metricOf(metrics, 'robustmq_net_connections_total'), 400);
 });
 
+test('many that are silent keep nobody from being heard, and are heard later M162 M159', async (t) => {
+  const { port } = await rig(t);
+  const silent = await Promise.all(Array.from({ length: 300 }, () => dial(port)));
+  const heard = async (socket: Socket): Promise<string> => {
+    socket.write('hello');
+    return String((await once(socket, 'data'))[0]);
+  };
+  const late = await dial(port);
+  assert.equal(await heard(late), 'hello');
+  const answers = await Promise.all(silent.map(heard));
+  assert.deepEqual([...new Set(answers)], ['hello']);
+  for (const socket of [...silent, late]) socket.destroy();
+});
+
 test('end sends what is queued, even when the client still talks', async (t) => {
   const { port } = await rig(t, {
     onData(connection) {
