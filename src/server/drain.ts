@@ -26,16 +26,19 @@ export class Drain {
   readonly #network: Network;
   readonly #timers: Timers;
   readonly #log: Log;
+  readonly #allLeave: () => void;
   readonly #asked = new Set<Guest>();
   #plan: DrainPlan | null = null;
   #timer: Timer | null = null;
   #sent = 0;
   #done = Promise.withResolvers<void>();
 
-  constructor(network: Network, timers: Timers, log: Log) {
+  /** @param allLeave called before everybody is sent away at once: nobody is left to work on */
+  constructor(network: Network, timers: Timers, log: Log, allLeave: () => void) {
     this.#network = network;
     this.#timers = timers;
     this.#log = log;
+    this.#allLeave = allLeave;
   }
 
   /** Begins, or goes on with another plan. Resolves when everybody was asked to leave. */
@@ -44,6 +47,7 @@ export class Drain {
     this.#plan = plan;
     this.#network.closeDoors();
     this.#timer?.cancel();
+    if (plan.perSecond === 0) this.#allLeave();
     this.#step(plan);
     return this.#done.promise;
   }

@@ -172,7 +172,8 @@ class Start {
     const bans = this.#openBans(broker);
     const listeners = this.#makeListeners(keyRing, this.#gatekeeper(bans));
     bans.onAdd((ban) => sendAwayBanned(listeners, bans, ban));
-    const drain = new Drain(listeners, this.#timers, this.#scope('net'));
+    const allLeave = (): void => broker.queues.stop();
+    const drain = new Drain(listeners, this.#timers, this.#scope('net'), allLeave);
     const host = { broker, serverId, listeners, bans, drain, keyRing, authFiles };
     const adminListen = this.#settings.section('admin', ADMIN_OPTIONS).listen;
     checkExposure(broker, [
@@ -316,8 +317,6 @@ class Start {
     this.#closing.add('clients', async () => {
       this.#phase = 'stopping';
       const log = this.#log;
-      // Who is sent away bit by bit leaves the others to work on.
-      if (perSecond === 0) broker.queues.stop();
       if (perSecond > 0 || reference !== '') await drain.start({ perSecond, reference });
       drain.close();
       broker.queues.stop();

@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import amqp, { type ChannelModel, type ConfirmChannel, type ConsumeMessage } from 'amqplib';
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import { Inbox } from './inbox.ts';
-import { type Server, startServer } from './server.ts';
+import { ADMIN, HOST, type Server, startServer } from './server.ts';
 
 async function amqpConnection(server: Server): Promise<ChannelModel> {
   const made = await amqp.connect(`amqp://guest:guest@${server.address('amqp')}`);
@@ -70,6 +70,25 @@ describe('a server that stops', () => {
     const { all, again } = await drained(server, 'stop.held', 4);
     assert.deepEqual(all, [0, 1, 2, 3]);
     assert.deepEqual(again, [0, 1, 2, 3]);
+  });
+
+  it('does so when it sends all away at once to be taken out of service A33', async () => {
+    await using server = await startServer();
+    const writer = await amqpConnection(server);
+    const channel = await writer.createConfirmChannel();
+    await channel.assertQueue('drain.held', { durable: true });
+    const narrow = await holder(server, 'drain.held', 4);
+    await fill(channel, 'drain.held', 4);
+    await narrow.inbox.take(4);
+    const wide = await holder(server, 'drain.held', 0);
+    const closed = once(wide.connection, 'close');
+    const credentials = Buffer.from(`${ADMIN.user}:${ADMIN.password}`).toString('base64');
+    const headers = { authorization: `Basic ${credentials}`, 'content-type': 'application/json' };
+    const order = { method: 'POST', headers, body: JSON.stringify({ perSecond: 0 }) };
+    const answer = await fetch(`http://${HOST}:${server.ports.admin}/api/v1/drain`, order);
+    assert.equal(answer.status, 200);
+    await closed;
+    assert.deepEqual(wide.got.map(body), []);
   });
 
   it('says redelivered only of what AMQP consumers have seen A33', async () => {
