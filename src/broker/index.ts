@@ -31,7 +31,7 @@ export {
   DEFAULT_OPTIONS,
   Target,
 } from './broker.ts';
-export type { ColdPolicy, ColdSubscription } from './cold/cold-policy.ts';
+export type { ColdSubscription } from './cold/cold-policy.ts';
 export type { DeriveKey } from './principals/derive-key.ts';
 export { CLUSTER_ADDRESS, type Place, type StreamPlace, wholeOf } from './principals/place.ts';
 export { type PeerFacts, type Principal, SERVER_PRINCIPAL } from './principals/principal.ts';

@@ -25,7 +25,7 @@ interface Shape {
 }
 
 /** Called per filter that matches; `alias` when it is the flat name of a dotted address. */
-export type FoundFilter = (filter: number, alias: boolean) => void;
+type FoundFilter = (filter: number, alias: boolean) => void;
 
 export class ColdFilters {
   /** Grows when a filter comes or goes, not with each that subscribes to it. */

@@ -30,7 +30,7 @@ const HEAD_KIND = 'queue.head';
 const VISITORS_MAX = 64;
 const NOTHING = Buffer.alloc(0);
 
-export interface ColdHost {
+interface ColdHost {
   readonly engine: LogEngine;
   readonly state: StateTable;
   readonly time: TimeEngine;
