@@ -11,11 +11,23 @@ import { python, ready } from './toolchains/index.ts';
 
 const { folder, missing } = await ready(python);
 const MORE = 10;
+/** Members of the consumer protocol beat as often as the server tells them. */
+const SHORT_HEARTBEATS = ['heartbeat-interval-min', 'heartbeat-interval'].flatMap((name) => [
+  `--kafka-consumer-${name}`,
+  '300ms',
+]);
 
 describe('a group of librdkafka', { skip: missing ?? false }, () => {
-  it('goes on after a stop and after a kill of the server without a rebalance K60 K62', async () => {
-    await using server = await startServer();
-    const args = pythonArguments('confluent_restart.py', [HOST, String(server.ports.kafka)]);
+  it('goes on after a stop and after a kill of the server without a rebalance K60 K62', () =>
+    worksThroughRestarts('classic'));
+
+  it('of the consumer protocol goes on in the same way K62 K64', () =>
+    worksThroughRestarts('consumer'));
+
+  async function worksThroughRestarts(protocol: string): Promise<void> {
+    await using server = await startServer({ flags: SHORT_HEARTBEATS });
+    const at = [HOST, String(server.ports.kafka), protocol];
+    const args = pythonArguments('confluent_restart.py', at);
     const member = new Program('python3', args, { env: pythonEnvironment(folder ?? '') });
     try {
       const got = (number: number) =>
@@ -35,11 +47,11 @@ describe('a group of librdkafka', { skip: missing ?? false }, () => {
     } finally {
       await member.kill();
     }
-  });
+  }
 
   it('static members keep their partitions when they start again with the server K60 K62', async () => {
     await using server = await startServer();
-    const args = [HOST, String(server.ports.kafka), 'pod-1'];
+    const args = [HOST, String(server.ports.kafka), 'classic', 'pod-1'];
     const begin = () =>
       new Program('python3', pythonArguments('confluent_restart.py', args), {
         env: pythonEnvironment(folder ?? ''),

@@ -7,12 +7,12 @@ import type { KafkaOptions } from './options.ts';
 
 const KIND = 'kafka.group-config';
 
-export interface GroupSettings {
+interface GroupSettings {
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
 }
 
-export interface GroupConfigRow {
+interface GroupConfigRow {
   readonly name: string;
   readonly help: string;
   readonly setting: keyof GroupSettings;
@@ -42,7 +42,7 @@ export const GROUP_CONFIGS: readonly GroupConfigRow[] = [
 ];
 
 /** What is set for one group, by the names of the configs. */
-export type OwnConfigs = Readonly<Record<string, number>>;
+type OwnConfigs = Readonly<Record<string, number>>;
 
 export class GroupConfigs {
   readonly #definitions: Definitions;

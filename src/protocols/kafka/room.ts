@@ -17,6 +17,7 @@ import type { Call } from './call.ts';
 import { FetchSessions } from './fetch-sessions.ts';
 import { GroupConfigs } from './group-configs.ts';
 import { Coordinator } from './groups/coordinator.ts';
+import { GroupLag } from './groups/group-lag.ts';
 import { OPERATIONS } from './handlers/index.ts';
 import { MESSAGES } from './messages/index.ts';
 import type { KafkaOptions } from './options.ts';
@@ -71,10 +72,12 @@ export class Room implements Instance {
       this.groups.patterns.version++;
     });
     const { metrics } = host;
+    const lag = new GroupLag(host.broker, host.clock, metrics);
     const open = metrics.gauge('robustmq_kafka_transactions_open', 'Open Kafka transactions.');
     const ids = metrics.gauge('robustmq_kafka_transactional_ids', 'Transactional ids known.');
     const sessions = metrics.gauge('robustmq_kafka_fetch_sessions', 'Kafka fetch sessions.');
     this.#stopMeasuring = metrics.onRead(() => {
+      lag.update();
       open.set(this.transactions.openCount);
       ids.set(this.transactions.count);
       sessions.set(this.fetchSessions.count);

@@ -17,7 +17,7 @@ export interface AssignedMember {
 export type Targets = Map<string, MutableAssignment>;
 
 /** @param partitions number of partitions of each topic that somebody reads */
-export type Assignor = (
+type Assignor = (
   members: readonly AssignedMember[],
   partitions: ReadonlyMap<string, number>,
 ) => Targets;

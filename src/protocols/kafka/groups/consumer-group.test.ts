@@ -244,6 +244,18 @@ describe('Kafka: consumer groups', () => {
     assert.deepEqual(await beat('a', 4), [4, null]);
   });
 
+  test('topics that only a member that left has read are nobody’s any more K64', async () => {
+    host.broker.streams.create('audit', { partitions: 2 });
+    assert.deepEqual(await join('a'), [1, [0, 1, 2, 3]]);
+    assert.deepEqual(await join('b', { topics: ['audit'] }), [2, []]);
+    assert.deepEqual(await join('c', { topics: ['audit', 'orders'] }), [3, []]);
+    await beat('b', -1);
+    await beat('c', -1);
+    const owned = [0, 1, 2, 3];
+    assert.deepEqual(await beat('a', 1, { owned }), [5, null]);
+    assert.equal((await described()).groupState, 'Stable');
+  });
+
   test('a regular expression stands for the topics that match, also later ones K64', async () => {
     const { streams } = host.broker;
     const regex = 'ord.*|audit-\\d+';

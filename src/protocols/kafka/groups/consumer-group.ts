@@ -51,7 +51,7 @@ export interface ConsumerGroupHost {
   joinAgain(groupId: string, request: JoinRequest, answer: Answer<JoinResult>): void;
 }
 
-export type ConsumerGroupState = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable' | 'Dead';
+type ConsumerGroupState = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable' | 'Dead';
 
 export interface StoredConsumerGroup {
   readonly epoch: number;
@@ -186,6 +186,8 @@ export class ConsumerGroup {
 
   remove(member: ConsumerMember): void {
     this.#drop(member);
+    // Perhaps nobody reads some topic any more.
+    this.#topicsVersion = -1;
     this.#newEpoch();
     this.host.memberWent(this);
   }
@@ -214,7 +216,8 @@ export class ConsumerGroup {
    */
   advance(member: ConsumerMember, owned: Assignment | null, subscribed: boolean): void {
     if (subscribed || this.host.topics.version !== this.#topicsVersion) {
-      if (this.#lookUpTopics() || subscribed) this.#newEpoch();
+      const matters = this.#lookUpTopics() || subscribed;
+      if (matters && this.epoch === this.assignmentEpoch) this.#newEpoch();
     }
     if (this.epoch > this.assignmentEpoch) this.#assign();
     this.#lead(member, owned);

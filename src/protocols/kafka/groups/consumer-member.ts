@@ -10,7 +10,7 @@ import type { MemberState } from './reconcile.ts';
 /** Epoch of a static member that went, and will be back within its session. */
 export const AWAY_EPOCH = -2;
 
-export interface ClassicSide {
+interface ClassicSide {
   readonly sessionTimeoutMs: number;
   readonly protocols: readonly GroupProtocol[];
 }

@@ -39,6 +39,7 @@ import { TopicsOfGroups } from './topics-of-groups.ts';
 const RETENTION_CHECK_MS = 10 * 60 * 1000;
 /** A member id repeats what the client calls itself, for people who read it. */
 const MEMBER_PREFIX_CHARS = 200;
+const STOPS = 'The server stops.';
 
 export interface GroupRow {
   readonly id: string;
@@ -144,7 +145,7 @@ export class Coordinator {
   ): void {
     const fault = heartbeatFault(request, id);
     if (fault !== null || this.#closed) {
-      answer(fault ?? refusedBeat(KAFKA.COORDINATOR_NOT_AVAILABLE, 'The server stops.'));
+      answer(fault ?? refusedBeat(KAFKA.COORDINATOR_NOT_AVAILABLE, STOPS));
       return;
     }
     const serve = (): void => {
@@ -156,8 +157,9 @@ export class Coordinator {
       const { version } = this.patterns;
       const names = (pattern: string) => [...this.patterns.names(pattern)].filter(allowed).sort();
       const result = heartbeat(group, request, { version, names });
+      if (!group.idle) this.#emptiedMs.delete(id);
+      else if (!this.#emptiedMs.has(id)) this.#emptied(group);
       group.save(() => answer(result));
-      if (group.idle) this.#emptied(group);
     };
     const pattern = request.pattern || this.#patternOf(id, request.memberId);
     if (pattern === null || request.memberEpoch < 0) {
@@ -291,7 +293,6 @@ export class Coordinator {
    */
   #emptied(group: Group | ConsumerGroup): void {
     if (!group.idle || this.#groups.get(group.id) !== group) return;
-    if (this.#emptiedMs.has(group.id)) return;
     if (this.#cursors.list(group.id).length === 0) {
       this.#forget(group.id);
       return;
@@ -322,10 +323,8 @@ export class Coordinator {
   /** The group that a heartbeat is for: it may be new, or a classic one that changes over. */
   #consumerGroup(id: string, { memberEpoch }: Heartbeat): ConsumerGroup | HeartbeatAnswer {
     const group = this.#groups.get(id);
-    if (group?.type === 'consumer') {
-      this.#emptiedMs.delete(id);
-      return group;
-    }
+    if (this.#closed) return refusedBeat(KAFKA.COORDINATOR_NOT_AVAILABLE, STOPS);
+    if (group?.type === 'consumer') return group;
     if (memberEpoch !== 0) {
       const message = `Group ${id} has no such member.`;
       return refusedBeat(KAFKA.UNKNOWN_MEMBER_ID, message);

@@ -21,7 +21,7 @@ export interface NamedPartitions {
   readonly partitions: readonly number[];
 }
 
-export interface Subscription {
+interface Subscription {
   readonly version: number;
   readonly topics: readonly string[];
   readonly owned: readonly NamedPartitions[];

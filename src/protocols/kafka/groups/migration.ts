@@ -12,7 +12,7 @@ import type { Group } from './group.ts';
 import { winningProtocol } from './protocol-vote.ts';
 import type { StoredGroup } from './stored-group.ts';
 
-export interface Upgraded {
+interface Upgraded {
   readonly group: StoredConsumerGroup;
   readonly members: readonly MemberFacts[];
 }

@@ -17,7 +17,7 @@ import {
  */
 export type MemberState = 'stable' | 'unrevoked' | 'unreleased';
 
-export interface Reconciled {
+interface Reconciled {
   readonly epoch: number;
   readonly state: MemberState;
   /** What it may read. */
@@ -26,7 +26,7 @@ export interface Reconciled {
   readonly revoking: Assignment;
 }
 
-export interface Goal {
+interface Goal {
   readonly epoch: number;
   readonly target: Assignment;
   /** What the client says it has now; null when it says nothing. */

@@ -28,7 +28,7 @@ interface MemberRow extends Omit<MemberFacts, 'assigned' | 'revoking' | 'target'
   } | null;
 }
 
-export interface LoadedGroup {
+interface LoadedGroup {
   readonly id: string;
   readonly group: GroupRow;
   readonly members: MemberFacts[];

@@ -80,7 +80,9 @@ export class TopicPatterns {
 
   close(): void {
     this.#closed = true;
+    const entries = [...this.#entries.values()];
     this.#entries.clear();
+    for (const { waiting } of entries) for (const ready of waiting ?? []) ready();
   }
 
   #scan(entry: Entry, topics: readonly string[], from: number): void {

@@ -1,4 +1,6 @@
-"""A member of a group that works through restarts: confluent_restart.py HOST PORT [INSTANCE].
+"""A member of a group that works through restarts:
+
+    confluent_restart.py HOST PORT [classic | consumer] [INSTANCE]
 
 Produces and consumes numbers until a line comes on standard output for each; says when its
 assignment changes. Ends when it was killed.
@@ -30,12 +32,14 @@ settings = {
     "group.id": "restarts",
     "auto.offset.reset": "earliest",
     "enable.auto.commit": False,
-    "session.timeout.ms": 45_000,
-    "heartbeat.interval.ms": 300,
     "reconnect.backoff.max.ms": 500,
 }
-if len(sys.argv) > 3:
-    settings["group.instance.id"] = sys.argv[3]
+if sys.argv[3:4] == ["consumer"]:
+    settings["group.protocol"] = "consumer"
+else:
+    settings |= {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 300}
+if len(sys.argv) > 4:
+    settings["group.instance.id"] = sys.argv[4]
 reader = Consumer(settings)
 reader.subscribe(
     [TOPIC],

@@ -1,0 +1,125 @@
+/**
+ * How far groups are behind, for the metrics: in records, and in seconds since the oldest record
+ * that was not committed came in. Added up when metrics are read; the time of a record is looked up
+ * once per committed offset, and is there with the next reading. The groups that are furthest
+ * behind are shown, so that clients do not decide how many series there are.
+ */
+import type { Broker, CommittedOffset, Partition } from '#broker';
+import { BrokerError, type Clock, Gauge, type Metrics } from '#kit';
+
+/** Groups that are shown. */
+const GROUPS_MAX = 200;
+/** Look-ups that one reading of the metrics begins. */
+const LOOKUPS_MAX = 200;
+
+interface Oldest {
+  readonly offset: number;
+  /** When it came in; null while that is looked up, or cannot be. */
+  timeMs: number | null;
+}
+
+interface Lag {
+  readonly group: string;
+  records: number;
+  oldestMs: number;
+}
+
+export class GroupLag {
+  readonly #broker: Broker;
+  readonly #clock: Clock;
+  readonly #records: { labels: { group: string }; instrument: Gauge }[];
+  readonly #seconds: { labels: { group: string }; instrument: Gauge }[];
+  /** First uncommitted records of groups that lag, by group, stream and partition. */
+  #oldest = new Map<string, Oldest>();
+
+  constructor(broker: Broker, clock: Clock, metrics: Metrics) {
+    this.#broker = broker;
+    this.#clock = clock;
+    this.#records = seriesOf(
+      metrics,
+      'robustmq_kafka_group_lag_records',
+      'Records that a group has not committed, of the groups furthest behind.',
+    );
+    this.#seconds = seriesOf(
+      metrics,
+      'robustmq_kafka_group_lag_seconds',
+      'Age of the oldest record that a group has not committed.',
+    );
+  }
+
+  update(): void {
+    const nowMs = this.#clock.nowMs();
+    const known = this.#oldest;
+    this.#oldest = new Map();
+    let lookups = LOOKUPS_MAX;
+    const lags: Lag[] = [];
+    for (const group of this.#broker.cursors.groups()) {
+      const lag: Lag = { group, records: 0, oldestMs: nowMs };
+      for (const committed of this.#broker.cursors.list(group)) {
+        const partition = this.#partitionOf(committed);
+        if (partition === undefined) continue;
+        const from = Math.max(committed.offset, partition.startOffset);
+        if (from >= partition.highWatermark) continue;
+        lag.records += partition.highWatermark - from;
+        const key = JSON.stringify([group, committed.stream, committed.partition]);
+        let oldest = known.get(key);
+        if (oldest?.offset !== from && lookups > 0) {
+          lookups--;
+          oldest = this.#lookUp(partition, from);
+        }
+        if (oldest?.offset !== from) continue;
+        this.#oldest.set(key, oldest);
+        if (oldest.timeMs !== null) lag.oldestMs = Math.min(lag.oldestMs, oldest.timeMs);
+      }
+      lags.push(lag);
+    }
+    this.#show(lags, nowMs);
+  }
+
+  #show(lags: Lag[], nowMs: number): void {
+    const shown = lags.sort((a, b) => b.records - a.records).slice(0, GROUPS_MAX);
+    this.#records.length = 0;
+    this.#seconds.length = 0;
+    for (const { group, records, oldestMs } of shown) {
+      this.#records.push({ labels: { group }, instrument: gaugeOf(records) });
+      this.#seconds.push({ labels: { group }, instrument: gaugeOf((nowMs - oldestMs) / 1000) });
+    }
+  }
+
+  #partitionOf({ stream, partition }: CommittedOffset): Partition | undefined {
+    return this.#broker.streams.get(stream)?.partitions[partition];
+  }
+
+  #lookUp(partition: Partition, offset: number): Oldest {
+    const oldest: Oldest = { offset, timeMs: null };
+    const take = (batches: readonly { readonly appendTimeMs: number }[]): void => {
+      oldest.timeMs = batches[0]?.appendTimeMs ?? null;
+    };
+    try {
+      const found = partition.readBatches(offset, 1);
+      if (found instanceof Promise) found.then(take, ignoreUnreadable);
+      else take(found);
+    } catch (error) {
+      ignoreUnreadable(error);
+    }
+    return oldest;
+  }
+}
+
+/** What cannot be read has no age; who reads it is told why. */
+function ignoreUnreadable(error: unknown): void {
+  if (!(error instanceof BrokerError)) throw error;
+}
+
+function seriesOf(metrics: Metrics, name: string, help: string) {
+  metrics.gauge(name, help, { group: '' });
+  const series = metrics.families.get(name)!.series;
+  series.length = 0;
+  return series as { labels: { group: string }; instrument: Gauge }[];
+}
+
+function gaugeOf(value: number): Gauge {
+  const gauge = new Gauge();
+  gauge.set(value);
+  return gauge;
+}
