@@ -202,6 +202,16 @@ describe('Kafka: consumer groups', () => {
     assert.deepEqual(await beat('b', 2), [3, [0, 1, 2, 3]], 'it did not come back');
   });
 
+  test('a member that becomes an instance under its old id leaves nothing behind K64', async () => {
+    await join('a');
+    assert.deepEqual(await join('a', { instance: 'pod-1' }), [2, [0, 1, 2, 3]]);
+    await join('b');
+    await beat('a', 2, { instance: 'pod-1', owned: [0, 1, 2, 3] });
+    await beat('a', 2, { instance: 'pod-1', owned: [0, 1] });
+    assert.deepEqual(await beat('b', 3), [3, [2, 3]]);
+    assert.equal((await described()).members.length, 2);
+  });
+
   test('members, epochs and assignments survive a restart, a revocation under way too K64 K62', async () => {
     await join('a');
     await join('b');

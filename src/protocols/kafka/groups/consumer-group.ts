@@ -149,6 +149,9 @@ export class ConsumerGroup {
   // ---- members ------------------------------------------------------------------------------
 
   enter(facts: MemberFacts): ConsumerMember {
+    // A client that now calls itself an instance: what it had under this id is free.
+    const old = this.members.get(facts.id);
+    if (old !== undefined) this.#drop(old);
     const member = new ConsumerMember(facts);
     this.members.set(facts.id, member);
     if (facts.instanceId !== null) this.#instances.set(facts.instanceId, member);
