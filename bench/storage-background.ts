@@ -1,6 +1,6 @@
 /**
- * What does reorganisation cost those who write? Commits at a fixed rate, one at a time from several
- * writers, after a burst has left full write-ahead files: first before the engine begins to
+ * What does reorganisation cost those who write? Commits at a fixed rate, one at a time from
+ * several writers, after a burst has left full write-ahead files: first before the engine begins to
  * reorganise them, then while it does. Both in the same process with the same data, one right after
  * the other: what the disk, the heap and the machine are like is the same for both. Then one writer
  * at full speed: how evenly it is slowed down.

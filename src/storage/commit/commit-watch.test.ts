@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CommitWatch } from './commit-watch.ts';
 
-/** Seconds of commits, one each 2 ms: every second one begins beside a step and takes `besideMs`. */
+/** Commits, one each 2 ms: every second one begins beside a step and takes `besideMs`. */
 function run(watch: CommitWatch, from: number, seconds: number, besideMs: number): number {
   let nowMs = from;
   for (; nowMs < from + seconds * 1000; nowMs += 2) {
