@@ -61,6 +61,8 @@ const BODY_END = '|';
 export class Ledger {
   readonly sent = new Map<string, Sent>();
   readonly #downs: { readonly fromMs: number; untilMs: number }[] = [];
+  /** From a write that failed until the server goes down: it takes nothing any more. */
+  #refusing: { readonly fromMs: number; untilMs: number } | null = null;
   readonly streams = new Set<string>();
   readonly counts = { sent: 0, acked: 0, seen: 0, audits: 0, crashes: 0, stops: 0 };
   /** Partition -> offset -> message. What was seen once stays so. */
@@ -185,6 +187,20 @@ export class Ledger {
     const now = this.#nowMs();
     this.#downs.push({ fromMs: now - SAVED_WITHIN_MS, untilMs: now });
     this.counts.crashes++;
+    this.#wentDown();
+  }
+
+  /** A write or a sync failed for good: what is acknowledged from here on is not stored. */
+  refuses(): void {
+    if (this.#refusing !== null) return;
+    const fromMs = this.#nowMs() - SAVED_WITHIN_MS;
+    this.#refusing = { fromMs, untilMs: Number.POSITIVE_INFINITY };
+    this.#downs.push(this.#refusing);
+  }
+
+  #wentDown(): void {
+    if (this.#refusing !== null) this.#refusing.untilMs = this.#nowMs();
+    this.#refusing = null;
   }
 
   /**
@@ -198,6 +214,7 @@ export class Ledger {
     this.counts.stops++;
     return () => {
       down.untilMs = this.#nowMs();
+      this.#wentDown();
     };
   }
 

@@ -241,6 +241,7 @@ export class World {
   /** Damage is told by the log; a mistake of the program is a fault of its own. */
   #judge(message: string, fields: LogFields): void {
     if (message.includes('damaged')) this.damage.push(fields);
+    if (message === 'storage refuses appends') this.ledger.refuses();
     if (message.includes('unexpected exception')) {
       this.failure ??= new Error(`${message}: ${String(fields['reason'])}`);
     }
