@@ -33,6 +33,8 @@ export interface TestHostOptions {
 const SMALL = { walFileBytes: 4 << 20, entryBytesMax: 2 << 20, reserveBytes: 0 };
 
 export interface TestHost extends Host {
+  /** The disk below the broker: it can be made full. */
+  readonly files: VirtualFiles;
   close(): Promise<void>;
 }
 
@@ -57,7 +59,7 @@ export async function openTestHost(options: TestHostOptions = {}): Promise<TestH
     ...(options.broker === undefined ? {} : { options: options.broker }),
   });
   return {
-    ...{ broker, clock, timers, random, log, metrics },
+    ...{ broker, clock, timers, random, log, metrics, files },
     serverId: 'test-server',
     version: '0.0.0',
     bound: () => [],
