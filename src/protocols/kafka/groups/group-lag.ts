@@ -20,8 +20,7 @@ interface Oldest {
 
 interface Lag {
   readonly group: string;
-  records: number;
-  oldestMs: number;
+  readonly records: number;
 }
 
 export class GroupLag {
@@ -48,20 +47,27 @@ export class GroupLag {
   }
 
   update(): void {
+    const { cursors } = this.#broker;
+    const lags: Lag[] = [];
+    for (const group of cursors.groups()) {
+      let records = 0;
+      for (const committed of cursors.list(group)) records += this.#behind(committed);
+      lags.push({ group, records });
+    }
+    const shown = lags.sort((a, b) => b.records - a.records).slice(0, GROUPS_MAX);
     const nowMs = this.#clock.nowMs();
     const known = this.#oldest;
     this.#oldest = new Map();
     let lookups = LOOKUPS_MAX;
-    const lags: Lag[] = [];
-    for (const group of this.#broker.cursors.groups()) {
-      const lag: Lag = { group, records: 0, oldestMs: nowMs };
-      for (const committed of this.#broker.cursors.list(group)) {
-        const partition = this.#partitionOf(committed);
-        if (partition === undefined) continue;
-        const from = Math.max(committed.offset, partition.startOffset);
-        if (from >= partition.highWatermark) continue;
-        lag.records += partition.highWatermark - from;
+    this.#records.length = 0;
+    this.#seconds.length = 0;
+    for (const { group, records } of shown) {
+      let oldestMs = nowMs;
+      for (const committed of records === 0 ? [] : cursors.list(group)) {
+        if (this.#behind(committed) === 0) continue;
         const key = JSON.stringify([group, committed.stream, committed.partition]);
+        const partition = this.#partitionOf(committed)!;
+        const from = Math.max(committed.offset, partition.startOffset);
         let oldest = known.get(key);
         if (oldest?.offset !== from && lookups > 0) {
           lookups--;
@@ -69,21 +75,19 @@ export class GroupLag {
         }
         if (oldest?.offset !== from) continue;
         this.#oldest.set(key, oldest);
-        if (oldest.timeMs !== null) lag.oldestMs = Math.min(lag.oldestMs, oldest.timeMs);
+        oldestMs = Math.min(oldestMs, oldest.timeMs ?? nowMs);
       }
-      lags.push(lag);
-    }
-    this.#show(lags, nowMs);
-  }
-
-  #show(lags: Lag[], nowMs: number): void {
-    const shown = lags.sort((a, b) => b.records - a.records).slice(0, GROUPS_MAX);
-    this.#records.length = 0;
-    this.#seconds.length = 0;
-    for (const { group, records, oldestMs } of shown) {
       this.#records.push({ labels: { group }, instrument: gaugeOf(records) });
       this.#seconds.push({ labels: { group }, instrument: gaugeOf((nowMs - oldestMs) / 1000) });
     }
+  }
+
+  /** Records that are there and not committed. */
+  #behind(committed: CommittedOffset): number {
+    const partition = this.#partitionOf(committed);
+    if (partition === undefined) return 0;
+    const from = Math.max(committed.offset, partition.startOffset);
+    return Math.max(0, partition.highWatermark - from);
   }
 
   #partitionOf({ stream, partition }: CommittedOffset): Partition | undefined {
