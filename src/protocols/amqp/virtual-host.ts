@@ -18,6 +18,7 @@ import {
   slashPattern,
 } from '#broker';
 import { BrokerError, type Clock, type Log, type Timer, type Timers } from '#kit';
+import { AbandonedStreams } from './abandoned-streams.ts';
 import { AmqpQueue, type QueueFacts, type QueueHome } from './amqp-queue.ts';
 import type { DelayedExchanges } from './delayed-exchange.ts';
 import { refusal } from './errors.ts';
@@ -63,9 +64,11 @@ export const IMMEDIATE_MS = 50;
 /** Setting of a stream that came with a queue and goes with it. */
 const MADE_FOR_QUEUE = 'amqp.made-for-queue';
 
+const EXCHANGE_STREAMS = 'amq.exchange.';
+
 /** Where messages to an exchange are stored. */
 export function exchangeStream(name: string): string {
-  return `amq.exchange.${name}`;
+  return EXCHANGE_STREAMS + name;
 }
 
 export interface VirtualHostGiven {
@@ -105,6 +108,7 @@ export class VirtualHost implements QueueHome {
   readonly #bindings = new Map<string, AmqpBinding>();
   /** Bindings of amq.topic and queues without a stream listen to addresses of all protocols. */
   readonly #subscriptions = new Map<object, Subscription>();
+  readonly #abandoned: AbandonedStreams;
   /** Ends of queues that do not survive a restart. */
   readonly #expiries = new Map<AmqpQueue, Timer>();
   readonly #unwatch: () => void;
@@ -116,6 +120,8 @@ export class VirtualHost implements QueueHome {
     this.origin = origin;
     this.#log = log;
     this.#stored = new StoredDefinitions(broker.definitions);
+    const soon = (call: () => void): void => timers.soon(call);
+    this.#abandoned = new AbandonedStreams(broker, (name) => this.#isOurs(name), soon);
     this.router = new Router<AmqpQueue>(
       {
         exchange: (name) => this.exchanges.get(name),
@@ -138,6 +144,7 @@ export class VirtualHost implements QueueHome {
   }
 
   close(): void {
+    this.#abandoned.end();
     this.#unwatch();
     this.broker.time.unregister(EXPIRY_KIND);
     for (const timer of this.#expiries.values()) timer.cancel();
@@ -168,8 +175,8 @@ export class VirtualHost implements QueueHome {
     for (const binding of [...this.#bindings.values()]) {
       if (binding.destination === exchange) this.unbind(binding);
     }
-    const stream = this.broker.streams.get(exchangeStream(exchange.name));
-    if (stream !== undefined) this.broker.streams.remove(stream);
+    this.#abandoned.add(exchangeStream(exchange.name));
+    this.#abandoned.remove();
   }
 
   #enter(facts: ExchangeFacts): AmqpExchange {
@@ -269,10 +276,16 @@ export class VirtualHost implements QueueHome {
   }
 
   removeQueue(queue: AmqpQueue): void {
+    if (queue.facts.madeStream) this.#abandoned.add(queue.name);
     this.broker.queues.remove(queue.queue);
-    if (!queue.facts.madeStream) return;
-    const stream = this.broker.streams.get(queue.name);
-    if (stream !== undefined) this.broker.streams.remove(stream);
+    this.#abandoned.remove();
+  }
+
+  /** The stream of a queue or an exchange that is there. */
+  #isOurs(stream: string): boolean {
+    if (this.queues.has(stream)) return true;
+    const isExchange = stream.startsWith(EXCHANGE_STREAMS);
+    return isExchange && this.exchanges.has(stream.slice(EXCHANGE_STREAMS.length));
   }
 
   #queueGone(queue: AmqpQueue): void {
@@ -289,6 +302,7 @@ export class VirtualHost implements QueueHome {
     if (queue.limits.expiresMs > 0 && queue.queue.durable) {
       this.broker.time.cancel(EXPIRY_KIND, queue.name);
     }
+    this.#abandoned.look();
   }
 
   /** [A72] Exclusive queues go with their connection. */
@@ -401,6 +415,11 @@ export class VirtualHost implements QueueHome {
       this.#open(facts, queueLimits(facts.name, facts.arguments), null);
     }
     for (const facts of this.#stored.bindings()) this.#reopenBinding(facts);
+    for (const { name, settings } of this.broker.streams.list()) {
+      const wasOurs = name.startsWith(EXCHANGE_STREAMS) || MADE_FOR_QUEUE in settings.config;
+      if (wasOurs && !this.#isOurs(name)) this.#abandoned.add(name);
+    }
+    this.#abandoned.remove();
   }
 
   #reopenBinding(facts: BindingFacts): void {
