@@ -84,3 +84,29 @@ test('a queue that is made again before that starts empty, at the end of its str
   await client.call(1, 'queue.delete', { ...REMOVAL, queue: 'twice' }, 'queue.delete-ok');
   client.wire.close();
 });
+
+test('a restart keeps such a stream while it is needed, and removes it when it is not A22 A42', async () => {
+  const home = 'amq.exchange.before';
+  const stream = () => room.host.broker.streams.get(home);
+  let client = await TestClient.open(room.server);
+  await client.declareExchange('before', 'fanout', { durable: true });
+  await client.declare('after', { durable: true });
+  await client.bind('after', 'before', '');
+  client.publish('before', '', 'kept', { deliveryMode: 2 });
+  assert.equal(await countOf(client, 'after'), 1);
+  await client.call(1, 'exchange.delete', { ...REMOVAL, exchange: 'before' }, 'exchange.delete-ok');
+  const reopen = async (): Promise<void> => {
+    client.wire.close();
+    await room.restart();
+    client = await TestClient.open(room.server);
+  };
+  await reopen();
+  assert.ok(stream() !== undefined);
+  assert.equal(String((await client.get('after')).body), 'kept');
+  // Its end is on disk with what is written next.
+  client.publish('', 'after', 'next', { deliveryMode: 2 });
+  assert.equal(await countOf(client, 'after'), 1);
+  await reopen();
+  assert.equal(stream(), undefined);
+  client.wire.close();
+});
