@@ -16,6 +16,8 @@ interface Handle {
   readonly file: Promise<OpenFile>;
   users: number;
   retired: boolean;
+  /** Told when nobody reads any more. */
+  unused: (() => void) | null;
 }
 
 /** Removes what a crash left half-written. No other store may write to this directory. */
@@ -37,6 +39,8 @@ class DirectoryStore implements ObjectStore {
   readonly #openMax: number;
   /** By name, least recently used first. */
   readonly #handles = new Map<string, Handle>();
+  /** Objects that are being removed: nobody begins to read them. */
+  readonly #leaving = new Set<string>();
   #puts = 0;
 
   constructor(files: Files, directory: string, openMax: number) {
@@ -88,10 +92,14 @@ class DirectoryStore implements ObjectStore {
 
   async deleteMany(names: readonly string[]): Promise<void> {
     for (const name of names) {
-      this.#retire(name);
-      await this.#files.remove(this.#path(name));
-      // A read that began meanwhile may have opened it once more.
-      this.#retire(name);
+      this.#leaving.add(name);
+      try {
+        // A large file goes piece by piece: what reads it has to end first.
+        await this.#unused(name);
+        await this.#files.remove(this.#path(name));
+      } finally {
+        this.#leaving.delete(name);
+      }
     }
   }
 
@@ -109,9 +117,10 @@ class DirectoryStore implements ObjectStore {
 
   /** Runs `work` with the open file, which stays open until it ends. */
   async #use<T>(name: string, work: (file: OpenFile) => Promise<T>): Promise<T> {
+    if (this.#leaving.has(name)) throw Object.assign(new Error(`${name} goes`), { code: 'ENOENT' });
     let handle = this.#handles.get(name);
     if (handle === undefined) {
-      handle = { file: this.#open(this.#path(name)), users: 0, retired: false };
+      handle = { file: this.#open(this.#path(name)), users: 0, retired: false, unused: null };
     } else {
       this.#handles.delete(name);
     }
@@ -125,6 +134,7 @@ class DirectoryStore implements ObjectStore {
       throw error;
     } finally {
       handle.users--;
+      if (handle.users === 0) handle.unused?.();
       if (handle.retired && handle.users === 0) void closeQuietly(handle);
       this.#shrink();
     }
@@ -132,6 +142,16 @@ class DirectoryStore implements ObjectStore {
 
   #open(path: string): Promise<OpenFile> {
     return this.#files.openReader?.(path) ?? this.#files.open(path, false);
+  }
+
+  /** Resolves when the reads of an object that are under way have ended; closes its file. */
+  async #unused(name: string): Promise<void> {
+    const handle = this.#handles.get(name);
+    this.#retire(name);
+    if (handle === undefined || handle.users === 0) return;
+    await new Promise<void>((go) => {
+      handle.unused = go;
+    });
   }
 
   /** Closes an object's file as soon as nobody reads it. */

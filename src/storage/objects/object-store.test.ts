@@ -122,3 +122,34 @@ test('no more files stay open than allowed, and those in use stay open', async (
   await store.close();
   assert.equal(open, 0);
 });
+
+test('an object goes when the reads of it have ended, and nobody begins another', async () => {
+  const disk = new VirtualFiles({ random: seededRandom(1) });
+  const files = disk.mount();
+  const held = Promise.withResolvers<void>();
+  const slow: Files = {
+    ...files,
+    open: async (path, create) => {
+      const file = await files.open(path, create);
+      const { read } = file;
+      file.read = async (target, position) => {
+        await held.promise;
+        return read.call(file, target, position);
+      };
+      return file;
+    },
+  };
+  const store = await openDirectoryStore(slow, 'objects', OPEN_MAX);
+  await store.put('a', (write) => write([Buffer.from('whole')]).then(() => 0));
+  const reading = store.get('a', 0, 5);
+  const removing = store.deleteMany(['a']);
+  await assert.rejects(store.get('a', 0, 5), { code: 'ENOENT' });
+  assert.deepEqual(disk.paths, ['objects/a']);
+  held.resolve();
+  assert.equal(String(await reading), 'whole');
+  await removing;
+  assert.deepEqual(disk.paths, []);
+  await store.put('a', (write) => write([Buffer.from('new')]).then(() => 0));
+  assert.equal(String(await store.get('a', 0, 3)), 'new');
+  await store.close();
+});
