@@ -45,7 +45,7 @@ export interface QueueLimits {
   readonly ttlMs: number;
 }
 
-export const PRIORITIES_MAX = 255;
+const PRIORITIES_MAX = 255;
 
 const DEFAULT_LIMITS: QueueLimits = {
   lengthMax: Number.POSITIVE_INFINITY,

@@ -82,7 +82,7 @@ function tooLarge(bytesMax: number): BrokerError {
   return new BrokerError('message-too-large', `a batch would open to over ${bytesMax} bytes.`);
 }
 
-export function unSnappy(bytes: Buffer, bytesMax: number): Buffer {
+function unSnappy(bytes: Buffer, bytesMax: number): Buffer {
   checkSize(snappySize(bytes), bytesMax);
   return uncompressSync(bytes, { asBuffer: true }) as Buffer;
 }
