@@ -62,6 +62,7 @@ const GROUPS = [
   { name: 'overload', alone: true, files: ['test/overload/**/*.test.ts'] },
   { name: 'bad-input', alone: true, files: ['test/bad-input/**/*.test.ts'] },
   { name: 'crash', alone: true, files: ['test/crash/**/*.test.ts'] },
+  { name: 'bank', alone: true, long: true, toolchains: true, files: ['test/bank/**/*.test.ts'] },
   { name: 'power-cut', alone: true, long: true, files: ['test/power-cut/**/*.test.ts'] },
 ];
 
