@@ -151,9 +151,9 @@ export class Client implements Scanner {
     await this.call(method(1, id(60, 20), args.i32(0)), CONSUME_OK);
   }
 
-  /** Acknowledges everything up to the last delivery in one frame. */
-  acknowledge(): void {
-    this.wire.send(method(1, BASIC_ACK, none().i64(this.lastTag).u8(1)));
+  /** Acknowledges everything up to a delivery in one frame. */
+  acknowledge(tag = this.lastTag): void {
+    this.wire.send(method(1, BASIC_ACK, none().i64(tag).u8(1)));
   }
 
   scan(bytes: Buffer, end: number): number {

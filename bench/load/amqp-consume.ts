@@ -88,15 +88,20 @@ export async function amqpDrain(spec: LoadSpec): Promise<LoadResult> {
   const compare = spec.verify ? inCycle(spec.payloadBytes, RING) : undefined;
   const all = new Signal();
   let taken = 0;
+  let tag = 0;
   consumer.onBody = (bytes, start, end) => {
     if (taken === spec.take) return;
     compare?.(bytes, start, end);
+    tag = consumer.lastTag;
     if (++taken < spec.take) return;
-    consumer.acknowledge();
+    consumer.acknowledge(tag);
     all.fire();
   };
+  let acknowledged = 0;
+  // A chunk may end between a delivery and its body: nothing is acknowledged before or twice.
   consumer.onRead = () => {
-    if (taken > 0 && taken < spec.take) consumer.acknowledge();
+    if (taken > acknowledged && taken < spec.take) consumer.acknowledge(tag);
+    acknowledged = taken;
   };
   announce('begin');
   const started = performance.now();
