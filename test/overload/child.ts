@@ -77,9 +77,22 @@ function obey(order: Order): void {
   if (capacityBytes !== undefined) files.capacityBytes = capacityBytes ?? Number.POSITIVE_INFINITY;
 }
 
-process.on('message', ({ id, order, stream }: Asked) => {
+/** Until all is committed that the partitions of `stream` took. */
+async function settled(stream: string): Promise<void> {
+  for (const partition of server.broker.streams.get(stream)?.partitions ?? []) {
+    while (partition.highWatermark < partition.endOffset) {
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      const end = partition.tail(resolve);
+      await promise;
+      end();
+    }
+  }
+}
+
+process.on('message', async ({ id, order, stream }: Asked) => {
   const told = busyEver;
   obey(order);
+  if (order.settle === true) await settled(stream);
   process.send!({ id, state: { ...state(stream), busyEver: told } });
 });
 process.on('disconnect', () => process.exit(0));

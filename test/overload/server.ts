@@ -14,6 +14,8 @@ export interface Order {
   readonly latencyMs?: number;
   /** Bytes that the virtual disk holds; null = as many as wanted. */
   readonly capacityBytes?: number | null;
+  /** The answer waits until all that the asked stream took is committed. */
+  readonly settle?: boolean;
 }
 
 export interface Asked {
