@@ -4,6 +4,7 @@ import type { Actor } from './actor.ts';
 import { AmqpConsumer, type QueueShape } from './clients/amqp-consumer.ts';
 import { AmqpMaker } from './clients/amqp-maker.ts';
 import { AmqpPublisher } from './clients/amqp-publisher.ts';
+import { TRANSACTED } from './clients/auditor.ts';
 import { KafkaConsumer } from './clients/kafka-consumer.ts';
 import { KafkaProducer, type Load } from './clients/kafka-producer.ts';
 import { Maker, type Topic } from './clients/maker.ts';
@@ -16,6 +17,7 @@ import {
   NatsResponder,
   NatsSubscriber,
 } from './clients/nats-clients.ts';
+import { TransactionalProducer } from './clients/transactional-producer.ts';
 import { Consumption } from './consumption.ts';
 import type { Sent } from './ledger.ts';
 import type { World } from './world.ts';
@@ -36,8 +38,11 @@ const TOPICS: readonly Topic[] = [
   { name: 'events', partitions: 3 },
   { name: 'bulk', partitions: 2 },
   { name: 'latest', partitions: 1, configs: COMPACTED },
+  { name: TRANSACTED, partitions: 2 },
   { name: 'archive', partitions: 1, configs: { 'remote.storage.enable': 'true' } },
 ];
+/** The second one is made with the first retained message. */
+const COMPACTED_PARTITIONS = ['latest/0', 'mqtt.retained/0'] as const;
 const SMALL = { batch: [1, 4], bytes: [10, 200], large: 0.1 } as const;
 /** Write-ahead files full of these become segments as they are. */
 const LARGE = { batch: [2, 4], bytes: [6_000, 7_500] } as const;
@@ -68,6 +73,7 @@ const ROUTES: readonly Route[] = [
   { stream: 'sensors', topic: 'sensors/1/temp' },
   { stream: 'sensors', topic: 'sensors/2/temp' },
   { stream: 'later', topic: '$delayed/1/later' },
+  { stream: TRANSACTED, topic: TRANSACTED },
 ];
 
 /** At most once: nothing must come. */
@@ -83,7 +89,9 @@ export class Cast {
 
   constructor(world: World) {
     this.#world = world;
+    for (const partition of COMPACTED_PARTITIONS) world.ledger.compacted.add(partition);
     this.#kafka();
+    this.#transactions();
     this.#mqtt();
     this.#amqp();
     this.#nats();
@@ -119,7 +127,27 @@ export class Cast {
     const world = this.#world;
     for (const [name, load] of LOADS) this.#senders.push(new KafkaProducer(world, name, load));
     const orders = this.#consumption('group kc1', true, (address) => address === 'orders');
-    this.#readers.push(new KafkaConsumer(world, 'kc1', 'orders', orders));
+    const source = { stream: 'orders', partition: 0, committed: false };
+    this.#readers.push(new KafkaConsumer(world, 'kc1', source, orders));
+  }
+
+  /** Both versions of the protocol, and readers of all protocols that must see what counts. */
+  #transactions(): void {
+    const world = this.#world;
+    this.#senders.push(new TransactionalProducer(world, 'kt1', 1, 10));
+    this.#senders.push(new TransactionalProducer(world, 'kt2', 2, 10));
+    const isOf = (address: string) => address === TRANSACTED;
+    const committed = this.#consumption('read_committed', false, isOf);
+    for (const partition of [0, 1]) {
+      const source = { stream: TRANSACTED, partition, committed: true };
+      this.#readers.push(new KafkaConsumer(world, `kc${partition + 2}`, source, committed));
+    }
+    const session = this.#consumption('session ms4', true, isOf);
+    this.#readers.push(new MqttSubscriber(world, 'ms4', [TRANSACTED], 2, session));
+    const queue = this.#consumption('queue payments', false, isOf);
+    this.#readers.push(new AmqpConsumer(world, 'ac5', { queue: TRANSACTED }, queue));
+    const live = this.#consumption('nats payments', false, isOf, LIVE);
+    this.#readers.push(new NatsSubscriber(world, 'ns5', TRANSACTED, '', live));
   }
 
   #mqtt(): void {

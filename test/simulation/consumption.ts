@@ -45,6 +45,7 @@ export class Consumption {
     const { name, wants, ordered, complete } = this.rules;
     const sent = this.#ledger.identify(body, `${name} by ${member}`);
     if (!wants(sent)) this.#ledger.fail(`${name} got ${sent.id} of ${sent.address}`);
+    this.#ledger.delivered(sent, name);
     const times = (this.arrived.get(sent.id) ?? 0) + 1;
     this.arrived.set(sent.id, times);
     this.#ledger.note(`${name} got ${sent.id} by ${member}${times > 1 ? ` again ${times}` : ''}`);

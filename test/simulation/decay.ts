@@ -6,7 +6,9 @@ import { fetch } from '../../src/protocols/kafka/messages/01-fetch.ts';
 import { metadata } from '../../src/protocols/kafka/messages/03-metadata.ts';
 import { Actor, Lost } from './actor.ts';
 import { fetchOf } from './clients/auditor.ts';
-import { KafkaLink, recordsIn } from './clients/kafka-link.ts';
+import { recordsIn } from './clients/fetched.ts';
+import { KafkaLink } from './clients/kafka-link.ts';
+import type { Found } from './ledger.ts';
 import type { Wire } from './network.ts';
 import type { World } from './world.ts';
 
@@ -55,7 +57,8 @@ export class DecayAuditor extends Actor {
   async #read(link: KafkaLink, topic: string, partition: number): Promise<number> {
     const { ledger } = this.world;
     const name = `${topic}/${partition}`;
-    const found = new Set<number>();
+    const seen = ledger.offsetsSeen(name);
+    const found: Found[] = [];
     let start = 0;
     for (let offset = 0, end = 1; offset < end; ) {
       const { responses } = await link.ask(fetch, 11, fetchOf(topic, partition, offset));
@@ -71,11 +74,11 @@ export class DecayAuditor extends Actor {
       for (const record of recordsIn(answer.records ?? Buffer.alloc(0))) {
         if (record.offset < offset) continue;
         ledger.seenAt(name, record.offset, record.body);
-        found.add(record.offset);
+        found.push(record);
         next = record.offset + 1;
       }
       offset = next;
     }
-    return ledger.offsetsSeen(name).filter((at) => at >= start && !found.has(at)).length;
+    return ledger.gone({ name, start, found, seen }, seen).length;
   }
 }

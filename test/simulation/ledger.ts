@@ -4,6 +4,7 @@
  */
 import { PARTITION_MS_MAX } from './misfortunes.ts';
 import type { Trace } from './trace.ts';
+import type { TransactionNote } from './transaction-note.ts';
 
 export interface Sent {
   readonly id: string;
@@ -17,6 +18,8 @@ export interface Sent {
   readonly body: Buffer;
   /** A later message of the same key may take its place; null when none may. */
   readonly key: string | null;
+  /** It counts when this was committed; null when it counts by itself. */
+  readonly transaction: TransactionNote | null;
   mode: Mode;
   /** Virtual time at which it was sent first. */
   firstMs: number;
@@ -48,6 +51,8 @@ export interface Part {
   readonly name: string;
   readonly start: number;
   readonly found: readonly Found[];
+  /** Offsets at which somebody had read something before. */
+  readonly seen: readonly number[];
 }
 
 /** Acknowledgements of consumers are on disk after so long. */
@@ -64,7 +69,13 @@ export class Ledger {
   /** From a write that failed until the server goes down: it takes nothing any more. */
   #refusing: { readonly fromMs: number; untilMs: number } | null = null;
   readonly streams = new Set<string>();
-  readonly counts = { sent: 0, acked: 0, seen: 0, audits: 0, crashes: 0, stops: 0 };
+  readonly transactions: TransactionNote[] = [];
+  /** Partitions whose older records of a key go. */
+  readonly compacted = new Set<string>();
+  readonly counts = {
+    ...{ sent: 0, acked: 0, seen: 0, audits: 0, crashes: 0, stops: 0 },
+    ...{ committed: 0, aborted: 0 },
+  };
   /** Partition -> offset -> message. What was seen once stays so. */
   readonly #seen = new Map<string, Map<number, string>>();
   /** Partition -> highest end that anybody was told. */
@@ -83,6 +94,7 @@ export class Ledger {
     given: Pick<Sent, 'publisher' | 'sequence' | 'stream' | 'address' | 'lane' | 'mode'>,
     size: number,
     key: string | null = null,
+    transaction: TransactionNote | null = null,
   ): Sent {
     const id = `${given.publisher}#${given.sequence}`;
     const sent: Sent = {
@@ -90,6 +102,7 @@ export class Ledger {
       id,
       body: bodyOf(id, size),
       key,
+      transaction,
       firstMs: -1,
       sends: 0,
       ackedMs: -1,
@@ -98,6 +111,7 @@ export class Ledger {
       refused: false,
     };
     this.sent.set(id, sent);
+    transaction?.messages.push(sent);
     this.counts.sent++;
     return sent;
   }
@@ -131,11 +145,73 @@ export class Ledger {
     if (sent.ackedMs < 0) this.counts.acked++;
     sent.ackedMs = this.#nowMs();
     this.#trace.add(`acked ${sent.id}${offset < 0 ? '' : ` at ${offset}`}`);
-    if (offset < 0) return;
+    if (offset >= 0) this.placed(sent, offset);
+  }
+
+  /** The server named its offset; of a transaction this promises nothing yet. */
+  placed(sent: Sent, offset: number): void {
     if (sent.offset >= 0 && sent.offset !== offset) {
       this.fail(`${sent.id} was acknowledged at offset ${sent.offset} and again at ${offset}`);
     }
     sent.offset = offset;
+  }
+
+  /** A transaction began. */
+  began(transaction: TransactionNote): void {
+    this.transactions.push(transaction);
+  }
+
+  /** From here on all of its messages must be there, for everybody. */
+  committed(transaction: TransactionNote): void {
+    this.#trace.add(`committed ${transaction.id}`);
+    transaction.end = 'committed';
+    this.counts.committed++;
+    for (const sent of transaction.messages) this.acked(sent);
+  }
+
+  /** None of it counts, now and ever. */
+  aborted(transaction: TransactionNote): void {
+    const { id, readBy } = transaction;
+    this.#trace.add(`aborted ${id}`);
+    transaction.end = 'aborted';
+    this.counts.aborted++;
+    if (readBy !== null) this.fail(`${readBy} got of ${id}, which was aborted`);
+  }
+
+  /** Somebody got it as a message that counts. */
+  delivered(sent: Sent, reader: string): void {
+    const { transaction } = sent;
+    if (transaction === null) return;
+    const { id, end } = transaction;
+    if (end === 'open') this.fail(`${reader} got ${sent.id} before ${id} was committed`);
+    if (end === 'aborted') this.fail(`${reader} got ${sent.id} of ${id}, which was aborted`);
+    transaction.readBy ??= reader;
+  }
+
+  /**
+   * What a reader that waits for commits found in a partition, up to its stable end.
+   * @param since what was committed by then must be there
+   */
+  auditCommitted(part: Part, stable: number, end: number, since: number): void {
+    const { name, start, found } = part;
+    const offsets = new Set<number>();
+    for (const { offset, body } of found) {
+      if (offset >= stable) this.fail(`${name}: ${offset} is behind the stable end ${stable}`);
+      offsets.add(offset);
+      this.delivered(this.seenAt(name, offset, body), `read_committed ${name}`);
+    }
+    for (const { id, end: how, messages } of this.transactions) {
+      if (how !== 'committed') continue;
+      for (const sent of messages) {
+        const { offset, lane, ackedMs } = sent;
+        if (ackedMs > since || !lane.endsWith(`@${name}`)) continue;
+        if (offset < start || offset >= stable || offsets.has(offset)) continue;
+        this.fail(`${name}: ${sent.id} of ${id} at ${offset} is not read as committed`);
+      }
+    }
+    if (stable < end && !this.transactions.some((one) => one.isOpen)) {
+      this.fail(`${name}: the stable end is ${stable} of ${end}, and no transaction is open`);
+    }
   }
 
   /** The message behind a body that somebody received. Fails for what nobody sent. */
@@ -162,10 +238,32 @@ export class Ledger {
     return sent;
   }
 
-  /** Offsets at which somebody has read a record that nothing may replace. */
+  /**
+   * Offsets at which somebody has read a record that must stay: in a compacted partition the last
+   * of each key.
+   */
   offsetsSeen(partition: string): number[] {
-    const known = [...this.#partition(partition)];
-    return known.filter(([, id]) => this.sent.get(id)!.key === null).map(([offset]) => offset);
+    const known = [...this.#partition(partition)].sort(([a], [b]) => a - b);
+    if (!this.compacted.has(partition)) return known.map(([offset]) => offset);
+    const last = new Map<string, number>();
+    for (const [offset, id] of known) last.set(this.#keyOf(id), offset);
+    return [...last.values()];
+  }
+
+  /** Of the offsets that were seen before a partition was read, those that it does not have. */
+  gone({ name, start, found }: Part, seen: readonly number[]): number[] {
+    const known = this.#partition(name);
+    const here = new Set<number>();
+    const newest = new Map<string, number>();
+    for (const { offset } of found) {
+      here.add(offset);
+      newest.set(this.#keyOf(known.get(offset)!), offset);
+    }
+    const isCompacted = this.compacted.has(name);
+    return seen.filter((offset) => {
+      if (offset < start || here.has(offset)) return false;
+      return !isCompacted || (newest.get(this.#keyOf(known.get(offset)!)) ?? -1) < offset;
+    });
   }
 
   /** The highest end of a partition that anybody was told until now. */
@@ -277,7 +375,8 @@ export class Ledger {
     return newest.get(sent.key) ?? -1;
   }
 
-  #auditPart(stream: string, { name, found }: Part, times: Map<string, number>): void {
+  #auditPart(stream: string, part: Part, times: Map<string, number>): void {
+    const { name, found } = part;
     const last = new Map<string, number>();
     for (const { offset, body } of found) {
       const sent = this.seenAt(name, offset, body);
@@ -294,11 +393,18 @@ export class Ledger {
       }
       last.set(sent.lane, sent.sequence);
     }
+    const [gone] = this.gone(part, part.seen);
+    if (gone !== undefined) this.fail(`${name} at ${gone}: what was read there is not there now`);
   }
 
   fail(text: string): never {
     this.#trace.add(`VIOLATION ${text}`);
     throw new Violation(text);
+  }
+
+  #keyOf(id: string): string {
+    const { key, address } = this.sent.get(id)!;
+    return key ?? address;
   }
 
   #partition(name: string): Map<number, string> {

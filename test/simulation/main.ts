@@ -1,33 +1,20 @@
 /**
  * `npm run simulate -- --seed S [--trace]` plays one seed; `--seeds N [--from S]` plays many on all
- * cores; `--planted` proves that known faults are found. Plays are the same on every machine, as
- * long as the source is the same.
+ * cores, with `--twice` each of them also in a process of its own to compare the traces;
+ * `--planted` proves that known faults are found. Plays are the same on every machine, as long as
+ * the source is the same.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { ask, launch, NONE, playAlone, type Report, work } from './child.ts';
 import { plant } from './planted.ts';
 import { play } from './play.ts';
-import { UPKEEP, type Upkeep } from './world.ts';
+import type { Upkeep } from './world.ts';
 
-/** A seed takes a second or two; one that takes so long hangs or eats memory. */
-const HUNG_MS = 180_000;
-const CHILD_HEAP_MB = 1_000;
 const FAILURES_SHOWN = 10;
 
-const WHAT = Object.keys(UPKEEP) as (keyof Upkeep)[];
-const NONE: Upkeep = { adopted: 0, merges: 0, compactions: 0, uploads: 0, evictions: 0 };
-
-/** What a child tells of a seed. */
-interface Report {
-  readonly seed: number;
-  readonly virtualMs: number;
-  readonly events: number;
-  readonly crashes: number;
-  readonly upkeep: Upkeep;
-  readonly failure: string | null;
-  readonly tail: readonly string[];
-}
+const WHAT = Object.keys(NONE) as (keyof Upkeep)[];
 
 const { values } = parseArgs({
   options: {
@@ -38,11 +25,13 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     planted: { type: 'boolean', default: false },
     only: { type: 'string' },
+    twice: { type: 'boolean', default: false },
     child: { type: 'boolean', default: false },
+    alone: { type: 'boolean', default: false },
   },
 });
 
-if (values.child) work();
+if (values.child) work(values.alone);
 else if (values.planted)
   process.exitCode = (await plant(values.only, Number(values.seeds ?? 1000))) ? 0 : 1;
 else if (values.seeds !== undefined) await many(Number(values.from), Number(values.seeds));
@@ -56,25 +45,13 @@ async function one(seed: number): Promise<void> {
   console.log(
     `seed ${seed}: ${(virtualMs / 1000).toFixed(1)} s of virtual time, ${events} events, ` +
       `${counts.crashes} crashes, ${counts.sent} messages sent, ${counts.acked} acknowledged, ` +
-      `${counts.seen} seen; ` +
+      `${counts.seen} seen, ${counts.committed} transactions committed, ` +
+      `${counts.aborted} aborted; ` +
       `${WHAT.map((what) => `${what} ${upkeep[what]}`).join(', ')}\ntrace ${hash}`,
   );
   if (failure === null) return;
   console.log(`FAILED: ${failure.stack}`);
   process.exitCode = 1;
-}
-
-/** A child: plays what it is sent. */
-function work(): void {
-  process.on('message', async (seed: number) => {
-    const { failure, virtualMs, events, counts, tail, upkeep } = await play(seed);
-    const report: Report = {
-      ...{ seed, virtualMs, events, crashes: counts.crashes, upkeep },
-      failure: failure?.message ?? null,
-      tail: failure === null ? [] : tail,
-    };
-    process.send!(report);
-  });
 }
 
 async function many(from: number, count: number): Promise<void> {
@@ -114,34 +91,21 @@ async function many(from: number, count: number): Promise<void> {
 
 /** Keeps one child busy; a child that dies over a seed is replaced, and the seed has failed. */
 async function labour(take: () => number | null, report: (part: Report) => void): Promise<void> {
-  const execArgv = [...process.execArgv, `--max-old-space-size=${CHILD_HEAP_MB}`];
   let worker: ChildProcess | null = null;
   for (let seed = take(); seed !== null; seed = take()) {
-    worker ??= fork(import.meta.filename, ['--child'], { execArgv });
+    worker ??= launch();
     const part = await ask(worker, seed);
-    report(part);
+    report(values.twice ? await again(part) : part);
     if (worker.exitCode !== null || worker.signalCode !== null) worker = null;
   }
   worker?.disconnect();
 }
 
-function ask(worker: ChildProcess, seed: number): Promise<Report> {
-  const nothing = { seed, virtualMs: 0, events: 0, crashes: 0, upkeep: NONE, tail: [] };
-  return new Promise((resolve) => {
-    const hung = setTimeout(() => worker.kill('SIGKILL'), HUNG_MS);
-    const settle = (report: Report): void => {
-      clearTimeout(hung);
-      worker.removeAllListeners('message');
-      worker.removeAllListeners('exit');
-      resolve(report);
-    };
-    worker.on('message', (report: Report) => settle(report));
-    worker.on('exit', (code, signal) => {
-      settle({
-        ...nothing,
-        failure: `the process ended with ${signal ?? code}: it hung or crashed`,
-      });
-    });
-    worker.send(seed);
-  });
+/** The same seed in a process that has played nothing before it: everything must be the same. */
+async function again(part: Report): Promise<Report> {
+  if (part.failure !== null) return part;
+  const { hash, outside } = await playAlone(part.seed);
+  if (outside !== '') return { ...part, failure: `the run asks the machine for ${outside}` };
+  if (hash === part.hash) return part;
+  return { ...part, failure: `after others ${part.hash}, alone ${hash}` };
 }

@@ -49,6 +49,19 @@ const FAULTS: readonly Fault[] = [
     search: 'this.#state.committed(done);',
     replacement: 'done(null);',
   },
+  {
+    name: 'aborted-record-served',
+    file: 'src/broker/streams/transactions.ts',
+    search: 'return this.#aborted.has(partition, producerId, offset);',
+    replacement: 'return offset < 0 && this.#aborted.has(partition, producerId, offset);',
+  },
+  {
+    name: 'commit-answered-before-it-is-stored',
+    file: 'src/protocols/kafka/transactions/transaction-coordinator.ts',
+    search: 'if (!(await this.committed())) return false;',
+    replacement:
+      'void this.committed().then(() => this.#ending.complete(transaction));\n    return true;',
+  },
 ];
 
 /** @returns whether all of them (or the one that is named) were found */

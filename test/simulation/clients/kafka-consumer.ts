@@ -6,18 +6,26 @@ import { Actor, Lost } from '../actor.ts';
 import type { Consumption } from '../consumption.ts';
 import type { Wire } from '../network.ts';
 import type { World } from '../world.ts';
-import { fetchOf } from './auditor.ts';
-import { KafkaLink, recordsIn } from './kafka-link.ts';
+import { fetchOf, READ_COMMITTED } from './auditor.ts';
+import { batchesIn, committedIn } from './fetched.ts';
+import { KafkaLink } from './kafka-link.ts';
+
+export interface Source {
+  readonly stream: string;
+  readonly partition: number;
+  /** Waits for the ends of transactions, and leaves out what does not count. */
+  readonly committed: boolean;
+}
 
 export class KafkaConsumer extends Actor {
   protected readonly listener = 'kafka';
-  readonly #stream: string;
+  readonly #source: Source;
   readonly #consumption: Consumption;
   #position = 0;
 
-  constructor(world: World, name: string, stream: string, consumption: Consumption) {
+  constructor(world: World, name: string, source: Source, consumption: Consumption) {
     super(world, name);
-    this.#stream = stream;
+    this.#source = source;
     this.#consumption = consumption;
   }
 
@@ -35,7 +43,8 @@ export class KafkaConsumer extends Actor {
 
   /** Where the group stands; 0 before its first commit. */
   async #committed(link: KafkaLink): Promise<number> {
-    const topics = [{ name: this.#stream, partitionIndexes: [0] }];
+    const { stream, partition } = this.#source;
+    const topics = [{ name: stream, partitionIndexes: [partition] }];
     const answer = await link.ask(offsetFetch, 5, { groupId: this.name, topics });
     const { errorCode, committedOffset } = answer.topics[0]!.partitions[0]!;
     if (answer.errorCode !== 0 || errorCode !== 0) throw new Lost(`OffsetFetch: ${errorCode}`);
@@ -45,28 +54,35 @@ export class KafkaConsumer extends Actor {
 
   async #fetch(link: KafkaLink): Promise<void> {
     const { ledger } = this.world;
-    const name = `${this.#stream}/0`;
-    const asked = fetchOf(this.#stream, 0, this.#position, this.random.pick([0, 50, 500]));
+    const { stream, partition, committed } = this.#source;
+    const name = `${stream}/${partition}`;
+    const maxWaitMs = this.random.pick([0, 50, 500]);
+    const isolation = committed ? READ_COMMITTED : 0;
+    const asked = fetchOf(stream, partition, this.#position, maxWaitMs, isolation);
     const before = ledger.highest(name);
     const { responses } = await link.ask(fetch, 11, asked);
-    const { errorCode, highWatermark, records } = responses[0]!.partitions[0]!;
-    if (errorCode !== 0) throw new Lost(`fetch: error ${errorCode}`);
-    ledger.watermark(name, highWatermark, before);
-    for (const { offset, body } of recordsIn(records ?? Buffer.alloc(0))) {
+    const answer = responses[0]!.partitions[0]!;
+    if (answer.errorCode !== 0) throw new Lost(`fetch: error ${answer.errorCode}`);
+    ledger.watermark(name, answer.highWatermark, before);
+    const end = committed ? answer.lastStableOffset : answer.highWatermark;
+    const batches = batchesIn(answer.records ?? Buffer.alloc(0));
+    const aborted = committed ? (answer.abortedTransactions ?? []) : [];
+    for (const { offset, body } of committedIn(batches, aborted)) {
       if (offset < this.#position) continue;
-      if (offset >= highWatermark) ledger.fail(`${name}: ${offset} is beyond ${highWatermark}`);
+      if (offset >= end) ledger.fail(`${name}: ${offset} is beyond ${end}`);
       ledger.seenAt(name, offset, body);
       this.#consumption.got(this.name, body, false);
-      this.#position = offset + 1;
     }
+    this.#position = batches.at(-1)?.next ?? this.#position;
   }
 
   async #commit(link: KafkaLink): Promise<void> {
     const position = this.#position;
+    const { stream, partition: partitionIndex } = this.#source;
     const committed = { committedOffset: position, committedMetadata: null };
     const answer = await link.ask(offsetCommit, 5, {
       groupId: this.name,
-      topics: [{ name: this.#stream, partitions: [{ partitionIndex: 0, ...committed }] }],
+      topics: [{ name: stream, partitions: [{ partitionIndex, ...committed }] }],
     });
     const { errorCode } = answer.topics[0]!.partitions[0]!;
     if (errorCode !== 0) throw new Lost(`OffsetCommit: ${errorCode}`);

@@ -5,7 +5,6 @@ import { Reader } from '../../../src/protocols/kafka/reader.ts';
 import type { Decoded, Encodable, MessagePair } from '../../../src/protocols/kafka/rows.ts';
 import { Writer } from '../../../src/protocols/kafka/writer.ts';
 import { Answer, Lost } from '../actor.ts';
-import type { Found } from '../ledger.ts';
 import type { Wire } from '../network.ts';
 import type { Scheduler } from '../scheduler.ts';
 
@@ -94,10 +93,13 @@ export interface BatchFields {
   readonly producerEpoch: number;
   readonly baseSequence: number;
   readonly timestampMs: number;
+  /** Part of a transaction. */
+  readonly isTransactional?: boolean;
 }
 
 const HEADER_BYTES = 61;
 const KEY_BYTES_MAX = 32;
+const TRANSACTIONAL = 0x10;
 
 /** A record batch of format 2 without headers. */
 export function batchOf(
@@ -110,6 +112,7 @@ export function batchOf(
   bytes.writeInt32BE(bytes.length - 12, 8);
   bytes.writeInt32BE(-1, 12);
   bytes.writeInt8(2, 16);
+  if (fields.isTransactional === true) bytes.writeInt16BE(TRANSACTIONAL, 21);
   bytes.writeInt32BE(values.length - 1, 23);
   bytes.writeBigInt64BE(BigInt(fields.timestampMs), 27);
   bytes.writeBigInt64BE(BigInt(fields.timestampMs), 35);
@@ -132,57 +135,4 @@ function recordOf(value: Buffer, delta: number, key: string | null): Buffer {
   at = writeSigned(body, at, 0);
   const size = Buffer.alloc(5);
   return Buffer.concat([size.subarray(0, writeSigned(size, 0, at)), body.subarray(0, at)]);
-}
-
-/**
- * The records of fetched bytes, read by code of its own: what the broker's decoder does is under
- * test. A batch that is cut off at the end is left out, as the protocol says.
- */
-export function recordsIn(bytes: Buffer): Found[] {
-  const found: Found[] = [];
-  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
-    const end = at + 12 + bytes.readInt32BE(at + 8);
-    if (end > bytes.length) break;
-    if (crc32c(bytes.subarray(at + 21, end)) !== bytes.readUInt32BE(at + 17)) {
-      throw new Error('a fetched batch has a wrong checksum');
-    }
-    const base = Number(bytes.readBigInt64BE(at));
-    readRecords(bytes, at + HEADER_BYTES, bytes.readInt32BE(at + 57), base, found);
-    at = end;
-  }
-  return found;
-}
-
-function readRecords(
-  bytes: Buffer,
-  from: number,
-  count: number,
-  base: number,
-  found: Found[],
-): void {
-  const position = { at: from };
-  for (let index = 0; index < count; index++) {
-    const size = signed(bytes, position);
-    const end = position.at + size;
-    position.at++;
-    signed(bytes, position);
-    const offset = base + signed(bytes, position);
-    const key = signed(bytes, position);
-    if (key > 0) position.at += key;
-    const length = signed(bytes, position);
-    const body = length < 0 ? Buffer.alloc(0) : bytes.subarray(position.at, position.at + length);
-    found.push({ offset, body });
-    position.at = end;
-  }
-}
-
-/** A zigzag number of at most 53 bits. */
-function signed(bytes: Buffer, position: { at: number }): number {
-  let value = 0;
-  for (let factor = 1; ; factor *= 128) {
-    const byte = bytes[position.at++]!;
-    value += (byte & 0x7f) * factor;
-    if (byte < 0x80) break;
-  }
-  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
