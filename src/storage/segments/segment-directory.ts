@@ -4,6 +4,7 @@
  * a thousand segments cost memory only where somebody reads.
  */
 import { isSealed, repairBit } from '../recovery/repair.ts';
+import { DirectoryPage } from './directory-page.ts';
 import { lastAtOrBefore } from './search.ts';
 import type { LogRun, Segment } from './segment.ts';
 import { decodeRun, PAGE_ROWS, RUN_BYTES, runLog } from './segment-codec.ts';
@@ -18,7 +19,7 @@ export class SegmentDirectory {
   readonly #store: SegmentStore;
   readonly #pagesMax: number;
   /** Least recently used first. */
-  readonly #pages = new Map<number, Buffer>();
+  readonly #pages = new Map<number, DirectoryPage>();
 
   constructor(store: SegmentStore, pagesMax: number) {
     this.#store = store;
@@ -29,25 +30,27 @@ export class SegmentDirectory {
   find(segment: Segment, log: number): LogRun | null | Promise<LogRun | null> {
     if (!segment.covers(log)) return null;
     const { fences } = segment;
-    const page = lastAtOrBefore(fences.length, (at) => fences[at]!, log);
-    if (page < 0) return null;
-    const key = segment.id * PAGES_MAX + page;
+    const number = lastAtOrBefore(fences.length, (at) => fences[at]!, log);
+    if (number < 0) return null;
+    const key = segment.id * PAGES_MAX + number;
     const cached = this.#pages.get(key);
     if (cached === undefined) {
-      return this.#load(segment, page, 1).then((rows) => {
-        this.#keep(key, rows);
-        return runIn(segment, rows, log);
+      return this.#load(segment, number, 1).then((rows) => {
+        const page = new DirectoryPage(rows, rowsIn(segment, number, 1));
+        this.#keep(key, page);
+        return this.#runIn(segment, number, page, log);
       });
     }
     this.#pages.delete(key);
     this.#pages.set(key, cached);
-    return runIn(segment, cached, log);
+    return this.#runIn(segment, number, cached, log);
   }
 
   /** All runs of a segment, ascending by log, some at a time. Not cached: for jobs. */
   async *all(segment: Segment): AsyncGenerator<LogRun[]> {
     for (let page = 0; page < segment.fences.length; page += PAGES_AT_ONCE) {
-      const rows = await this.#load(segment, page, PAGES_AT_ONCE);
+      const read = await this.#load(segment, page, PAGES_AT_ONCE);
+      const rows = this.#mended(segment, page, PAGES_AT_ONCE, read);
       const runs: LogRun[] = [];
       for (let at = 0; at < rows.length; at += RUN_BYTES) {
         runs.push({ ...decodeRun(rows, at), segment });
@@ -56,27 +59,44 @@ export class SegmentDirectory {
     }
   }
 
-  #keep(key: number, rows: Buffer): void {
-    this.#pages.set(key, rows);
+  #keep(key: number, page: DirectoryPage): void {
+    this.#pages.set(key, page);
     for (const oldest of this.#pages.keys()) {
       if (this.#pages.size <= this.#pagesMax) return;
       this.#pages.delete(oldest);
     }
   }
 
-  /** Rows of some pages, each checked; those beyond repair are left out and reported. */
-  async #load(segment: Segment, page: number, count: number): Promise<Buffer> {
+  #runIn(segment: Segment, number: number, page: DirectoryPage, log: number): LogRun | null {
+    let index = page.search(log);
+    if (index === null) {
+      page.mend(this.#mended(segment, number, 1, page.rows));
+      index = page.search(log) ?? -1;
+    }
+    const at = index * RUN_BYTES;
+    if (index < 0 || runLog(page.rows, at) !== log) return null;
+    return { ...decodeRun(page.rows, at), segment };
+  }
+
+  #load(segment: Segment, page: number, count: number): Promise<Buffer> {
+    const position = segment.facts.directoryAt + page * PAGE_ROWS * RUN_BYTES;
+    const length = rowsIn(segment, page, count) * RUN_BYTES;
+    return this.#store.use(segment, (bytes) => bytes.read(position, length));
+  }
+
+  /** The rows of some pages, each checked; those beyond repair are left out and reported. */
+  #mended(segment: Segment, page: number, count: number, got: Buffer): Buffer {
     const first = page * PAGE_ROWS;
-    const rows = Math.min(count * PAGE_ROWS, segment.facts.runCount - first);
-    const position = segment.facts.directoryAt + first * RUN_BYTES;
+    const rows = rowsIn(segment, page, count);
     const { damage } = this.#store;
-    const got = await this.#store.use(segment, (bytes) => bytes.read(position, rows * RUN_BYTES));
     const kept: Buffer[] = [];
     for (let at = 0; at + RUN_BYTES <= got.length; at += RUN_BYTES) {
       const row = got.subarray(at, at + RUN_BYTES);
       const whole = isSealed(row);
       if (!whole && !repairBit(row)) continue;
-      if (!whole) damage.repaired(segment.path, position + at);
+      if (!whole) {
+        damage.repaired(segment.path, segment.facts.directoryAt + first * RUN_BYTES + at);
+      }
       kept.push(row);
     }
     if (kept.length === rows) return got;
@@ -86,9 +106,6 @@ export class SegmentDirectory {
   }
 }
 
-function runIn(segment: Segment, rows: Buffer, log: number): LogRun | null {
-  const count = rows.length / RUN_BYTES;
-  const at = lastAtOrBefore(count, (index) => runLog(rows, index * RUN_BYTES), log) * RUN_BYTES;
-  if (at < 0 || runLog(rows, at) !== log) return null;
-  return { ...decodeRun(rows, at), segment };
+function rowsIn(segment: Segment, page: number, count: number): number {
+  return Math.min(count * PAGE_ROWS, segment.facts.runCount - page * PAGE_ROWS);
 }

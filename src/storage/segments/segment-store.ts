@@ -25,7 +25,7 @@ import { BLOCK_BYTES, BLOCK_ROWS, blockBase, blockBefore, blockMaxTime } from '.
 import { SegmentDirectory } from './segment-directory.ts';
 
 const BATCHES_MAX = 4096;
-/** Runs up to this size are read as a whole, with their rows. */
+/** Runs up to this size are read as a whole, with their rows, wherever in them a reader begins. */
 const SHORT_BYTES = 2 ** 18;
 /** The block number under which the block records of a run are cached. */
 const RECORDS = -1;
@@ -62,7 +62,7 @@ export class SegmentStore {
    */
   async read(run: LogRun, offset: number, bytesMax: number, limit: number): Promise<StoredBatch[]> {
     return this.use(run.segment, async (far) => {
-      const source = isShort(run, bytesMax) ? readOnce(far, run) : far;
+      const source = isReadAtOnce(run, offset, bytesMax) ? readOnce(far, run) : far;
       const { rows, positions, missing } = await this.#choose(source, run, offset, bytesMax, limit);
       if (missing !== null) throw this.#damaged(run, missing, 'index rows are lost');
       const { batches, damaged } = await readBodies(source, rows, positions);
@@ -149,7 +149,7 @@ export class SegmentStore {
     let bytes = 0;
     let next = offset;
     let block = blockFrom(await this.#records(source, run), offset);
-    const isWhole = isShort(run, bytesMax);
+    const isWhole = isReadAtOnce(run, offset, bytesMax);
     for (; block < blockCount(run); block++) {
       // The rows of a short run are not kept: they came with the bodies, and would keep those.
       const rows = await (isWhole
@@ -252,10 +252,12 @@ export class SegmentStore {
   }
 }
 
-/** True when rows and bodies are best read with one call. */
-function isShort(run: LogRun, bytesMax: number): boolean {
-  if (run.segment.facts.adopted) return false;
-  return run.rowCount <= BLOCK_ROWS && run.bodyBytes <= Math.min(bytesMax, SHORT_BYTES);
+/** True when rows and bodies are best read with one call: all of it is wanted, or it is little. */
+function isReadAtOnce(run: LogRun, offset: number, bytesMax: number): boolean {
+  if (run.segment.facts.adopted || run.rowCount > BLOCK_ROWS || run.bodyBytes > bytesMax) {
+    return false;
+  }
+  return offset <= run.firstOffset || run.bodyBytes <= SHORT_BYTES;
 }
 
 /** A run whose rows and bodies come with the first read. */
