@@ -47,6 +47,8 @@ export class CursorLane extends Lane {
   readonly partition: Partition;
   /** Later offsets belong to a reference lane. */
   limit: number;
+  /** It reads what transactions have not committed as well. */
+  unstable = false;
   readonly #ahead = new Window();
   /** For what came back: the place of the other window must not suffer. */
   readonly #back = new Window();
@@ -58,7 +60,8 @@ export class CursorLane extends Lane {
   }
 
   get end(): number {
-    const end = Math.min(this.partition.stableOffset, this.limit);
+    const { stableOffset, highWatermark } = this.partition;
+    const end = Math.min(this.unstable ? highWatermark : stableOffset, this.limit);
     // What was taken early lies beyond.
     return Math.max(end, this.next);
   }
@@ -90,7 +93,7 @@ export class CursorLane extends Lane {
     const window = local >= this.next ? this.#ahead : this.#back;
     if (window.covers(local)) return this.#found(window, local);
     try {
-      const run = this.partition.readRun(local, READ_BYTES);
+      const run = this.partition.readRun(local, READ_BYTES, this.unstable);
       if (run instanceof Promise) {
         return run.then(
           (read) => this.#set(window, local, read),

@@ -48,7 +48,12 @@ interface Slot {
   inFlight: number;
   /** A checkpoint wants a snapshot. */
   wanted: boolean;
+  /** Told with the next steps, and with the last ones that are on their way. */
+  unsealed: Done[];
+  sealed: Done[];
 }
+
+type Done = (error: BrokerError | null) => void;
 
 interface Snapshot {
   readonly slot: Slot;
@@ -138,6 +143,14 @@ export class QueueJournal {
     return this.#slotOf(slotOf(queue.id)).inFlight === 0;
   }
 
+  /** Calls when the steps of a queue are on disk, or never will be; not sealed: the next ones too. */
+  whenStored(queue: Queue, isSealed: boolean, done: Done): void {
+    const slot = this.#slotOf(slotOf(queue.id));
+    if (!isSealed) slot.unsealed.push(done);
+    else if (slot.inFlight > 0) slot.sealed.push(done);
+    else done(null);
+  }
+
   /** The state of a queue as it was last written whole. */
   read(name: string, id: number): QueueState | null {
     const value = this.#meta.read(SNAPSHOTS, name);
@@ -189,8 +202,12 @@ export class QueueJournal {
     slot.bytes += bytes.length;
     slot.inFlight++;
     let snapshot: Snapshot | null = null;
+    const waiting = slot.unsealed;
+    slot.unsealed = [];
+    slot.sealed = waiting;
     const committed = (error: BrokerError | null): void => {
       slot.inFlight--;
+      for (const done of waiting) done(error);
       if (error !== null) return;
       for (const { lane, floor } of floors) lane.floorSaved(floor);
       if (snapshot !== null) void this.#write(snapshot);
@@ -202,6 +219,7 @@ export class QueueJournal {
       if (!(error instanceof BrokerError)) throw error;
       // The engine takes state as long as it takes anything: only an engine at its end refuses.
       this.#log.error('the state of queues cannot be stored', { reason: error.message });
+      for (const done of waiting) done(error);
       return;
     }
     if (slot.wanted || slot.bytes > STEPS_BYTES_MAX) snapshot = this.#capture(slot);
@@ -297,6 +315,7 @@ export class QueueJournal {
       slot = {
         log: this.#engine.open(number * LOG_IDS_PER_SLOT + STEPS_LOG, 'fsync'),
         ...{ dirty: new Set(), removed: new Set(), bytes: 0, inFlight: 0, wanted: false },
+        ...{ unsealed: [], sealed: [] },
       };
       this.#slots.set(number, slot);
     }

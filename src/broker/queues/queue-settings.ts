@@ -3,8 +3,12 @@ import { BrokerError } from '#kit';
 
 export interface QueueSettings {
   readonly durable: boolean;
-  /** The stream that the queue is a cursor over (its first partition). It must exist. */
+  /** The stream that the queue is a cursor over. It must exist. */
   readonly stream?: string;
+  /** Which partition of it; the first when left out. */
+  readonly partition?: number;
+  /** True: retention takes what the queue has not finished like anything else. */
+  readonly loose?: boolean;
   /** Where in that stream it starts; its end when left out. */
   readonly startOffset?: number;
   /** Ready messages that it may have. */

@@ -43,11 +43,11 @@ export class Queue implements Follower, LaneOwner, ConsumerHost {
   readonly durable: boolean;
   /** Unique for ever: a queue that is made again under its name has another one. 0: not durable. */
   readonly id: number;
-  readonly limits: QueueLimits;
+  /** Its owner may change how often messages are delivered, and the waits between. */
+  limits: QueueLimits;
   readonly state: QueueState;
   /**
-   * What to store with a reference, from the subscriptions that matched; null: do not route it
-   * here. Without it 0 is stored.
+   * What to store with a reference (without it 0), from what matched; null: do not route it here.
    */
   meta: ((message: Message, matches: readonly Match[]) => number | null) | null = null;
   readonly cursor: CursorLane | null;

@@ -1,15 +1,5 @@
 /** The queues of this server: declaring, finding, saving and removing them. */
-import {
-  BrokerError,
-  type Clock,
-  type Counter,
-  type Log,
-  type Metrics,
-  type Random,
-  type Timer,
-  type Timers,
-} from '#kit';
-import type { MetaStore } from '#meta';
+import { BrokerError, type Counter, type Timer } from '#kit';
 import type { LogEngine } from '#storage';
 import type { ColdQueues } from '../cold/cold-queues.ts';
 import type { ColdReference } from '../cold/cold-references.ts';
@@ -18,7 +8,6 @@ import { newLogId, slotOfName } from '../state/slot.ts';
 import type { StateTable } from '../state/state-table.ts';
 import type { Partition } from '../streams/partition.ts';
 import type { Streams } from '../streams/streams.ts';
-import type { TimeEngine } from '../time/time-engine.ts';
 import { CursorLane } from './cursor-lane.ts';
 import { Deadlines } from './deadlines.ts';
 import { FarReads } from './far-reads.ts';
@@ -37,6 +26,7 @@ import {
   type QueueSettings,
 } from './queue-settings.ts';
 import { ENDED, type Ended, type QueueState } from './queue-state.ts';
+import type { QueuesBroker, QueuesGiven } from './queues-given.ts';
 import { type ReferenceHost, ReferenceLane } from './reference-lane.ts';
 import { CURSOR_LANE, newState, type StoredQueue } from './stored-queue.ts';
 
@@ -45,21 +35,6 @@ const DEFINITION_KIND = 'queue';
 const RETRY_KIND = 'queue.retry';
 /** How long an acknowledgement may wait for another write to share its commit. */
 const SAVE_DELAY_MS = 20;
-interface QueuesGiven {
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly meta: MetaStore;
-}
-
-/** What queues need of the rest of the broker. */
-export interface QueuesBroker {
-  readonly time: Pick<TimeEngine, 'register' | 'set'>;
-  onRoom(call: () => void): void;
-}
-
 export class Queues {
   readonly #queues = new Map<string, Queue>();
   /** Durable ones. */
@@ -184,7 +159,7 @@ export class Queues {
     let start = 0;
     let limit = -1;
     if (settings.stream !== undefined) {
-      const partition = this.#partitionOf(settings.stream);
+      const partition = this.#partitionOf(settings.stream, settings.partition);
       if (partition === null) throw new BrokerError('unknown-stream', `'${settings.stream}'`);
       start = Math.max(settings.startOffset ?? partition.endOffset, partition.startOffset);
       if (needsReferences(limits)) limit = Math.max(start, partition.endOffset);
@@ -192,6 +167,8 @@ export class Queues {
     const own = ownLimits(settings);
     const stored: StoredQueue = {
       stream: settings.stream ?? null,
+      ...(settings.partition ? { partition: settings.partition } : {}),
+      ...(settings.loose ? { loose: true } : {}),
       start,
       log: settings.durable ? newLogId(slotOfName(name), this.#engine, this.#given.random) : 0,
       limit,
@@ -308,6 +285,13 @@ export class Queues {
     this.#saveTimer?.cancel();
     this.#saveTimer = null;
     this.#journal.seal(changed);
+  }
+
+  /** Calls when all that has happened to a durable queue is on disk, or never will be. */
+  whenSaved(queue: Queue, done: (error: BrokerError | null) => void): void {
+    const isSealed = !this.#changed.has(queue);
+    this.#journal.whenStored(queue, isSealed, done);
+    if (!isSealed) this.#engine.wake();
   }
 
   /** The server takes leave: what a client gives back must not go to another that leaves too. */
@@ -476,12 +460,13 @@ export class Queues {
     this.#state.put(DEFINITION_KIND, name, Buffer.from(JSON.stringify(stored)));
   }
 
-  #partitionOf(stream: string): Partition | null {
-    return this.#streams.get(stream)?.partitions[0] ?? null;
+  #partitionOf(stream: string, index = 0): Partition | null {
+    return this.#streams.get(stream)?.partitions[index] ?? null;
   }
 
   #open(name: string, stored: StoredQueue, limits: QueueLimits, state: QueueState): Queue {
-    const partition = stored.stream === null ? null : this.#partitionOf(stored.stream);
+    const { stream, partition: index } = stored;
+    const partition = stream === null ? null : this.#partitionOf(stream, index);
     const limit = stored.limit < 0 ? Number.POSITIVE_INFINITY : stored.limit;
     const makeCursor = (owner: LaneOwner): CursorLane | null =>
       partition === null
@@ -491,7 +476,7 @@ export class Queues {
     this.#queues.set(name, queue);
     if (!queue.durable) return queue;
     this.#byId.set(queue.id, queue);
-    if (partition !== null) this.#pins.add(partition, queue);
+    if (partition !== null && !stored.loose) this.#pins.add(partition, queue);
     return queue;
   }
 }

@@ -7,6 +7,10 @@ export const CURSOR_LANE = 0;
 
 export interface StoredQueue {
   readonly stream: string | null;
+  /** Which partition of that stream; 0 when left out. */
+  readonly partition?: number;
+  /** It holds back no retention. */
+  readonly loose?: boolean;
   /** Where it starts in that stream. */
   readonly start: number;
   /** Log of the references, or of those without priority; also what names the queue for ever. */

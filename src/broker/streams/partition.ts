@@ -291,13 +291,14 @@ export class Partition {
    * Stable messages from `offset` on, as other protocols see them, and the offset to go on from:
    * the same one at `stableOffset`. Control batches, records of aborted transactions and those that
    * cannot be read are gaps. Direct when it lies in memory.
+   * @param unstable what transactions have not committed is read as well
    * @throws (or rejects with) BrokerError as `ShardLog.read`
    */
-  readRun(offset: number, bytesMax: number): Run | Promise<Run> {
-    if (this.transactions !== null && offset >= this.transactions.firstOpen) {
+  readRun(offset: number, bytesMax: number, unstable = false): Run | Promise<Run> {
+    if (!unstable && this.transactions !== null && offset >= this.transactions.firstOpen) {
       return { messages: NO_MESSAGES, next: offset };
     }
-    const recent = this.#decoded;
+    const recent = unstable ? null : this.#decoded;
     if (recent !== null && offset >= recent.from && offset < recent.next) {
       const messages = recent.messages;
       const whole = messages.length > 0 && messages[0]!.offset >= offset;
@@ -307,8 +308,8 @@ export class Partition {
       };
     }
     const batches = this.log.read(offset, bytesMax);
-    if (Array.isArray(batches)) return this.#decodeAll(batches, offset);
-    return batches.then((read) => this.#decodeAll(read, offset));
+    if (Array.isArray(batches)) return this.#decodeAll(batches, offset, unstable);
+    return batches.then((read) => this.#decodeAll(read, offset, unstable));
   }
 
   /** Lets go of decoded messages; they are read again when they are wanted. */
@@ -331,8 +332,8 @@ export class Partition {
   /**
    * The messages of one batch of this partition. Empty when they cannot be read (said in the log).
    */
-  decode(batch: StoredBatch): Message[] {
-    if (this.isAside(batch)) return [];
+  decode(batch: StoredBatch, unstable = false): Message[] {
+    if (unstable ? isControlBatch(batch.attributes) : this.isAside(batch)) return [];
     try {
       return messagesOf(batch, this, this.#host);
     } catch (error) {
@@ -431,15 +432,17 @@ export class Partition {
     this.#decoded = { from, next, messages };
   }
 
-  #decodeAll(batches: readonly StoredBatch[], offset: number): Run {
+  #decodeAll(batches: readonly StoredBatch[], offset: number, unstable: boolean): Run {
     const messages: Message[] = [];
     let next = offset;
-    const before = this.transactions?.firstOpen ?? Number.POSITIVE_INFINITY;
+    const firstOpen = this.transactions?.firstOpen ?? Number.POSITIVE_INFINITY;
+    const before = unstable ? Number.POSITIVE_INFINITY : firstOpen;
     for (const batch of batches) {
       if (batch.baseOffset >= before) break;
-      const decoded = this.decode(batch);
+      const decoded = this.decode(batch, unstable);
       next = batch.baseOffset + batch.count;
-      this.#keep(batch.baseOffset, next, decoded);
+      // Other readers must not find what only this one may see.
+      if (!unstable) this.#keep(batch.baseOffset, next, decoded);
       for (const message of decoded) if (message.offset >= offset) messages.push(message);
     }
     return { messages, next };
