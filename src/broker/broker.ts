@@ -23,6 +23,7 @@ import type { Action } from './principals/rule.ts';
 import type { Queue } from './queues/queue.ts';
 import { Queues } from './queues/queues.ts';
 import { Routing } from './queues/routing.ts';
+import { Quotas } from './quotas/quotas.ts';
 import { CONTROL, TRANSACTIONAL } from './records/batch-layout.ts';
 import type { Message } from './records/message.ts';
 import { Cursors } from './state/cursors.ts';
@@ -101,8 +102,8 @@ export class Broker {
   readonly transactions: Transactions;
   readonly routes: Routes;
   readonly principals: Principals;
+  readonly quotas: Quotas;
   readonly queues: Queues;
-  /** Queues that are not in memory. */
   readonly cold: ColdQueues;
   readonly cursors: Cursors;
   readonly lastValues: LastValues;
@@ -129,7 +130,7 @@ export class Broker {
   };
 
   private constructor(given: BrokerGiven, definitions: Definitions, state: StateTable) {
-    const { engine, clock, timers, random, log } = given;
+    const { engine, clock, timers, random, log, metrics, deriveKey } = given;
     this.options = { ...DEFAULT_OPTIONS, ...given.options };
     this.#engine = engine;
     this.#clock = clock;
@@ -142,8 +143,8 @@ export class Broker {
       onRoom: (call) => this.onRoom(call),
     });
     this.dedupe = new Dedupe(this.time, () => clock.nowMs());
-    const { metrics, deriveKey } = given;
     this.principals = new Principals({ definitions, random, clock, metrics, deriveKey });
+    this.quotas = new Quotas(definitions, clock, metrics);
     this.#open = new OpenPartitions(given, this.principals, this.options.openedBytesMax);
     this.streams = new Streams(definitions, engine, this.#open, clock, random);
     this.routes = new Routes(definitions, this.streams);

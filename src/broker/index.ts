@@ -72,6 +72,13 @@ export type { RequeueOptions } from './queues/queue-host.ts';
 export type { QueueCounts } from './queues/queue-lanes.ts';
 export type { QueueSettings } from './queues/queue-settings.ts';
 export type { Queues } from './queues/queues.ts';
+export type {
+  Quota,
+  QuotaEntity,
+  QuotaKind,
+  QuotaValues,
+} from './quotas/quota.ts';
+export type { QuotaClient } from './quotas/quota-client.ts';
 export { keyFaults, type RecordFault } from './records/key-check.ts';
 export {
   type Header,

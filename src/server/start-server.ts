@@ -170,7 +170,7 @@ class Start {
     await authFiles.load();
     const serverId = await identity(broker, this.#around.random);
     const bans = this.#openBans(broker);
-    const listeners = this.#makeListeners(keyRing, this.#gatekeeper(bans));
+    const listeners = this.#makeListeners(keyRing, this.#gatekeeper(bans, broker));
     bans.onAdd((ban) => sendAwayBanned(listeners, bans, ban));
     const allLeave = (): void => broker.queues.stop();
     const drain = new Drain(listeners, this.#timers, this.#scope('net'), allLeave);
@@ -305,9 +305,12 @@ class Start {
     return bans;
   }
 
-  #gatekeeper(bans: BanList): Gatekeeper {
+  #gatekeeper(bans: BanList, { quotas }: Broker): Gatekeeper {
     const options = this.#settings.section('server', SERVER_OPTIONS);
-    return new Gatekeeper(bans, options, this.#around.clock, this.#scope('net'));
+    const log = this.#scope('net');
+    return new Gatekeeper(bans, options, this.#around.clock, log, (address) =>
+      quotas.admits(address),
+    );
   }
 
   #leaveLater(host: HostParts, instances: ReadonlyMap<string, Instance>): void {

@@ -1,4 +1,7 @@
-/** Lets in whom the ban list does not name, and bans who comes and goes too often. */
+/**
+ * Lets in whom the ban list does not name and whose address has not come too often of late, and
+ * bans who comes and goes too often.
+ */
 import type { Client } from '#contract';
 import { type Clock, expectBrokerError, type Log } from '#kit';
 import type { Admission } from '../admission.ts';
@@ -17,8 +20,17 @@ export class Gatekeeper implements Admission {
   readonly #flapping: Flapping;
   readonly #banMs: number;
   readonly #log: Log;
+  readonly #withinQuota: (address: string) => boolean;
 
-  constructor(bans: BanList, options: GatekeeperOptions, clock: Clock, log: Log) {
+  /** @param withinQuota counts a connection from there: false when there are too many a second */
+  constructor(
+    bans: BanList,
+    options: GatekeeperOptions,
+    clock: Clock,
+    log: Log,
+    withinQuota: (address: string) => boolean = () => true,
+  ) {
+    this.#withinQuota = withinQuota;
     this.#bans = bans;
     this.#banMs = options.flappingBan;
     this.#log = log;
@@ -29,7 +41,9 @@ export class Gatekeeper implements Admission {
   }
 
   refusesAddress(address: string): string | null {
-    return sentence(this.#bans.ofAddress(address));
+    const banned = sentence(this.#bans.ofAddress(address));
+    if (banned !== null) return banned;
+    return this.#withinQuota(address) ? null : 'the quota of connections of its address';
   }
 
   refusesClient(client: Client): string | null {

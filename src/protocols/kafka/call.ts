@@ -18,6 +18,13 @@ export class Call<Pair extends MessagePair = MessagePair> {
   onClosed: (() => void) | null = null;
   /** Makes a waiting request answer at once: the server stops. */
   hurry: (() => void) | null = null;
+  /** How long the client is kept waiting after the answer, which tells it (KIP-219). */
+  throttleMs = 0;
+  /** Time of the thread that the request took so far. */
+  busyMs = 0;
+  requestBytes = 0;
+  /** When it was read whole. */
+  readonly beganMs: number;
   #body: ResponseOf<Pair> | null = null;
   #answerVersion: number;
 
@@ -27,6 +34,7 @@ export class Call<Pair extends MessagePair = MessagePair> {
     version: number,
     correlationId: number,
     clientId: string,
+    beganMs: number,
   ) {
     this.session = session;
     this.api = api;
@@ -34,10 +42,12 @@ export class Call<Pair extends MessagePair = MessagePair> {
     this.#answerVersion = version;
     this.correlationId = correlationId;
     this.clientId = clientId;
+    this.beganMs = beganMs;
   }
 
   answer(body: ResponseOf<Pair>): void {
-    this.#body = body;
+    this.session.throttle.answering(this as unknown as Call);
+    this.#body = this.throttleMs === 0 ? body : { ...body, throttleTimeMs: this.throttleMs };
     this.session.settle(this as unknown as Call);
   }
 
@@ -49,7 +59,13 @@ export class Call<Pair extends MessagePair = MessagePair> {
 
   /** The request gets no response (Produce with acks=0, K10). */
   answerNothing(): void {
+    this.session.throttle.answering(this as unknown as Call);
     this.session.settle(this as unknown as Call);
+  }
+
+  /** What the client is told; null for nothing. */
+  get body(): ResponseOf<Pair> | null {
+    return this.#body;
   }
 
   write(writer: Writer): void {

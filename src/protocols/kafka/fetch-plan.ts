@@ -84,6 +84,17 @@ export class FetchPlan {
     return isNews || this.#isFull;
   }
 
+  /**
+   * The answer names nothing. A session that would begin with it does not: its first answer names
+   * every partition. @returns the id of the session, or 0
+   */
+  held(): number {
+    if (this.#session === null) return 0;
+    if (!this.#isFull) return this.answered();
+    this.#room.fetchSessions.end(this.#session);
+    return 0;
+  }
+
   /** The answer goes out. @returns the id of the session, or 0 */
   answered(): number {
     if (this.#session === null) return 0;

@@ -13,13 +13,13 @@ import {
 import type { Connection, Host, Instance } from '#contract';
 import type { Counter } from '#kit';
 import { advertisedFor } from './advertised.ts';
+import { ApiMetrics } from './api-metrics.ts';
 import type { Call } from './call.ts';
 import { FetchSessions } from './fetch-sessions.ts';
 import { GroupConfigs } from './group-configs.ts';
 import { Coordinator } from './groups/coordinator.ts';
 import { GroupLag } from './groups/group-lag.ts';
 import { OPERATIONS } from './handlers/index.ts';
-import { MESSAGES } from './messages/index.ts';
 import type { KafkaOptions } from './options.ts';
 import type { Reader } from './reader.ts';
 import { Session } from './session.ts';
@@ -43,7 +43,7 @@ export class Room implements Instance {
   readonly fetchSessions: FetchSessions;
   readonly writer = new Writer();
   readonly refused: Counter;
-  readonly #requests = new Map<number, Counter>();
+  readonly apiMetrics: ApiMetrics;
   readonly #sessions = new Set<Session>();
   readonly #stopWatching: () => void;
   readonly #stopAsking: () => void;
@@ -86,13 +86,7 @@ export class Room implements Instance {
       'robustmq_kafka_refused_connections_total',
       'Kafka connections that the server ended because of what the client sent.',
     );
-    for (const { key, name } of MESSAGES) {
-      const help = 'Kafka requests by API.';
-      this.#requests.set(
-        key,
-        metrics.counter('robustmq_kafka_requests_total', help, { api: name }),
-      );
-    }
+    this.apiMetrics = new ApiMetrics(metrics);
   }
 
   accept(connection: Connection): void {
@@ -137,7 +131,7 @@ export class Room implements Instance {
 
   serve(reader: Reader, call: Call): void {
     const key = call.api.pair.key;
-    this.#requests.get(key)?.add();
+    this.apiMetrics.began(key, call.requestBytes);
     OPERATIONS.get(key)!.serve(reader, call, this);
   }
 

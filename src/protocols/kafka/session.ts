@@ -13,6 +13,7 @@ import { apiVersions } from './messages/18-api-versions.ts';
 import { Reader } from './reader.ts';
 import type { Room } from './room.ts';
 import { Sasl } from './sasl.ts';
+import { Throttle } from './throttle.ts';
 
 const PRODUCE_KEY = 0;
 const SASL_HANDSHAKE_KEY = 17;
@@ -24,6 +25,8 @@ export class Session implements ConnectionHandler {
   readonly room: Room;
   readonly connection: Connection;
   readonly sasl = new Sasl();
+  /** What the quotas of its user and client id do to it. */
+  readonly throttle: Throttle;
   /** Who acts; null until the client has authenticated where it must. */
   principal: Principal | null;
   /** What ApiVersions told of the client (KIP-511), for the connection table. */
@@ -61,6 +64,7 @@ export class Session implements ConnectionHandler {
     this.#framing = new Framing(
       this.principal === null ? unauthenticatedRequestBytesMax : requestBytesMax,
     );
+    this.throttle = new Throttle(this, () => this.#advance());
     this.#activeMs = room.host.clock.monotonicMs();
     this.#watchIdle(room.options.idleTimeout);
   }
@@ -88,6 +92,7 @@ export class Session implements ConnectionHandler {
   closed(): void {
     this.#gone = true;
     this.#idleTimer?.cancel();
+    this.throttle.close();
     const calls = this.#calls;
     this.#calls = [];
     for (const call of calls) if (!call.settled) call.onClosed?.();
@@ -135,13 +140,20 @@ export class Session implements ConnectionHandler {
   /** Sends the answers that are due, then goes on with what waits. */
   flush(): void {
     if (this.#gone) return;
-    const { writer } = this.room;
+    const { writer, host } = this.room;
+    const nowMs = host.clock.monotonicMs();
     let due = 0;
     while (due < this.#calls.length && this.#calls[due]!.settled) {
-      this.#calls[due]!.write(writer);
+      const call = this.#calls[due]!;
+      const before = writer.size;
+      call.write(writer);
+      this.room.apiMetrics.answered(call, nowMs, writer.size - before);
       due++;
     }
-    if (due > 0) this.#calls.splice(0, due);
+    if (due > 0) {
+      this.#calls.splice(0, due);
+      this.throttle.wrote(nowMs);
+    }
     for (const chunk of writer.take()) {
       if (!this.connection.write(chunk)) this.#socketFull = true;
     }
@@ -232,7 +244,7 @@ export class Session implements ConnectionHandler {
   }
 
   #mayBegin(frame: Buffer): boolean {
-    if (this.#socketFull || this.#authenticating) return false;
+    if (this.#socketFull || this.#authenticating || this.throttle.muted) return false;
     const isProduce = frame.length >= 2 && frame.readInt16BE(0) === PRODUCE_KEY;
     const first = this.#calls[0];
     if (first !== undefined) {
@@ -279,11 +291,15 @@ export class Session implements ConnectionHandler {
     // Of an ApiVersions of the future not even the header's form is known (KIP-511).
     if (supported) readHeaderRest(reader, header, flexible);
     const clientId = this.#readClientId(frame, header.clientIdAt, header.clientIdEnd);
-    const call = new Call(this, api, header.apiVersion, header.correlationId, clientId);
+    const nowMs = this.room.host.clock.monotonicMs();
+    const call = new Call(this, api, header.apiVersion, header.correlationId, clientId, nowMs);
+    call.requestBytes = frame.length;
     this.#calls.push(call);
     this.#openCalls++;
     this.messagesIn++;
+    this.throttle.serving(call);
     this.room.serve(reader, call);
+    this.throttle.served(call);
   }
 
   #maySpeak(api: string): boolean {
@@ -344,7 +360,7 @@ export class Session implements ConnectionHandler {
     this.#idleTimer = this.room.host.timers.after(delayMs, () => {
       const limitMs = this.room.options.idleTimeout;
       const idleMs = this.room.host.clock.monotonicMs() - this.#activeMs;
-      if (this.#calls.length > 0) this.#watchIdle(limitMs);
+      if (this.#calls.length > 0 || this.throttle.muted) this.#watchIdle(limitMs);
       else if (idleMs < limitMs) this.#watchIdle(limitMs - idleMs);
       else this.refuse('idle');
     });

@@ -65,7 +65,10 @@ class FetchCall {
     this.#room = room;
     this.#request = request;
     this.#plan = plan;
-    this.#bytesMax = Math.min(Math.max(0, request.maxBytes), room.options.fetchBytesMax);
+    // What its quota gives at once: a client that takes more at a time would wait for long.
+    const most = call.session.throttle.most(call as unknown as Call, 'deliver-bytes');
+    const { fetchBytesMax } = room.options;
+    this.#bytesMax = Math.min(Math.max(0, request.maxBytes), fetchBytesMax, Math.floor(most));
     this.#isCommitted = request.isolationLevel === READ_COMMITTED;
     this.#expired = request.maxWaitMs <= 0;
     const all = plan.asked.map((asked) => new Part(asked));
@@ -192,7 +195,9 @@ class FetchCall {
     this.#wakePending = true;
     this.#room.host.timers.soon(() => {
       this.#wakePending = false;
-      if (this.#timer !== null && !this.#reading) this.#read();
+      if (this.#timer !== null && !this.#reading) {
+        this.#call.session.throttle.again(this.#call as unknown as Call, () => this.#read());
+      }
     });
   }
 
@@ -213,6 +218,7 @@ class FetchCall {
     this.#stopWaiting();
     this.#cutToSize();
     const responses: TopicAnswer[] = [];
+    let size = 0;
     let last: { topic: string; topicId: string; partitions: PartitionAnswer[] } | null = null;
     for (const part of this.#parts) {
       const answer = this.#answerOf(part);
@@ -223,7 +229,10 @@ class FetchCall {
         responses.push(last);
       }
       last.partitions.push(answer);
+      size += part.size;
     }
+    const call = this.#call as unknown as Call;
+    call.session.throttle.take(call, 'deliver-bytes', size);
     this.#call.answer({ sessionId: this.#plan.answered(), responses });
   }
 
@@ -280,6 +289,17 @@ function failPart(part: Part, error: unknown): void {
 
 export const fetchOperation = answersLater(fetch, (request, call, room) => {
   const plan = planOf(request, call, room);
-  if (typeof plan !== 'number') new FetchCall(request, plan, call, room).begin();
-  else call.answer({ errorCode: plan, responses: [] });
+  if (typeof plan === 'number') {
+    call.answer({ errorCode: plan, responses: [] });
+    return;
+  }
+  const { throttle } = call.session;
+  const debtMs = throttle.debtMs(call as unknown as Call, 'deliver-bytes');
+  if (debtMs === 0) {
+    new FetchCall(request, plan, call, room).begin();
+    return;
+  }
+  // Others with the same quota took too much: nothing is read for now.
+  throttle.delay(call as unknown as Call, debtMs);
+  call.answer({ sessionId: plan.held(), responses: [] });
 });

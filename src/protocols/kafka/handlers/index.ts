@@ -4,6 +4,7 @@ import { createAclsOperation, deleteAclsOperation, describeAclsOperation } from 
 import { alterConfigsOperation, incrementalAlterConfigsOperation } from './alter-configs.ts';
 import { apiVersionsOperation } from './api-versions.ts';
 import { saslAuthenticateOperation, saslHandshakeOperation } from './authentication.ts';
+import { alterClientQuotasOperation, describeClientQuotasOperation } from './client-quotas.ts';
 import {
   describeClusterOperation,
   describeTopicPartitionsOperation,
@@ -98,6 +99,8 @@ const ALL: readonly Operation[] = [
   deleteGroupsOperation,
   incrementalAlterConfigsOperation,
   offsetDeleteOperation,
+  describeClientQuotasOperation,
+  alterClientQuotasOperation,
   describeScramOperation,
   alterScramOperation,
   describeClusterOperation,

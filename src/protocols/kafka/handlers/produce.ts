@@ -104,6 +104,8 @@ class Production {
 
 export const produceOperation = answersLater(produce, (request, call, room) => {
   const production = new Production(call, request.acks);
+  // Now and not with the answer: those that came with it would be begun before.
+  call.session.throttle.take(call as unknown as Call, 'publish-bytes', call.requestBytes);
   const requestFault = faultOf(request, call, room);
   const { transactionalId } = request;
   const nowMs = room.host.clock.nowMs();

@@ -8,6 +8,7 @@ import { createTopics } from '../messages/19-create-topics.ts';
 import { deleteTopics } from '../messages/20-delete-topics.ts';
 import { describeLogDirs } from '../messages/35-describe-log-dirs.ts';
 import { createPartitions } from '../messages/37-create-partitions.ts';
+import { MutationQuota, QUOTA_EXCEEDED } from '../mutation-quota.ts';
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import { type RequestOf, type ResponseOf, ZERO_UUID } from '../rows.ts';
@@ -16,6 +17,8 @@ import { NODE_ID, nameFault } from '../topics.ts';
 
 const DEFAULT = -1;
 const REPLICAS = 1;
+/** Versions whose clients know that a quota can refuse (KIP-599). */
+const STRICT_SINCE = { create: 6, delete: 5, grow: 3 } as const;
 
 type WantedTopic = RequestOf<typeof createTopics>['topics'][number];
 type CreatedTopic = ResponseOf<typeof createTopics>['topics'][number];
@@ -30,12 +33,13 @@ const fault = (errorCode: number, errorMessage: string): Fault => ({ errorCode, 
 export const createTopicsOperation = answers(createTopics, async (request, call, room) => {
   const count = new Map<string, number>();
   for (const { name } of request.topics) count.set(name, (count.get(name) ?? 0) + 1);
+  const quota = new MutationQuota(call as unknown as Call, STRICT_SINCE.create);
   const topics = request.topics.map((wanted): CreatedTopic => {
     const { name } = wanted;
     const made =
       count.get(name)! > 1
         ? fault(KAFKA.INVALID_REQUEST, 'the topic is named twice in the request')
-        : createTopic(wanted, request.validateOnly, call, room);
+        : createTopic(wanted, request.validateOnly ? null : quota, call, room);
     return 'errorCode' in made
       ? { name, topicId: ZERO_UUID, configs: null, ...made }
       : { name, errorCode: KAFKA.NONE, ...made };
@@ -50,7 +54,8 @@ type Made = Pick<CreatedTopic, 'topicId' | 'numPartitions' | 'replicationFactor'
 
 function createTopic(
   wanted: WantedTopic,
-  validateOnly: boolean,
+  /** Null: it is only checked. */
+  quota: MutationQuota | null,
   call: Pick<Call, 'session'>,
   room: Room,
 ): Fault | Made {
@@ -69,7 +74,8 @@ function createTopic(
   if (typeof settings === 'string') return fault(KAFKA.INVALID_CONFIG, settings);
   const asked = wanted.assignments.length > 0 ? wanted.assignments.length : wanted.numPartitions;
   const partitions = asked === DEFAULT ? room.options.defaultPartitions : asked;
-  if (validateOnly) return { topicId: ZERO_UUID, numPartitions: partitions, ...REPLICATION };
+  if (quota === null) return { topicId: ZERO_UUID, numPartitions: partitions, ...REPLICATION };
+  if (!quota.takes(partitions)) return QUOTA_EXCEEDED;
   try {
     const stream = room.topics.create(name, { ...settings, partitions });
     return {
@@ -125,6 +131,7 @@ export const deleteTopicsOperation = answers(deleteTopics, async (request, call,
     call.version >= 6
       ? request.topics
       : request.topicNames.map((name) => ({ name, topicId: ZERO_UUID }));
+  const quota = new MutationQuota(call as unknown as Call, STRICT_SINCE.delete);
   const responses = asked.map(({ name, topicId }) => {
     const byId = name === null;
     const stream = byId ? room.topics.byId(topicId) : room.topics.byName(name);
@@ -142,6 +149,7 @@ export const deleteTopicsOperation = answers(deleteTopics, async (request, call,
     }
     const answer = { name: stream.safeName, topicId: stream.id };
     if (!may('remove')) return { ...answer, errorCode: KAFKA.TOPIC_AUTHORIZATION_FAILED };
+    if (!quota.takes(stream.partitions.length)) return { ...answer, ...QUOTA_EXCEEDED };
     room.broker.streams.remove(stream);
     return { ...answer, errorCode: KAFKA.NONE };
   });
@@ -152,8 +160,9 @@ export const deleteTopicsOperation = answers(deleteTopics, async (request, call,
 type Growth = RequestOf<typeof createPartitions>['topics'][number];
 
 export const createPartitionsOperation = answers(createPartitions, async (request, call, room) => {
+  const quota = new MutationQuota(call as unknown as Call, STRICT_SINCE.grow);
   const results = request.topics.map((growth) => {
-    const wrong = growTopic(growth, request.validateOnly, call, room);
+    const wrong = growTopic(growth, request.validateOnly ? null : quota, call, room);
     return { name: growth.name, ...(wrong ?? { errorCode: KAFKA.NONE }) };
   });
   if (!request.validateOnly) await room.broker.streams.durable();
@@ -162,7 +171,8 @@ export const createPartitionsOperation = answers(createPartitions, async (reques
 
 function growTopic(
   { name, count, assignments }: Growth,
-  validateOnly: boolean,
+  /** Null: it is only checked. */
+  quota: MutationQuota | null,
   call: Pick<Call, 'session'>,
   room: Room,
 ): Fault | null {
@@ -190,7 +200,8 @@ function growTopic(
       );
     }
   }
-  if (validateOnly) return null;
+  if (quota === null) return null;
+  if (!quota.takes(count - now)) return QUOTA_EXCEEDED;
   try {
     room.broker.streams.addPartitions(stream, count);
     return null;

@@ -1,0 +1,69 @@
+/**
+ * A client as the quotas see it: a user with a client id, of one connection. It holds what it
+ * shares with others until `leave`; asked for each request, so without quotas it costs a look.
+ */
+import type { QuotaKind } from './quota.ts';
+import type { Quotas } from './quotas.ts';
+import type { Share } from './share.ts';
+
+export class QuotaClient {
+  readonly user: string;
+  readonly client: string;
+  readonly #quotas: Quotas;
+  readonly #shares = new Map<QuotaKind, Share>();
+  #version = 0;
+
+  constructor(quotas: Quotas, user: string, client: string) {
+    this.#quotas = quotas;
+    this.user = user;
+    this.client = client;
+  }
+
+  /** Takes part of a quota. @returns ms for which the client is to be kept waiting */
+  take(kind: QuotaKind, amount: number): number {
+    const share = this.#share(kind);
+    if (share === undefined) return 0;
+    const waitMs = share.take(amount, this.#quotas.nowMs());
+    if (waitMs > 0) this.#quotas.exceeded(kind, waitMs);
+    return waitMs;
+  }
+
+  /** ms until those who share the quota have paid for what they took; nothing is taken. */
+  debtMs(kind: QuotaKind): number {
+    return this.#share(kind)?.debtMs(this.#quotas.nowMs()) ?? 0;
+  }
+
+  /** What may be taken at once; infinite without a quota. */
+  most(kind: QuotaKind): number {
+    return this.#share(kind)?.most ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** True when there is a quota of this kind for it. */
+  has(kind: QuotaKind): boolean {
+    return this.#share(kind) !== undefined;
+  }
+
+  leave(): void {
+    for (const share of this.#shares.values()) share.holders--;
+    this.#shares.clear();
+    // Whoever asks it again finds no quota.
+    this.#version = -1;
+  }
+
+  #share(kind: QuotaKind): Share | undefined {
+    if (this.#version !== this.#quotas.version) this.#find();
+    return this.#shares.get(kind);
+  }
+
+  #find(): void {
+    if (this.#version < 0) return;
+    const before = [...this.#shares.values()];
+    this.#shares.clear();
+    for (const [kind, share] of this.#quotas.sharesOf(this.user, this.client)) {
+      share.holders++;
+      this.#shares.set(kind, share);
+    }
+    for (const share of before) share.holders--;
+    this.#version = this.#quotas.version;
+  }
+}
