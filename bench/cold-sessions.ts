@@ -39,7 +39,7 @@ async function start(directory: string): Promise<Running> {
   broker.cold.policy = {
     settings: { durable: true },
     wants: ({ qos }) => qos > 0,
-    meta: (_, options) => options,
+    ...{ newestMax: Number.POSITIVE_INFINITY, dropped: () => {}, meta: (options) => options },
   };
   return { engine, meta, broker };
 }

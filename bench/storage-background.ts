@@ -1,15 +1,18 @@
 /**
- * What does reorganisation cost those who write? Commits at a fixed rate, one at a time from
- * several writers, after a burst has left full write-ahead files: first before the engine begins to
- * reorganise them, then while it does. Both in the same process with the same data, one right after
- * the other: what the disk, the heap and the machine are like is the same for both. Then one writer
- * at full speed: how evenly it is slowed down.
+ * What does reorganisation cost those who write? Commits of 1 KiB at a fixed rate from a thousand
+ * logs, while full write-ahead files of a burst wait. In turns of a second or two the background is
+ * held, then let go, many times: a disk that others use as well is fast in one minute and slow in
+ * the next, and changes both alike. Figures come from all turns together. How far they can be
+ * trusted is said by two things: the ratio between every other turn of rest and the rest of them,
+ * which would be 1, and the interval in which the ratio lies when turns are drawn anew at random.
+ * Then, with `--flood`, one writer at full speed: how evenly it is slowed down.
  *
- *     node bench/storage-background.ts [--seconds=20] [--rounds=3] [--rate=500] [--burst=512]
- *       [--flood=4]
+ *     node bench/storage-background.ts [--pairs=40] [--turn=1500] [--rate=500] [--burst=512]
+ *       [--flood=0]
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { LogEngine, ShardLog } from '#storage';
+import { Gate, gatedFiles } from './storage-gate.ts';
 import {
   append,
   batchOf,
@@ -19,6 +22,7 @@ import {
   numberOf,
   openRig,
   percentile,
+  type Rig,
   scratch,
   sleep,
 } from './storage-rig.ts';
@@ -27,36 +31,76 @@ const BATCH_BYTES = 1_024;
 const LOGS = 1_000;
 /** Until then everything that the burst caused beside files to reorganise has settled. */
 const SETTLE_MS = 4_000;
-/** Time for the burst. */
-const BURST_MS = 8_000;
+/** The beginning of a turn, in which steps of the one before may end. */
+const EDGE_MS = 250;
+/** Times that the turns are drawn anew. */
+const DRAWS = 400;
 
-const seconds = numberOf('seconds', 20);
-const rounds = numberOf('rounds', 3);
+const pairs = numberOf('pairs', 40);
+const turnMs = numberOf('turn', 1_500);
 const rate = numberOf('rate', 500);
-/** MiB that wait to be reorganised. */
+/** MiB that wait to be reorganised; when they are done others are written. */
 const burstBytes = numberOf('burst', 512) * 2 ** 20;
-const floodBytes = numberOf('flood', 4) * 2 ** 30;
+const floodBytes = numberOf('flood', 0) * 2 ** 30;
 
-/** Latencies of commits at the set rate. */
-async function steady(logs: readonly ShardLog[]): Promise<number[]> {
-  const model = batchOf(BATCH_BYTES);
-  const took: number[] = [];
-  const begunMs = performance.now();
-  const waiting: Promise<void>[] = [];
-  for (let sent = 0; ; ) {
-    const passedMs = performance.now() - begunMs;
-    if (passedMs >= seconds * 1000) break;
-    while (sent < (passedMs * rate) / 1000) {
-      const startedMs = performance.now();
-      const done = append(logs[sent++ % logs.length]!, model).then(() => {
-        took.push(performance.now() - startedMs);
-      });
-      waiting.push(done);
-    }
-    await sleep(1);
+/** Latencies of the commits of one turn. */
+interface Turn {
+  /** From when a commit was due: a stop of the event loop counts as well. */
+  readonly due: number[];
+  /** From when it was handed over. */
+  readonly sent: number[];
+}
+
+/** Commits at the set rate until it is ended; each counts for the turn in which it was due. */
+class Steady {
+  #turn: Turn | null = null;
+  #ended = false;
+  readonly #waiting = new Set<Promise<void>>();
+  readonly #logs: readonly ShardLog[];
+  readonly #model = batchOf(BATCH_BYTES);
+  readonly #loop: Promise<void>;
+
+  constructor(logs: readonly ShardLog[]) {
+    this.#logs = logs;
+    this.#loop = this.#run();
   }
-  await Promise.all(waiting);
-  return took;
+
+  /** Commits of the next while count for a turn. */
+  async during(ms: number): Promise<Turn> {
+    const turn: Turn = { due: [], sent: [] };
+    this.#turn = turn;
+    await sleep(ms);
+    this.#turn = null;
+    return turn;
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.#loop;
+    await Promise.all(this.#waiting);
+  }
+
+  async #run(): Promise<void> {
+    const begunMs = performance.now();
+    for (let sent = 0; !this.#ended; await sleep(1)) {
+      const passedMs = performance.now() - begunMs;
+      for (; sent < (passedMs * rate) / 1000; sent++) {
+        this.#send(this.#logs[sent % this.#logs.length]!, begunMs + (sent * 1000) / rate);
+      }
+    }
+  }
+
+  #send(log: ShardLog, dueMs: number): void {
+    const turn = this.#turn;
+    const sentMs = performance.now();
+    const commit = append(log, this.#model).then(() => {
+      const nowMs = performance.now();
+      turn?.due.push(nowMs - dueMs);
+      turn?.sent.push(nowMs - sentMs);
+      this.#waiting.delete(commit);
+    });
+    this.#waiting.add(commit);
+  }
 }
 
 /** Bytes that were accepted in each tenth of a second of a flood. */
@@ -77,47 +121,101 @@ async function flood(engine: LogEngine, logs: readonly ShardLog[]): Promise<numb
 const open = (engine: LogEngine, count: number): ShardLog[] =>
   Array.from({ length: count }, (_, index) => engine.open(idOf(index), 'fsync'));
 
-const show = (values: readonly number[]): string =>
-  [0.5, 0.99, 0.999].map((share) => percentile(values, share).toFixed(2)).join(' / ');
+/** Turns of rest and of reorganisation, one after the other. */
+interface Pair {
+  readonly rest: Turn;
+  readonly busy: Turn;
+}
 
-/** One engine that rests, then reorganises. */
-async function round() {
-  const openedMs = performance.now();
-  const reorganiseDelayMs = BURST_MS + SETTLE_MS + seconds * 1_000;
-  const rig = await openRig(scratch(), { reorganiseDelayMs });
-  const logs = open(rig.engine, LOGS);
+/** One burst: pairs of turns until it is reorganised, or enough were made. */
+async function round(rig: Rig, gate: Gate, logs: readonly ShardLog[], found: Pair[]) {
+  gate.hold();
   await fill(rig.engine, logs, burstBytes, 4_096);
   await sleep(SETTLE_MS);
-  const idle = await steady(logs);
-  const early = rig.counted('reorganised');
-  await sleep(Math.max(0, openedMs + reorganiseDelayMs + 500 - performance.now()));
-  const before = rig.counted('reorganised');
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
-  const busy = await steady(logs);
-  delay.disable();
-  const copied = (rig.counted('reorganised') - before) / 2 ** 20 / seconds;
-  if (early > 0 || copied === 0) console.log('this round compares nothing: see --seconds, --burst');
-  await rig.engine.close();
-  return { idle, busy, copied, delay };
+  const steady = new Steady(logs);
+  const turn = async (): Promise<Turn> => {
+    await sleep(EDGE_MS);
+    return steady.during(turnMs - EDGE_MS);
+  };
+  let copied = 0;
+  while (found.length < pairs) {
+    const rest = await turn();
+    const before = rig.counted('reorganised');
+    gate.release();
+    const busy = await turn();
+    const bytes = rig.counted('reorganised') - before;
+    gate.hold();
+    // Nothing is left to do: another burst.
+    if (bytes < 2 ** 20) break;
+    copied += bytes;
+    found.push({ rest, busy });
+  }
+  await steady.end();
+  return copied;
 }
 
-const figures: { idle: number[]; busy: number[] }[] = [];
-for (let count = 1; count <= rounds; count++) {
-  const { idle, busy, copied, delay } = await round();
-  console.log(
-    `round ${count}: ms at 50 / 99 / 99.9 % idle ${show(idle)}; reorganising ` +
-      `${copied.toFixed(0)} MiB/s ${show(busy)}; ` +
-      `event loop 99.9 % ${(delay.percentile(99.9) / 1e6).toFixed(1)} ms, ` +
-      `longest ${(delay.max / 1e6).toFixed(1)} ms`,
+type Way = keyof Turn;
+type Side = (pair: Pair) => Turn;
+const atRest: Side = ({ rest }) => rest;
+const whileBusy: Side = ({ busy }) => busy;
+
+function p99(found: readonly Pair[], side: Side, way: Way): number {
+  return percentile(
+    found.flatMap((pair) => side(pair)[way]),
+    0.99,
   );
-  figures.push({ idle, busy });
 }
-const all = (which: 'idle' | 'busy'): number[] => figures.flatMap((figure) => figure[which]);
-const [idle, busy] = [percentile(all('idle'), 0.99), percentile(all('busy'), 0.99)];
-console.log(
-  `p99 at ${rate}/s: idle ${idle.toFixed(2)} ms, reorganising ${busy.toFixed(2)} ms, ratio ${(busy / idle).toFixed(2)}`,
-);
+
+const ratio = (found: readonly Pair[], way: Way): number =>
+  p99(found, whileBusy, way) / p99(found, atRest, way);
+
+/** Where nine of ten ratios lie when pairs are drawn at random, each as often as it comes. */
+function interval(found: readonly Pair[], way: Way): string {
+  const ratios: number[] = [];
+  for (let draw = 0; draw < DRAWS; draw++) {
+    const drawn = found.map(() => found[Math.floor(Math.random() * found.length)]!);
+    ratios.push(ratio(drawn, way));
+  }
+  return [0.05, 0.95].map((share) => percentile(ratios, share).toFixed(2)).join(' to ');
+}
+
+function show(found: readonly Pair[], way: Way): void {
+  const at = (side: Side): string => {
+    const all = found.flatMap((pair) => side(pair)[way]);
+    return [0.5, 0.99, 0.999].map((share) => percentile(all, share).toFixed(2)).join(' / ');
+  };
+  const every = (odd: number): Pair[] => found.filter((_, index) => index % 2 === odd);
+  const noise = p99(every(1), atRest, way) / p99(every(0), atRest, way);
+  console.log(
+    `from ${way === 'due' ? 'due' : 'handed over'} to committed, ms at 50 / 99 / 99.9 %: ` +
+      `rest ${at(atRest)}; reorganising ${at(whileBusy)}; ratio of the 99th ` +
+      `${ratio(found, way).toFixed(2)} (${interval(found, way)}), rest to rest ${noise.toFixed(2)}`,
+  );
+}
+
+async function compare(): Promise<void> {
+  const gate = new Gate();
+  const rig = await openRig(scratch(), {}, gatedFiles(gate));
+  const logs = open(rig.engine, LOGS);
+  const found: Pair[] = [];
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  let copied = 0;
+  while (found.length < pairs) copied += await round(rig, gate, logs, found);
+  delay.disable();
+  console.log(
+    `${found.length} turns of ${turnMs} ms each, ${rate} commits/s; reorganised ` +
+      `${((copied * 1000) / (found.length * turnMs) / 2 ** 20).toFixed(0)} MiB/s; event loop ` +
+      `99.9 % ${(delay.percentile(99.9) / 1e6).toFixed(1)} ms, longest ` +
+      `${(delay.max / 1e6).toFixed(1)} ms`,
+  );
+  show(found, 'due');
+  show(found, 'sent');
+  gate.release();
+  await rig.engine.close();
+}
+
+await compare();
 
 if (floodBytes > 0) {
   const rig = await openRig(scratch());

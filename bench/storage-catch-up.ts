@@ -17,6 +17,8 @@ const SAMPLE = 100;
 /** Fast, so that the end state comes soon; the readers start when it is there. */
 const LIMITS = { backgroundBytesPerSecond: 400 * 2 ** 20, cacheBytes: 2 ** 20, walKeptMs: 1_000 };
 
+const RESTING = { reorganiseDelayMs: 1e9 };
+
 const total = numberOf('gigabytes', 2) * 2 ** 30;
 const logCount = numberOf('logs', 10_000);
 
@@ -48,7 +50,8 @@ async function readAll(logs: readonly ShardLog[]): Promise<Figure> {
 
 async function opened(name: string, count: number, bytes: number) {
   const data = prepared(name);
-  const rig = await openRig(data.folder, LIMITS);
+  // What is there already has come to rest: nothing is to disturb the readers.
+  const rig = await openRig(data.folder, data.isFilled ? { ...LIMITS, ...RESTING } : LIMITS);
   const logs = Array.from({ length: count }, (_, index) => rig.engine.open(idOf(index), 'fsync'));
   if (!data.isFilled) {
     await fill(rig.engine, logs, bytes, BATCH_BYTES);

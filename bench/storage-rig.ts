@@ -3,7 +3,14 @@
 import '../src/server/runtime-flags.ts';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type EngineLimits, type LogEngine, openEngine, realFiles, type ShardLog } from '#storage';
+import {
+  type EngineLimits,
+  type Files,
+  type LogEngine,
+  openEngine,
+  realFiles,
+  type ShardLog,
+} from '#storage';
 import { crc32c } from '../src/kit/crc32c.ts';
 import { silentLog } from '../src/kit/log.ts';
 import { Metrics } from '../src/kit/metrics.ts';
@@ -61,10 +68,14 @@ export function done(): void {
   clearInterval(alive);
 }
 
-export async function openRig(directory: string, limits: Partial<EngineLimits> = {}): Promise<Rig> {
+export async function openRig(
+  directory: string,
+  limits: Partial<EngineLimits> = {},
+  files: Files = realFiles,
+): Promise<Rig> {
   const metrics = new Metrics();
   const engine = await openEngine({
-    ...{ directory, files: realFiles, clock: realClock, timers: realTimers, random: realRandom },
+    ...{ directory, files, clock: realClock, timers: realTimers, random: realRandom },
     ...{ log: silentLog, metrics, limits },
   });
   const counted = (what: string): number => {
@@ -117,6 +128,7 @@ export async function fill(
     done += bytes;
     if (turn % turnBatches === turnBatches - 1) await new Promise<void>((go) => setImmediate(go));
   }
+  if (engine.busy) await new Promise<void>((go) => engine.onRoom(go));
   await append(logs[0]!, model);
 }
 

@@ -100,6 +100,9 @@ export class Turns {
   }
 }
 
+/** Times as long: what has little to do takes longer until its code is compiled. */
+const LATENCY_WARM = 3;
+
 /** A load without the ports of a side. */
 export function specOf(
   question: Question,
@@ -109,10 +112,11 @@ export function specOf(
   effort: Effort,
 ): LoadSpec {
   const records = Math.round((row.load.records ?? 0) * effort.recordShare);
+  const warmMs = effort.warmMs * (question.measures === 'latency' ? LATENCY_WARM : 1);
   const shares = question.backlog === 'share' && !turn.check ? effort.rounds : 1;
   return {
     ...{ ...PLAIN, ...row.load, records, take: Math.floor(records / shares), port: 0 },
-    ...{ warmMs: effort.warmMs, runMs: effort.runMs, name: turn.name, fill: turn.fill },
+    ...{ warmMs, runMs: effort.runMs, name: turn.name, fill: turn.fill },
     ...{ verify: turn.check, audit: turn.check, queueType: side?.queueType ?? '' },
   };
 }

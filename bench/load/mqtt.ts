@@ -11,6 +11,7 @@ import {
   Flows,
   flowWindow,
   measure,
+  measureEach,
   Pump,
   Rounds,
   resultOf,
@@ -136,14 +137,15 @@ export async function mqttConfirm(spec: LoadSpec): Promise<LoadResult> {
     return pump;
   });
   const flows = new Flows(pumps);
-  const result = await measure(spec, flows);
+  const oneByOne = spec.window === 1;
+  const result = await (oneByOne ? measureEach(spec, pumps, histogram) : measure(spec, flows));
   await settle(flows);
   await Promise.all(publishers.map((publisher) => publisher.leave()));
   const kept = spec.audit ? await auditSession(spec, session, flows.done) : undefined;
   const notes = [verified, kept].filter((note) => note !== undefined).join('; ');
   return {
     ...result,
-    ...(spec.window === 1 ? { latency: latencyOf(histogram) } : {}),
+    ...(oneByOne ? { latency: latencyOf(histogram) } : {}),
     ...(notes === '' ? {} : { verified: notes }),
   };
 }
@@ -162,12 +164,13 @@ function timeAcknowledgements(publisher: Client, pump: Pump, into: RecordableHis
   let sentAt = performance.now();
   publisher.pubacks = 0;
   publisher.onDrained = () => {
-    if (publisher.pubacks === 0) return;
+    const acknowledged = publisher.pubacks;
+    if (acknowledged === 0) return;
     publisher.pubacks = 0;
     const now = performance.now();
     into.record(Math.max(1, Math.round((now - sentAt) * 1e6)));
     sentAt = now;
-    pump.completed(1);
+    pump.completed(acknowledged);
   };
 }
 

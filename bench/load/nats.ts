@@ -6,7 +6,7 @@
 import { Client, PING, publishFrame, subscribed } from './nats-client.ts';
 import { latencyOf, Pace, stamped, timesHistogram } from './pace.ts';
 import { numbered } from './payload.ts';
-import { flowWindow, measure, Pump, Rounds, ringOf, settle } from './pump.ts';
+import { flowWindow, measure, measureEach, Pump, Rounds, ringOf, settle } from './pump.ts';
 import type { LoadResult, LoadSpec } from './spec.ts';
 import { Signal } from './wire.ts';
 
@@ -145,7 +145,7 @@ export async function natsRequest(spec: LoadSpec): Promise<LoadResult> {
     pump.completed(replies);
   };
   requester.messages = 0;
-  const result = await measure(spec, pump);
+  const result = await measureEach(spec, [pump], histogram);
   await settle(pump);
   await Promise.all([service.wire.close(), requester.wire.close()]);
   const latency = latencyOf(histogram);

@@ -3,6 +3,7 @@
  * have one length and lie back to back, so any run of them is one write without a copy.
  */
 
+import type { RecordableHistogram } from 'node:perf_hooks';
 import type { LoadResult, LoadSpec, Moment } from './spec.ts';
 import type { Wire } from './wire.ts';
 
@@ -116,8 +117,8 @@ export class Pump implements Load {
   #limit = Number.POSITIVE_INFINITY;
   readonly #wire: Outlet;
   readonly #ring: Ring;
-  readonly #window: number;
   readonly #framesPerWrite: number;
+  #window: number;
 
   constructor(wire: Outlet, ring: Ring, window: number) {
     this.#wire = wire;
@@ -135,6 +136,11 @@ export class Pump implements Load {
 
   stop(): void {
     this.#running = false;
+  }
+
+  /** While it stands still. */
+  set window(frames: number) {
+    this.#window = frames;
   }
 
   /** A scanner calls this once per chunk that it read. */
@@ -174,12 +180,46 @@ export function announce(moment: Moment): void {
 
 const STALL_MS = 1_500;
 
+/** In flight while a load of one message at a time warms up. */
+const WARM_WINDOW = 100;
+
+/**
+ * One message at a time are a thousand in a second, too few to have a server's code compiled: what
+ * is wanted is the time of a server that is in use. So all of them warm up with more in flight.
+ */
+async function warmUp(spec: LoadSpec, pumps: readonly Pump[]): Promise<void> {
+  for (const pump of pumps) {
+    pump.window = WARM_WINDOW;
+    pump.start();
+  }
+  await sleep(spec.warmMs);
+  for (const pump of pumps) pump.stop();
+  for (const pump of pumps) await settle(pump);
+  for (const pump of pumps) pump.window = spec.window;
+}
+
+/** As `measure`, one message at a time; the times of the measured part stay in `times`. */
+export async function measureEach(
+  spec: LoadSpec,
+  pumps: readonly Pump[],
+  times: RecordableHistogram,
+): Promise<LoadResult> {
+  await warmUp(spec, pumps);
+  return measure(spec, new Flows(pumps), 1, () => times.reset());
+}
+
 /** Warms up, then measures completions between two instants of the monotonic clock. */
-export async function measure(spec: LoadSpec, pump: Load, scale = 1): Promise<LoadResult> {
+export async function measure(
+  spec: LoadSpec,
+  pump: Load,
+  scale = 1,
+  onBegin: () => void = () => {},
+): Promise<LoadResult> {
   pump.start();
   const watch = watchStall(pump);
   await sleep(spec.warmMs);
   announce('begin');
+  onBegin();
   const before = { at: performance.now(), done: pump.done, cpu: process.cpuUsage() };
   await sleep(spec.runMs);
   const seconds = (performance.now() - before.at) / 1000;
