@@ -168,7 +168,7 @@ export class Broker {
     });
     this.#open.transactions = this.transactions;
     this.cursors = new Cursors(state);
-    this.lastValues = new LastValues(this, clock, (message, partition, touched) => {
+    this.lastValues = new LastValues(this, given, (message, partition, touched) => {
       const plan = this.#planOf(this.target(message.address, 'captured'));
       this.#routing.spread(message, plan, partition, touched);
     });

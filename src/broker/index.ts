@@ -58,6 +58,7 @@ export {
   SCRAM_MECHANISMS,
   type ScramMechanism,
 } from './principals/scram.ts';
+export type { ProvedToken, TokenCheck } from './principals/token-check.ts';
 export type { ForeignPassword, User, UserSettings } from './principals/user-store.ts';
 export type { Death, DeathReason } from './queues/dead-letter.ts';
 export { type PullRequest, pull } from './queues/pull.ts';
@@ -97,7 +98,7 @@ export { timeFaults } from './records/time-check.ts';
 export type { CommittedOffset, Cursors } from './state/cursors.ts';
 export type { Dedupe, DedupeWindow, WindowLimits } from './state/dedupe.ts';
 export type { Definitions, Json } from './state/definitions.ts';
-export type { LastValues } from './state/last-values.ts';
+export type { LastValues, WalkPlace } from './state/last-values.ts';
 export { once, type PublishedOnce, publishOnce } from './state/publish-once.ts';
 export type { StateTable } from './state/state-table.ts';
 export type { AbortedTransaction } from './streams/aborted-transactions.ts';

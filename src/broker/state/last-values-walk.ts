@@ -5,7 +5,6 @@
  * found and the number of different levels under a wildcard, not the number of kept values.
  */
 import { compareKeys, keyAfter } from '#kit';
-import type { MetaRow } from '#meta';
 import { Address } from '../addresses/address.ts';
 import {
   ANY,
@@ -15,15 +14,23 @@ import {
   type Part,
   type Pattern,
 } from '../addresses/pattern.ts';
-import type { StateTable } from './state-table.ts';
+import type { LastValueRows, StoredValue } from './last-value-rows.ts';
 
 const SEPARATOR = '\0';
 /** Sorts after everything under an address, and before what comes next. */
 const AFTER = '\u0001';
-/** Rows of one look: few while it jumps, more while it goes on from row to row. */
-const ROWS_MIN = 8;
+/** Keys of one look: few while it jumps, more while it goes on from key to key. */
+const KEYS_MIN = 8;
+const KEYS_MAX = 128;
+/** Values of one look in the order in which they were set. */
 const ROWS_MAX = 128;
 const BYTES_MAX = 1 << 18;
+/** So many values that are passed over are a look that found none. */
+const PASSED_MAX = 16;
+/** A pattern is broad when it matches at least one in so many of enough values. */
+const BROAD_SHARE = 8;
+const BROAD_COUNT = 2_000;
+const SAMPLES = 64;
 
 /** The canonical text of an address has no U+0000. */
 export function addressKey(text: string): string {
@@ -35,34 +42,30 @@ export function keyText(key: string): string {
 }
 
 /**
- * Rows that match; null after a look that found none. While every row matches they are read as they
- * are; otherwise keys alone, and the values of those that match.
+ * Values that match, in the order of their keys; null after a look that found none.
  * @param start key to begin at; null begins at the first
  */
 export function* walk(
-  state: StateTable,
-  kind: string,
+  rows: LastValueRows,
   pattern: Pattern,
   start: string | null = null,
-): Generator<MetaRow | null> {
+): Generator<StoredValue | null> {
   if (pattern.exact && pattern.form === 'slash') {
-    const key = pattern.parts.join(SEPARATOR);
-    const value = state.get(kind, key);
-    if (value !== undefined) yield { key, value };
+    const value = rows.get(pattern.parts.join(SEPARATOR));
+    if (value !== undefined) yield value;
     return;
   }
   const jump = pattern.form === 'slash' ? nextOf : nextOfAny;
-  const lead = pattern.form === 'slash' ? leadOf(pattern.parts) : [];
-  let from: string | null = lead.join(SEPARATOR);
-  const before = lead.length === 0 ? null : from + AFTER;
+  const [first, before] = spanOf(pattern);
+  let from: string | null = first;
   if (start !== null && compareKeys(start, from) > 0) from = start;
-  const look: Look = { rowsMax: ROWS_MIN, dense: false };
+  let keysMax = KEYS_MIN;
   while (from !== null && (before === null || compareKeys(from, before) < 0)) {
-    const rows = rowsFrom(state, kind, from, before, look);
-    if (rows.length === 0) return;
+    const keys = rows.keys(from, before, keysMax);
+    if (keys.length === 0) return;
     let found = 0;
     let seen = 0;
-    for (const { key, value } of rows) {
+    for (const key of keys) {
       if (compareKeys(key, from) < 0) continue;
       seen++;
       const words = key.split(SEPARATOR);
@@ -70,39 +73,66 @@ export function* walk(
         found++;
         from = keyAfter(key);
         // It may have gone since its key was read.
-        const bytes: Buffer | undefined = value ?? state.get(kind, key);
-        if (bytes !== undefined) yield { key, value: bytes };
+        const value = rows.get(key);
+        if (value !== undefined) yield value;
       } else {
         from = jump(pattern, words);
         if (from === null) return;
       }
     }
-    look.dense = found === rows.length;
-    look.rowsMax = seen * 2 > rows.length ? Math.min(2 * look.rowsMax, ROWS_MAX) : ROWS_MIN;
+    keysMax = seen * 2 > keys.length ? Math.min(2 * keysMax, KEYS_MAX) : KEYS_MIN;
     if (found === 0) yield null;
   }
 }
 
-interface Look {
-  rowsMax: number;
-  /** Everything that the last look saw did match. */
-  dense: boolean;
+/**
+ * Values that match, in the order in which they were set, which is how they lie on disk; null after
+ * some that are passed over.
+ * @param from offset to begin at
+ * @param before offset where it ends
+ */
+export function* walkInOrder(
+  rows: LastValueRows,
+  pattern: Pattern,
+  from: number,
+  before: number,
+): Generator<StoredValue | null> {
+  let passed = 0;
+  while (true) {
+    const values = rows.inOrder(from, before, ROWS_MAX, BYTES_MAX);
+    if (values.length === 0) return;
+    from = values[values.length - 1]!.offset + 1;
+    for (const value of values) {
+      const { key, offset } = value;
+      const words = pattern.form === 'slash' ? key.split(SEPARATOR) : wordsOf(key);
+      // Asked when it is its turn: it may have been replaced since it was read.
+      if (matches(pattern, words) && rows.isNewest(key, offset)) yield value;
+      else if (++passed % PASSED_MAX === 0) yield null;
+    }
+  }
 }
 
-interface Seen {
-  readonly key: string;
-  readonly value: Buffer | null;
+/** Does a pattern match so many values that reading all in their order on disk is cheaper? */
+export function isBroad(rows: LastValueRows, pattern: Pattern): boolean {
+  if (rows.count < BROAD_COUNT || pattern.exact) return false;
+  const [from, before] = spanOf(pattern);
+  const least = rows.count / BROAD_SHARE;
+  const span = rows.estimate(from, before);
+  if (span < least) return false;
+  const keys = rows.sample(from, before, SAMPLES);
+  let found = 0;
+  for (const key of keys) {
+    const words = pattern.form === 'slash' ? key.split(SEPARATOR) : wordsOf(key);
+    if (matches(pattern, words)) found++;
+  }
+  return (found / keys.length) * span >= least;
 }
 
-function rowsFrom(
-  state: StateTable,
-  kind: string,
-  from: string,
-  before: string | null,
-  { rowsMax, dense }: Look,
-): readonly Seen[] {
-  if (dense) return state.range(kind, { from, before, rowsMax, bytesMax: BYTES_MAX });
-  return state.keys(kind, { from, before, rowsMax }).map((key) => ({ key, value: null }));
+/** All keys that a pattern can match lie from the first one on and before the second. */
+function spanOf(pattern: Pattern): [from: string, before: string | null] {
+  const lead = pattern.form === 'slash' ? leadOf(pattern.parts) : [];
+  const from = lead.join(SEPARATOR);
+  return [from, lead.length === 0 ? null : from + AFTER];
 }
 
 /** The literal levels that a pattern begins with. */

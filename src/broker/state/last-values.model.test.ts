@@ -9,7 +9,6 @@ import { SERVER_PRINCIPAL } from '../principals/principal.ts';
 import { Message } from '../records/message.ts';
 import { type SeededRandom, seededRandom } from '../seeded-random.rig.ts';
 import { LAST_VALUES } from '../streams/last-values-stream.ts';
-import { KIND } from './last-values-journal.ts';
 
 /** Neighbours of the separator in every order that keys could be sorted in. */
 const LEVELS = [
@@ -129,11 +128,15 @@ class Run {
       offset = run.next;
     }
     assert.deepEqual([...found].sort(), [...this.model].sort());
-    const bytes = [...this.rig.broker.state.scan(KIND)].reduce(
-      (sum, [, row]) => sum + row.length,
-      0,
+    await this.rig.engine.checkpoint();
+    const all = { from: '', before: null, rowsMax: Number.POSITIVE_INFINITY };
+    const rows = this.rig.meta.range('last-values', all);
+    const { count, bytes } = this.rig.broker.lastValues;
+    assert.equal(rows.length, count, 'a row for each value, and no others');
+    assert.equal(
+      rows.reduce((sum, { value }) => sum + value.length, 0),
+      bytes,
     );
-    assert.equal(this.rig.broker.lastValues.bytes, bytes);
   }
 
   #moment(): void {

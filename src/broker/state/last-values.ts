@@ -1,12 +1,13 @@
 /**
  * The last value of each address that asked to be kept: a compacted log of its own
- * (`last-values-journal.ts`) and a table of the newest values in the catalogue, in the order of
- * their levels, so that a pattern walks only where it can match (`last-values-walk.ts`). A value
- * commits together with the message that set it, and ends by an empty value, by an administrator or
- * at its time: each end is a tombstone in the log.
+ * (`last-values-journal.ts`), rows of the newest values in the catalogue with an index of their
+ * addresses in memory (`last-value-rows.ts`), and walks of patterns that go only where they can
+ * match (`last-values-walk.ts`). A value commits together with the message that set it, and ends by
+ * an empty value, by an administrator or at its time: each end is a tombstone in the log.
  */
-import { assert, BrokerError, type Clock, expectBrokerError } from '#kit';
-import type { Appended, BatchFacts } from '#storage';
+import { assert, BrokerError, type Clock, expectBrokerError, type Timers } from '#kit';
+import type { MetaStore } from '#meta';
+import type { Appended, BatchFacts, LogEngine } from '#storage';
 import { type Address, addressOfText } from '../addresses/address.ts';
 import type { Pattern } from '../addresses/pattern.ts';
 import { SERVER_PRINCIPAL } from '../principals/principal.ts';
@@ -20,15 +21,17 @@ import { LAST_VALUES } from '../streams/last-values-stream.ts';
 import { type Partition, Touched } from '../streams/partition.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { TimeEngine } from '../time/time-engine.ts';
-import type { Extent } from './cold-kind.ts';
-import { KIND, LastValuesJournal } from './last-values-journal.ts';
-import { addressKey, keyText, walk } from './last-values-walk.ts';
+import { LastValueRows, type StoredValue } from './last-value-rows.ts';
+import { LastValuesJournal } from './last-values-journal.ts';
+import { addressKey, isBroad, keyText, walk, walkInOrder } from './last-values-walk.ts';
 import type { StateTable } from './state-table.ts';
 
 /** Entries of the time engine: the key of a value, when it expires. */
 const EXPIRY = 'last-value';
 const NOTHING: Buffer = Buffer.alloc(0);
 const SERVER_ORIGIN = originOf('server');
+/** So many newer values that are passed over are a step that found none. */
+const NEWER_MAX = 16;
 
 /** What may be kept; -1 = no limit. */
 interface LastValueLimits {
@@ -54,29 +57,59 @@ interface LastValuesHost {
   readonly principals: Principals;
 }
 
+/** What stands under it. */
+interface LastValuesGiven {
+  readonly engine: LogEngine;
+  readonly meta: MetaStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** Values that are about to be kept. */
+interface Extent {
+  rows: number;
+  bytes: number;
+}
+
+/** Where a walk over values goes on: at its owner's last one. */
+export interface WalkPlace {
+  address: Address;
+  offset: number;
+}
+
 export class LastValues {
   /** Set by who offers them to clients. */
   limits: LastValueLimits = NO_LIMITS;
   readonly #host: LastValuesHost;
   readonly #clock: Clock;
   readonly #spread: Spread;
+  readonly #rows: LastValueRows;
   #journal: LastValuesJournal | null = null;
 
   /** @param spread hands out a message that a producer appended */
-  constructor(host: LastValuesHost, clock: Clock, spread: Spread) {
+  constructor(host: LastValuesHost, given: LastValuesGiven, spread: Spread) {
+    const { clock, meta, timers, engine } = given;
     this.#host = host;
     this.#clock = clock;
     this.#spread = spread;
+    const undone = (key: string): void => {
+      const value = this.#rows.get(key);
+      this.#arm(key, value === undefined ? 0 : this.#read(value).expiresAtMs);
+    };
+    this.#rows = new LastValueRows({ meta, timers, undone });
+    host.state.join(this.#rows);
+    engine.onCheckpoint(() => this.#rows.checkpoint());
   }
 
-  /** Brings the table up to the log, once after a start. */
+  /** Brings the rows up to the log, once after a start. */
   async recover(): Promise<void> {
     const { streams, time } = this.#host;
     const stream = streams.get(LAST_VALUES);
+    const from = await this.#rows.load();
     if (stream !== undefined) {
-      const journal = this.#journalOf(stream.partitions[0]!);
+      const journal = new LastValuesJournal(stream.partitions[0]!, this.#rows);
       this.#journal = journal;
-      await journal.replay((message) => [
+      await journal.replay(from, (message) => [
         addressKey(message.address.text),
         isEnd(message) ? null : messageBytes(this.#kept(message)),
       ]);
@@ -86,12 +119,12 @@ export class LastValues {
   }
 
   get count(): number {
-    return this.#host.state.count(KIND);
+    return this.#rows.count;
   }
 
   /** Bytes of all values, with what describes them. */
   get bytes(): number {
-    return this.#host.state.bytes(KIND);
+    return this.#rows.bytes;
   }
 
   /** What is kept from now on has at least this offset: it tells newer values from older ones. */
@@ -122,12 +155,12 @@ export class LastValues {
     ahead.bytes += size;
     const many = countMax >= 0 && rows > countMax;
     if (!many && (bytesMax < 0 || bytes <= bytesMax)) return;
-    const before = this.#host.state.get(KIND, addressKey(message.address.text));
-    if (before !== undefined) ahead.rows--;
-    if (many && before === undefined) {
+    const before = this.#rows.sizeOf(addressKey(message.address.text));
+    if (before >= 0) ahead.rows--;
+    if (many && before < 0) {
       throw new BrokerError('limit-reached', `${countMax} last values are kept.`);
     }
-    if (bytesMax >= 0 && bytes > bytesMax + (before?.length ?? 0)) {
+    if (bytesMax >= 0 && bytes > bytesMax + Math.max(before, 0)) {
       throw new BrokerError('limit-reached', `last values have ${bytesMax} bytes at most.`);
     }
   }
@@ -170,8 +203,8 @@ export class LastValues {
 
   /** Calls when the change with this offset is on disk, or failed; at once when that is known. */
   settled(offset: number, done: (error: BrokerError | null) => void): void {
-    if (offset < 0 || this.#journal === null) done(null);
-    else this.#journal.settled(offset, done);
+    if (offset < 0) done(null);
+    else this.#rows.settled(offset, done);
   }
 
   /**
@@ -205,7 +238,7 @@ export class LastValues {
     for (const message of messages) {
       const key = addressKey(message.address.text);
       const kept = isEnd(message) ? null : this.#kept(message);
-      journal.follow(message.offset, key, kept === null ? null : messageBytes(kept));
+      this.#rows.set(message.offset, key, kept === null ? null : messageBytes(kept));
       this.#arm(key, kept?.expiresAtMs ?? 0);
       this.#spread(message, partition, touched);
     }
@@ -215,8 +248,8 @@ export class LastValues {
   // ---- reading ----------------------------------------------------------------------------------
 
   get(address: Address): Message | undefined {
-    const bytes = this.#host.state.get(KIND, addressKey(address.text));
-    return bytes === undefined ? undefined : this.#read(bytes);
+    const value = this.#rows.get(addressKey(address.text));
+    return value === undefined ? undefined : this.#read(value);
   }
 
   /**
@@ -227,9 +260,37 @@ export class LastValues {
    */
   *match(pattern: Pattern, from: Address | null = null): Generator<Message | null> {
     const start = from === null ? null : addressKey(from.text);
-    for (const row of walk(this.#host.state, KIND, pattern, start)) {
-      yield row === null ? null : this.#read(row.value);
+    for (const value of walk(this.#rows, pattern, start)) {
+      yield value === null ? null : this.#read(value);
     }
+  }
+
+  /**
+   * Kept messages under a pattern that were set before the offset `since`, in the order that is
+   * cheapest: that of their addresses where few match, otherwise that in which they were set. A
+   * null as in `match`.
+   * @param place where an earlier walk of this pattern was left; null begins at the first
+   */
+  *matchBefore(
+    pattern: Pattern,
+    since: number,
+    isInOrder: boolean,
+    place: WalkPlace | null,
+  ): Generator<Message | null> {
+    const rows = this.#rows;
+    let newer = 0;
+    const source = isInOrder
+      ? walkInOrder(rows, pattern, place?.offset ?? 0, since)
+      : walk(rows, pattern, place === null ? null : addressKey(place.address.text));
+    for (const value of source) {
+      if (value !== null && value.offset < since) yield this.#read(value);
+      else if (value === null || ++newer % NEWER_MAX === 0) yield null;
+    }
+  }
+
+  /** Is it cheaper to read what a pattern matches in the order in which it was set? */
+  isBroad(pattern: Pattern): boolean {
+    return isBroad(this.#rows, pattern);
   }
 
   // ---- inside -----------------------------------------------------------------------------------
@@ -253,8 +314,7 @@ export class LastValues {
 
   /** @param by the message that ends it; null when nobody published one */
   #end(key: string, origin: number, by: Message | null): number {
-    const { state } = this.#host;
-    if (!state.has(KIND, key)) return -1;
+    if (!this.#rows.has(key)) return -1;
     const tombstone = new Message(by?.address ?? addressOfText(keyText(key)), null, origin);
     tombstone.retain = true;
     tombstone.qos = 1;
@@ -282,31 +342,20 @@ export class LastValues {
     else if (time.count(EXPIRY) > 0) time.cancel(EXPIRY, key);
   }
 
-  #read(bytes: Buffer): Message {
-    const { message, principalId } = messageOfBytes(bytes);
+  #read({ row, offset }: StoredValue): Message {
+    const { message, principalId } = messageOfBytes(row);
     message.principal = this.#host.principals.byId(principalId);
-    message.offset = Number(bytes.readBigInt64BE(0));
+    message.offset = offset;
     return message;
   }
 
   #journalMade(): LastValuesJournal {
     if (this.#journal === null) {
-      const { streams, state } = this.#host;
+      const { streams } = this.#host;
       const stream = streams.get(LAST_VALUES) ?? streams.create(LAST_VALUES);
-      this.#journal = this.#journalOf(stream.partitions[0]!);
-      // A new log has no mark, but checkpoints give it one from here on.
-      void state.carry(this.#journal);
+      this.#journal = new LastValuesJournal(stream.partitions[0]!, this.#rows);
     }
     return this.#journal;
-  }
-
-  #journalOf(partition: Partition): LastValuesJournal {
-    const { state } = this.#host;
-    const undone = (key: string): void => {
-      const bytes = state.get(KIND, key);
-      this.#arm(key, bytes === undefined ? 0 : this.#read(bytes).expiresAtMs);
-    };
-    return new LastValuesJournal(partition, state, undone);
   }
 }
 

@@ -52,6 +52,13 @@ export interface CarrierLog {
   readonly settledOffset: number;
 }
 
+/** State that its owner keeps elsewhere, and that waits for the catalogue as well. */
+interface StatePart {
+  readonly busy: boolean;
+  onRoom(call: () => void): void;
+  close(): void;
+}
+
 type Done = (error: BrokerError | null) => void;
 
 export class StateTable {
@@ -65,6 +72,7 @@ export class StateTable {
   #openBytes = 0;
   #waiting: Done[] = [];
   #inFlight = 0;
+  #part: StatePart | null = null;
 
   private constructor(engine: LogEngine, store: StateStore) {
     this.#engine = engine;
@@ -131,17 +139,24 @@ export class StateTable {
    * True while memory holds more than it should: do not add to it, `onRoom` tells when to go on.
    */
   get busy(): boolean {
-    return this.#openBytes > OPEN_BYTES_MAX || this.#store.busy;
+    return this.#openBytes > OPEN_BYTES_MAX || this.#store.busy || this.#part?.busy === true;
   }
 
   onRoom(call: () => void): void {
     if (this.#openBytes > OPEN_BYTES_MAX) this.committed(call);
+    else if (this.#part?.busy === true) this.#part.onRoom(call);
     else this.#store.onRoom(call);
+  }
+
+  /** The table is busy when this is, and closes it. */
+  join(part: StatePart): void {
+    this.#part = part;
   }
 
   /** Ends what runs by itself; what waits moves with the engine's last checkpoint. */
   close(): void {
     this.#store.close();
+    this.#part?.close();
   }
 
   /**

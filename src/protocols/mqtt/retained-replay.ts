@@ -4,7 +4,7 @@
  * came as a live message, so it is left out: no value comes twice, none after a newer one. While it
  * waits for the client it holds the place where it goes on, and no values.
  */
-import { type Address, type Message, slashSpelling } from '#broker';
+import { type Message, slashSpelling, type WalkPlace } from '#broker';
 import type { Session } from './session.ts';
 import type { SessionSubscription } from './subscription.ts';
 
@@ -26,7 +26,9 @@ export class RetainedReplay {
   #nextShown: Message | null = null;
   #source: Iterator<Message | null> | null = null;
   /** Where the source goes on. */
-  #from: Address | null = null;
+  #place: WalkPlace | null = null;
+  /** Its source has values in the order in which they were set. */
+  #isInOrder: boolean | null = null;
 
   constructor(session: Session, subscription: SessionSubscription) {
     this.#session = session;
@@ -47,8 +49,8 @@ export class RetainedReplay {
   /** @returns true when there is nothing left to send */
   run(): boolean {
     if (!this.#started || !this.#sendShown()) return false;
-    const { replayBudget, broker } = this.#session.room;
-    this.#source ??= broker.lastValues.match(this.#subscription.pattern, this.#from);
+    const { replayBudget } = this.#session.room;
+    this.#source ??= this.#open();
     for (let count = 0; count < BATCH && replayBudget.take(1); count++) {
       const { done, value } = this.#source.next();
       if (done === true) return true;
@@ -57,15 +59,21 @@ export class RetainedReplay {
         replayBudget.take(LOOK);
         continue;
       }
-      if (value.offset >= this.#since) continue;
       replayBudget.take(value.value!.length >> UNIT_SHIFT);
       if (this.#send(value)) continue;
-      this.#from = value.address;
+      this.#place = { address: value.address, offset: value.offset };
       this.#source = null;
       return false;
     }
     this.#session.replaySoon();
     return false;
+  }
+
+  #open(): Iterator<Message | null> {
+    const { lastValues } = this.#session.room.broker;
+    const { pattern } = this.#subscription;
+    this.#isInOrder ??= lastValues.isBroad(pattern);
+    return lastValues.matchBefore(pattern, this.#since, this.#isInOrder, this.#place);
   }
 
   /** @returns false when it has to wait */
