@@ -48,6 +48,7 @@ class SqliteStore implements MetaStore {
     this.#range = this.#database.prepare(`SELECT key, value ${part}`);
     this.#range.setReturnArrays(true);
     this.#keys = this.#database.prepare(`SELECT key ${part}`);
+    this.#keys.setReturnArrays(true);
     this.#texts = this.#database.prepare(`SELECT key, CAST(value AS TEXT) ${part}`);
     this.#texts.setReturnArrays(true);
   }
@@ -83,8 +84,10 @@ class SqliteStore implements MetaStore {
 
   keys(table: string, span: MetaSpan): string[] {
     const { from, before, rowsMax } = span;
-    const rows = this.#keys.all(table, from, before ?? AFTER_ALL, rowsMax);
-    return rows.map((row) => String(row['key']));
+    const rows: Iterable<unknown> = this.#keys.all(table, from, before ?? AFTER_ALL, rowsMax);
+    const keys: string[] = [];
+    for (const [key] of rows as Iterable<[string]>) keys.push(key);
+    return keys;
   }
 
   async *scan(table: string): AsyncGenerator<MetaRow[]> {

@@ -23,6 +23,11 @@ export class KeyIndex {
   offset = -1;
   size = 0;
   readonly #leaves: KeyLeaf[] = [];
+  /**
+   * What parts a leaf from the one before it: bytes as one-byte characters, whose order is that of
+   * the bytes, so that the engine's own comparison of strings does. The first one is not used.
+   */
+  readonly #borders: string[] = [];
   readonly #found = new Found();
   #wanted: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(KEY_BYTES);
   #read: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(KEY_BYTES);
@@ -50,9 +55,12 @@ export class KeyIndex {
   }
 
   set(key: string, offset: number, size: number): void {
-    if (this.#leaves.length === 0) this.#leaves.push(new KeyLeaf());
+    if (this.#leaves.length === 0) {
+      this.#leaves.push(new KeyLeaf());
+      this.#borders.push('');
+    }
     const length = this.#want(key);
-    const at = this.#leafOf(length);
+    const at = this.#leafOf(key, length);
     const leaf = this.#leaves[at]!;
     leaf.find(this.#wanted, length, this.#found);
     if (this.#found.exact) {
@@ -62,7 +70,10 @@ export class KeyIndex {
     leaf.insert(this.#wanted, length, offset, size, this.#found);
     this.#count++;
     if (leaf.count > LEAF_KEYS_MAX || (leaf.used > LEAF_BYTES_MAX && leaf.count > 1)) {
-      this.#leaves.splice(at + 1, 0, leaf.split(this.#read));
+      const upper = leaf.split(this.#read);
+      this.#leaves.splice(at + 1, 0, upper);
+      const { length: firstBytes } = upper.read(0, this.#read);
+      this.#borders.splice(at + 1, 0, this.#read.toString('latin1', 0, firstBytes));
     }
   }
 
@@ -73,7 +84,10 @@ export class KeyIndex {
     const leaf = this.#leaves[at]!;
     leaf.remove(this.#found);
     this.#count--;
-    if (leaf.count === 0) this.#leaves.splice(at, 1);
+    if (leaf.count === 0) {
+      this.#leaves.splice(at, 1);
+      this.#borders.splice(at, 1);
+    }
     return true;
   }
 
@@ -125,18 +139,20 @@ export class KeyIndex {
   /** The leaf where a key is, or would be; `#found` says where in it. */
   #search(key: string): number {
     const length = this.#want(key);
-    const at = this.#leafOf(length);
+    const at = this.#leafOf(key, length);
     this.#leaves[at]!.find(this.#wanted, length, this.#found);
     return at;
   }
 
-  /** The last leaf that does not begin behind the wanted key. */
-  #leafOf(length: number): number {
+  /** The last leaf whose border is not behind the wanted key. */
+  #leafOf(key: string, length: number): number {
+    const wanted = length === key.length ? key : this.#wanted.toString('latin1', 0, length);
+    const borders = this.#borders;
     let low = 0;
-    let high = this.#leaves.length - 1;
+    let high = borders.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if (this.#leaves[middle]!.compareFirst(this.#wanted, length) > 0) high = middle - 1;
+      if (borders[middle]! > wanted) high = middle - 1;
       else low = middle;
     }
     return low;

@@ -38,19 +38,6 @@ export class KeyLeaf {
     return this.#bytes.length;
   }
 
-  /** Compares the first key of the leaf with a wanted one. */
-  compareFirst(key: Uint8Array, length: number): number {
-    const bytes = this.#bytes;
-    const rest = lengthAt(bytes, 1);
-    const restAt = 1 + sizeOfLength(rest);
-    const common = Math.min(rest, length);
-    for (let index = 0; index < common; index++) {
-      const difference = bytes[restAt + index]! - key[index]!;
-      if (difference !== 0) return difference;
-    }
-    return rest - length;
-  }
-
   find(key: Uint8Array, length: number, found: Found): void {
     const bytes = this.#bytes;
     let at = 0;

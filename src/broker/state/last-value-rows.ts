@@ -52,6 +52,8 @@ interface Change {
   /** The change of this key before it; -1: there was none. */
   before: number;
   beforeSize: number;
+  /** There was one when this came. */
+  readonly known: boolean;
   committed: boolean;
   writing: boolean;
   done: Done[] | null;
@@ -81,7 +83,11 @@ export class LastValueRows {
   readonly #changes = new Map<number, Change>();
   #heldBytes = 0;
   /** Rows of values that were replaced, by their keys. */
-  #dead: string[] = [];
+  readonly #dead: string[] = [];
+  /** Changes that replaced a value, and are not on disk. */
+  #replacing = 0;
+  /** Changes that replaced a value, or gave it back. */
+  #replacements = 0;
   /** All changes below it are known here. */
   #end = 0;
   /** What the catalogue says of that. */
@@ -154,16 +160,20 @@ export class LastValueRows {
     const beforeSize = known ? this.#index.size : ENDED;
     this.#resize(beforeSize, row === null ? ENDED : row.length);
     this.#index.set(key, offset, row === null ? ENDED : row.length);
-    const state = { committed: false, writing: false, done: null };
+    const state = { known, committed: false, writing: false, done: null };
     this.#changes.set(offset, { key, row, before, beforeSize, ...state });
     this.#heldBytes += row === null ? 0 : row.length;
     this.#end = offset + 1;
+    if (!known) return;
+    this.#replacements++;
+    this.#replacing++;
   }
 
   committed(offset: number): void {
     const change = this.#changes.get(offset);
     if (change === undefined || change.committed) return;
     change.committed = true;
+    if (change.known) this.#replacing--;
     const { key, row, before, beforeSize, done } = change;
     if (beforeSize !== ENDED) this.#replaced(before, beforeSize, key);
     if (row === null) {
@@ -180,6 +190,8 @@ export class LastValueRows {
     const change = this.#changes.get(offset);
     if (change === undefined) return;
     this.#forget(offset, change);
+    this.#replacements++;
+    if (change.known) this.#replacing--;
     // The offset will be given again.
     this.#end = Math.min(this.#end, offset);
     const { key, row, before, beforeSize, done } = change;
@@ -217,6 +229,11 @@ export class LastValueRows {
   get(key: string): StoredValue | undefined {
     if (!this.has(key)) return undefined;
     return this.#valueAt(key, this.#index.offset, this.#index.size);
+  }
+
+  /** Changes whenever something is replaced; -1 while some of what lies on disk is not newest. */
+  get replacements(): number {
+    return this.#replacing > 0 || this.#dead.length > 0 ? -1 : this.#replacements;
   }
 
   /** True while the value of a key is still the one with this offset. */
@@ -321,11 +338,11 @@ export class LastValueRows {
     const { pieceRows, pieceBytes } = this.#limits;
     const rows: MetaChange[] = [];
     const taken: [number, Change][] = [];
-    const dead = this.#dead.splice(0, pieceRows);
+    const dead = this.#dead.slice(0, pieceRows);
     for (const key of dead) rows.push({ table: TABLE, key, value: null });
     let bytes = 0;
     // What is dead by a change before the mark must be gone with it.
-    const isLate = this.#dead.length > 0;
+    const isLate = this.#dead.length > dead.length;
     let mark = isLate ? this.#marked : this.#end;
     for (const [offset, change] of this.#changes) {
       if (isLate) break;
@@ -346,9 +363,9 @@ export class LastValueRows {
       await this.#meta.write(rows, true);
     } catch (error) {
       for (const [, change] of taken) change.writing = false;
-      this.#dead = dead.concat(this.#dead);
       throw error;
     }
+    this.#dead.splice(0, dead.length);
     this.#marked = mark;
     for (const [offset, change] of taken) this.#forget(offset, change);
     return true;

@@ -99,6 +99,7 @@ export function* walkInOrder(
 ): Generator<StoredValue | null> {
   let passed = 0;
   while (true) {
+    const { replacements } = rows;
     const values = rows.inOrder(from, before, ROWS_MAX, BYTES_MAX);
     if (values.length === 0) return;
     from = values[values.length - 1]!.offset + 1;
@@ -106,7 +107,8 @@ export function* walkInOrder(
       const { key, offset } = value;
       const words = pattern.form === 'slash' ? key.split(SEPARATOR) : wordsOf(key);
       // Asked when it is its turn: it may have been replaced since it was read.
-      if (matches(pattern, words) && rows.isNewest(key, offset)) yield value;
+      const isKnown = replacements >= 0 && replacements === rows.replacements;
+      if (matches(pattern, words) && (isKnown || rows.isNewest(key, offset))) yield value;
       else if (++passed % PASSED_MAX === 0) yield null;
     }
   }
