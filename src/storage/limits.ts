@@ -80,7 +80,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   segmentLiveShare: 0.5,
   segmentBytesMax: 128 * MIB,
   adoptedStretchBytes: 12_288,
-  openSegmentsMax: 128,
+  openSegmentsMax: 512,
   rowBlocksMax: 64,
   directoryPagesMax: 4_096,
   backgroundBytesPerSecond: 24 * MIB,

@@ -14,7 +14,7 @@ import type { Shard } from '../shard.ts';
 import { readBodies } from './body-reader.ts';
 import type { RunIndex } from './run-index.ts';
 import { lastAtOrBefore } from './search.ts';
-import type { LogRun } from './segment.ts';
+import { bytesFrom, type LogRun } from './segment.ts';
 import type { SegmentStore } from './segment-store.ts';
 
 /** Batches that one read gives at most, however small they are. */
@@ -271,17 +271,17 @@ export class Reader {
     bytesMax: number,
     limit: number,
   ): Promise<StoredBatch[]> {
-    let [end, bytes] = [first + 1, runs[first]!.bodyBytes];
+    let [end, bytes] = [first + 1, bytesFrom(runs[first]!, offset)];
+    const reads = [this.#store.read(runs[first]!, offset, bytesMax, limit)];
     while (end < runs.length && bytes < bytesMax && end - first < RUNS_MAX) {
-      if (runs[end]!.firstOffset !== runs[end - 1]!.endOffset) break;
-      bytes += runs[end++]!.bodyBytes;
+      const run = runs[end]!;
+      if (run.firstOffset !== runs[end - 1]!.endOffset) break;
+      // No more than what those before it leave to be read.
+      reads.push(this.#store.read(run, run.firstOffset, bytesMax - bytes, limit));
+      bytes += run.bodyBytes;
+      end++;
     }
-    if (end === first + 1) return this.#store.read(runs[first]!, offset, bytesMax, limit);
-    const reads = runs
-      .slice(first, end)
-      .map((run, index) =>
-        this.#store.read(run, index === 0 ? offset : run.firstOffset, bytesMax, limit),
-      );
+    if (reads.length === 1) return reads[0]!;
     const found = await Promise.allSettled(reads);
     const batches = await reads[0]!;
     let got = batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
@@ -292,6 +292,7 @@ export class Reader {
         last !== undefined && last.baseOffset + last.count === runs[first + index]!.firstOffset;
       if (!isWhole || more.status === 'rejected' || batches.length >= BATCHES_MAX) break;
       for (const batch of more.value) {
+        if (got >= bytesMax) break;
         batches.push(batch);
         got += batch.bytes.length;
       }

@@ -20,13 +20,15 @@ import type { DamageReports } from '../recovery/damage.ts';
 import { isSealed, repairBit } from '../recovery/repair.ts';
 import { type ByteSource, readBodies } from './body-reader.ts';
 import { lastAtOrBefore, rowBase } from './search.ts';
-import type { LogRun, Segment } from './segment.ts';
+import { bytesFrom, type LogRun, type Segment } from './segment.ts';
 import { BLOCK_BYTES, BLOCK_ROWS, blockBase, blockBefore, blockMaxTime } from './segment-codec.ts';
 import { SegmentDirectory } from './segment-directory.ts';
 
 const BATCHES_MAX = 4096;
-/** Runs up to this size are read as a whole, with their rows, wherever in them a reader begins. */
-const SHORT_BYTES = 2 ** 18;
+/** Runs up to this size are read as a whole, with their rows, by who wants most of them. */
+const SHORT_BYTES = 2 ** 21;
+/** Bytes that nobody wants, and that cost less than to ask for the rows first. */
+const UNWANTED_BYTES_MAX = 2 ** 16;
 /** The block number under which the block records of a run are cached. */
 const RECORDS = -1;
 
@@ -252,12 +254,11 @@ export class SegmentStore {
   }
 }
 
-/** True when rows and bodies are best read with one call: all of it is wanted, or it is little. */
+/** True when rows and bodies are best read with one call. */
 function isReadAtOnce(run: LogRun, offset: number, bytesMax: number): boolean {
-  if (run.segment.facts.adopted || run.rowCount > BLOCK_ROWS || run.bodyBytes > bytesMax) {
-    return false;
-  }
-  return offset <= run.firstOffset || run.bodyBytes <= SHORT_BYTES;
+  if (run.segment.facts.adopted || run.rowCount > BLOCK_ROWS) return false;
+  const wanted = Math.min(bytesMax, bytesFrom(run, offset));
+  return run.bodyBytes <= SHORT_BYTES && run.bodyBytes - wanted <= UNWANTED_BYTES_MAX;
 }
 
 /** A run whose rows and bodies come with the first read. */

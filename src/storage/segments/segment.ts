@@ -98,3 +98,10 @@ export function deadBytesOf(run: Run, start: number): number {
   const dead = (bytes * (start - firstOffset)) / (endOffset - firstOffset) - bytes / run.rowCount;
   return Math.max(0, Math.floor(dead));
 }
+
+/** Bytes of a run's bodies from an offset on: an estimate. */
+export function bytesFrom(run: Run, offset: number): number {
+  const { firstOffset, endOffset, bodyBytes } = run;
+  const left = endOffset - Math.max(offset, firstOffset);
+  return (bodyBytes * Math.max(0, left)) / (endOffset - firstOffset);
+}
