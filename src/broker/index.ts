@@ -58,6 +58,7 @@ export {
   SCRAM_MECHANISMS,
   type ScramMechanism,
 } from './principals/scram.ts';
+export type { ProvedToken, TokenCheck } from './principals/token-check.ts';
 export type { ForeignPassword, User, UserSettings } from './principals/user-store.ts';
 export type { Death, DeathReason } from './queues/dead-letter.ts';
 export { type PullRequest, pull } from './queues/pull.ts';

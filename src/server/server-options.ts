@@ -2,6 +2,7 @@
 import type { OptionRows } from '#kit';
 import { NET_OPTIONS } from '#net';
 import { LOG_LEVELS } from './log.ts';
+import { TOKEN_OPTIONS } from './token-options.ts';
 
 export const SERVER_OPTIONS = {
   'data-dir': {
@@ -95,6 +96,7 @@ export const AUTH_OPTIONS = {
     min: 1000,
     help: 'Time in which failed log-ins of an address count together.',
   },
+  ...TOKEN_OPTIONS,
 } as const satisfies OptionRows;
 
 export const STORAGE_OPTIONS = {

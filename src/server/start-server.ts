@@ -52,6 +52,7 @@ import { leaveClients, type RunningServer, runningServer } from './running-serve
 import { freePorts, serverSchema } from './schema.ts';
 import { AUTH_OPTIONS, SERVER_OPTIONS, STORAGE_OPTIONS } from './server-options.ts';
 import { StorageCheckJob } from './storage-check.ts';
+import { openTokenCheck } from './token-check.ts';
 import { programVersion } from './version.ts';
 
 export interface StartOptions {
@@ -168,6 +169,8 @@ class Start {
     await ensureConfiguredUser(broker, auth);
     const authFiles = new AuthFiles(broker, auth, this.#scope('auth'));
     await authFiles.load();
+    const tokensLog = this.#scope('auth');
+    broker.principals.tokens = await openTokenCheck(auth, this.#around.clock, tokensLog);
     const serverId = await identity(broker, this.#around.random);
     const bans = this.#openBans(broker);
     const listeners = this.#makeListeners(keyRing, this.#gatekeeper(bans, broker));

@@ -23,6 +23,7 @@ import { NO_FACTS, type PeerFacts, type Principal, SERVER_PRINCIPAL } from './pr
 import { type Action, actionBit, checkedRule, type Rule } from './rule.ts';
 import { blankAllows, type NoMatch, RuleBook } from './rule-book.ts';
 import { type ScramCredential, ScramDialogue, type ScramMechanism } from './scram.ts';
+import type { TokenCheck } from './token-check.ts';
 import { type User, type UserSettings, UserStore } from './user-store.ts';
 
 const RULE_KIND = 'rule';
@@ -75,6 +76,8 @@ export interface ScramLogin {
 
 export class Principals {
   readonly store: UserStore;
+  /** What proves tokens; null where they are not accepted. */
+  tokens: TokenCheck | null = null;
   /** Grows whenever an answer of `authorize` may have changed. */
   version = 0;
   readonly #given: PrincipalsGiven;
@@ -220,6 +223,28 @@ export class Principals {
     const account = this.store.account(user);
     if (account === undefined || !account.enabled) throw new BrokerError('bad-credentials');
     return this.#loggedIn(account, loopback, facts);
+  }
+
+  /**
+   * The user of a token, and how long it lasts in ms.
+   * @throws BrokerError `bad-credentials`, also when no user has the name, or `not-authorized`
+   */
+  async byToken(
+    token: string,
+    origination: Origination,
+  ): Promise<{ readonly principal: Principal; readonly lifetimeMs: number }> {
+    const { facts = NO_FACTS } = origination;
+    try {
+      if (this.tokens === null) throw new BrokerError('bad-credentials');
+      const { user, endsAtMs } = await this.tokens.check(token);
+      const lifetimeMs = endsAtMs - this.#given.clock.nowMs();
+      // Within the skew of the clocks it may have ended.
+      return { principal: this.proved(user, origination), lifetimeMs: Math.max(1, lifetimeMs) };
+    } catch (error) {
+      // Nobody finds a token by guessing, so those behind the same address stay heard.
+      this.#outcome(facts, 'failure').add();
+      throw error;
+    }
   }
 
   /** False when the user was removed or disabled since: its connections are to be closed. */

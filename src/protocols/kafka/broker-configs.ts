@@ -3,6 +3,7 @@
  */
 import { DEFAULT_SETTINGS } from '#broker';
 import type { Room } from './room.ts';
+import { mechanismsOf } from './sasl.ts';
 import type { ConfigKind } from './topic-configs.ts';
 import { NODE_ID } from './topics.ts';
 
@@ -56,7 +57,7 @@ export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
     row('offset.metadata.max.bytes', 'int', options.offsetMetadataBytesMax),
     row('offsets.retention.minutes', 'int', Math.floor(options.offsetsRetention / MS_PER_MINUTE)),
     row('process.roles', 'list', 'broker,controller'),
-    row('sasl.enabled.mechanisms', 'list', 'PLAIN'),
+    row('sasl.enabled.mechanisms', 'list', mechanismsOf(room).join(',')),
     row('socket.request.max.bytes', 'int', options.requestBytesMax),
   ];
 }

@@ -1,6 +1,7 @@
 /**
  * SASL on one connection: the order of its steps (KIP-43, KIP-152), re-authentication (KIP-368),
- * and the mechanisms PLAIN (RFC 4616) and SCRAM. Users and passwords are the broker's.
+ * and the mechanisms PLAIN (RFC 4616), SCRAM and OAUTHBEARER (RFC 7628). Users, passwords and whose
+ * tokens count are matters of the broker.
  */
 import { isUtf8 } from 'node:buffer';
 import {
@@ -11,10 +12,18 @@ import {
   type ScramLogin,
 } from '#broker';
 import { BrokerError } from '#kit';
+import { readBearerMessage } from './oauth-bearer.ts';
+import type { Room } from './room.ts';
 import type { Session } from './session.ts';
 
 const PLAIN = 'PLAIN';
-export const MECHANISMS: readonly string[] = [PLAIN, ...SCRAM_MECHANISMS];
+const OAUTH_BEARER = 'OAUTHBEARER';
+const MECHANISMS: readonly string[] = [PLAIN, ...SCRAM_MECHANISMS];
+
+/** What a client may log in with; tokens only where somebody's count. */
+export function mechanismsOf({ broker }: Room): readonly string[] {
+  return broker.principals.tokens === null ? MECHANISMS : [...MECHANISMS, OAUTH_BEARER];
+}
 
 const NO_BYTES = Buffer.alloc(0);
 const WRONG = 'authentication failed: invalid credentials';
@@ -34,6 +43,8 @@ export class Sasl {
   #first = '';
   /** When the session must have authenticated again, on the monotonic clock; 0 = never. */
   #endsAtMs = 0;
+  /** For how long the last log-in holds; 0 = for good. */
+  #lifetimeMs = 0;
 
   /** Frames are bare tokens now: the client did the handshake in version 0. */
   get rawTokens(): boolean {
@@ -46,8 +57,8 @@ export class Sasl {
   }
 
   /** @returns false when the mechanism is unknown */
-  handshake(mechanism: string, version: number): boolean {
-    if (!MECHANISMS.includes(mechanism)) return false;
+  handshake(mechanism: string, version: number, room: Room): boolean {
+    if (!mechanismsOf(room).includes(mechanism)) return false;
     this.#step = version === 0 ? 'raw' : 'handshaken';
     this.#mechanism = mechanism;
     this.#scram = null;
@@ -69,6 +80,7 @@ export class Sasl {
       return { refusal: 'the mechanism of a connection cannot change' };
     }
     try {
+      if (mechanism === OAUTH_BEARER) return await this.#bearer(token, session);
       if (!isScram(mechanism)) {
         const principal = await this.#plain(token, session);
         return this.#accept(principal, NO_BYTES, session);
@@ -90,11 +102,12 @@ export class Sasl {
   }
 
   /** Milliseconds until the client must authenticate again; 0 = never. */
-  lifetimeMs(session: Session): number {
-    return this.#endsAtMs === 0 ? 0 : session.room.options.saslSessionMax;
+  get lifetimeMs(): number {
+    return this.#lifetimeMs;
   }
 
-  #accept(principal: Principal, bytes: Buffer, session: Session): TokenAnswer {
+  /** @param proofMs for how long the proof holds; 0 = for good */
+  #accept(principal: Principal, bytes: Buffer, session: Session, proofMs = 0): TokenAnswer {
     this.#scram = null;
     const before = session.principal;
     if (before !== null && !before.anonymous && before.id !== principal.id) {
@@ -103,9 +116,21 @@ export class Sasl {
     this.#first = this.#mechanism;
     const { options, host } = session.room;
     const { saslSessionMax } = options;
-    this.#endsAtMs = saslSessionMax === 0 ? 0 : host.clock.monotonicMs() + saslSessionMax;
+    const both = saslSessionMax > 0 && proofMs > 0;
+    this.#lifetimeMs = both ? Math.min(saslSessionMax, proofMs) : saslSessionMax + proofMs;
+    this.#endsAtMs = this.#lifetimeMs === 0 ? 0 : host.clock.monotonicMs() + this.#lifetimeMs;
     const refusal = session.authenticated(principal);
     return refusal === null ? { refusal, bytes } : { refusal };
+  }
+
+  async #bearer(message: Buffer, session: Session): Promise<TokenAnswer> {
+    const { authorizationId, token } = readBearerMessage(message);
+    const { principals } = session.room.broker;
+    const { principal, lifetimeMs } = await principals.byToken(token, session.origination());
+    if (authorizationId !== '' && authorizationId !== principal.name) {
+      throw new BrokerError('malformed', 'acting for another user is not supported');
+    }
+    return this.#accept(principal, NO_BYTES, session, lifetimeMs);
   }
 
   async #plain(token: Buffer, session: Session): Promise<Principal> {

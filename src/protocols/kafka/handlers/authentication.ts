@@ -4,16 +4,17 @@ import { KAFKA } from '../error-codes.ts';
 import { saslHandshake } from '../messages/17-sasl-handshake.ts';
 import { saslAuthenticate } from '../messages/36-sasl-authenticate.ts';
 import { answers, answersLater } from '../operation.ts';
-import { MECHANISMS } from '../sasl.ts';
+import { mechanismsOf } from '../sasl.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
-export const saslHandshakeOperation = answers(saslHandshake, ({ mechanism }, call) => {
-  if (call.session.sasl.handshake(mechanism, call.version)) {
-    return { errorCode: KAFKA.NONE, mechanisms: MECHANISMS };
+export const saslHandshakeOperation = answers(saslHandshake, ({ mechanism }, call, room) => {
+  const mechanisms = mechanismsOf(room);
+  if (call.session.sasl.handshake(mechanism, call.version, room)) {
+    return { errorCode: KAFKA.NONE, mechanisms };
   }
   call.session.endAfterAnswers();
-  return { errorCode: KAFKA.UNSUPPORTED_SASL_MECHANISM, mechanisms: MECHANISMS };
+  return { errorCode: KAFKA.UNSUPPORTED_SASL_MECHANISM, mechanisms };
 });
 
 export const saslAuthenticateOperation = answersLater(
@@ -28,7 +29,7 @@ export const saslAuthenticateOperation = answersLater(
     sasl.token(Buffer.from(authBytes), session).then(
       (answer) => {
         if (answer.refusal === null) {
-          const sessionLifetimeMs = sasl.lifetimeMs(session);
+          const sessionLifetimeMs = sasl.lifetimeMs;
           const { bytes } = answer;
           const body = { errorCode: KAFKA.NONE, errorMessage: null, authBytes: bytes };
           call.answer({ ...body, sessionLifetimeMs });
