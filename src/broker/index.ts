@@ -93,6 +93,7 @@ export {
   textHeader,
 } from './records/message.ts';
 export { ORIGINS, type Origin, originOf } from './records/origin.ts';
+export { CODEC_NUMBERS, recompressed } from './records/recompress.ts';
 export { isCompressed, recordFault } from './records/record-check.ts';
 export { timeFaults } from './records/time-check.ts';
 export type { CommittedOffset, Cursors } from './state/cursors.ts';

@@ -47,6 +47,11 @@ export interface BatchFault {
 
 const fault = (errorCode: number, message: string): BatchFault => ({ errorCode, message });
 
+/** Codec of the records: 0 for none. */
+export function compressionOf(batch: Buffer): number {
+  return batch[ATTRIBUTES_AT + 1]! & COMPRESSION_MASK;
+}
+
 /** What is wrong with the `records` of a produce request, or null. Order of checks as in Kafka. */
 export function batchFault(
   bytes: Buffer | null,

@@ -11,7 +11,7 @@ import {
   type StreamSettings,
   settingsFault,
 } from '#broker';
-import { AFTER_MAX, BEFORE_MAX, MIN_INSYNC } from './topic-limits.ts';
+import { AFTER_MAX, BEFORE_MAX, COMPRESSION, COMPRESSIONS, MIN_INSYNC } from './topic-limits.ts';
 
 export type ConfigKind = 'boolean' | 'string' | 'int' | 'long' | 'double' | 'list';
 
@@ -116,6 +116,22 @@ const kept = (
       : null,
 });
 
+const FLUSH_MESSAGES = 'flush.messages';
+const FLUSH_MS = 'flush.ms';
+
+/** Kept by streams that are on disk before they acknowledge; others promise no such thing (K43). */
+const flushed = (name: string, atOnce: string, min: number, help: string): ConfigRow => ({
+  ...kept(name, 'long', atOnce, min, help),
+  show: ({ config, durability }) => config[name] ?? (durability === 'fsync' ? atOnce : LONG_MAX),
+});
+
+/** What is wrong with a promise to flush, or null. */
+function flushFault({ config, durability }: StreamSettings): string | null {
+  if (durability === 'fsync') return null;
+  const name = [FLUSH_MESSAGES, FLUSH_MS].find((one) => (config[one] ?? LONG_MAX) !== LONG_MAX);
+  return name === undefined ? null : `${name}: it takes robustmq.durability=fsync`;
+}
+
 const layout = (name: string, kind: ConfigKind, value: string): ConfigRow => ({
   name,
   kind,
@@ -192,7 +208,14 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
       return null;
     },
   },
-  fixed('compression.type', 'string', 'producer', 'Batches stay as the producer packed them.'),
+  {
+    name: COMPRESSION,
+    kind: 'string',
+    help: 'producer: batches stay as they were sent; else they are packed in this way when they come.',
+    show: ({ config }) => config[COMPRESSION] ?? 'producer',
+    keep: (value) =>
+      COMPRESSIONS.includes(value) ? null : `${COMPRESSION}: one of ${COMPRESSIONS.join(', ')}`,
+  },
   kept(
     MIN_INSYNC,
     'int',
@@ -218,6 +241,8 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
     'There is one replica, so leadership does not move.',
     ['false', 'true'],
   ),
+  flushed(FLUSH_MESSAGES, '1', 1, 'Records after which they are on disk: at the latest, each.'),
+  flushed(FLUSH_MS, '0', 0, 'Time after which records are on disk: at the latest, at once.'),
   kept(BEFORE_MAX, 'long', LONG_MAX, 0, 'How far in the past the time of a record may lie.'),
   kept(AFTER_MAX, 'long', '3600000', 0, 'How far in the future the time of a record may lie.'),
   layout('segment.jitter.ms', 'long', '0'),
@@ -225,8 +250,6 @@ export const TOPIC_CONFIGS: readonly ConfigRow[] = [
   layout('index.interval.bytes', 'int', '4096'),
   layout('file.delete.delay.ms', 'long', '60000'),
   layout('preallocate', 'boolean', 'true'),
-  layout('flush.messages', 'long', '1'),
-  layout('flush.ms', 'long', '0'),
   layout('compression.gzip.level', 'int', '-1'),
   layout('compression.lz4.level', 'int', '9'),
   layout('compression.zstd.level', 'int', '3'),
@@ -266,7 +289,8 @@ export function readTopicConfigs(
     }
   }
   if (config !== undefined) changes.config = config;
-  return settingsFault({ ...settings, ...changes }) ?? changes;
+  const all = { ...settings, ...changes };
+  return settingsFault(all) ?? flushFault(all) ?? changes;
 }
 
 /** A list with some values added or taken away, as text; null when the config is no list. */

@@ -62,6 +62,7 @@ import {
   initProducerIdOperation,
   txnOffsetCommitOperation,
 } from './transactions.ts';
+import { updateFeaturesOperation } from './update-features.ts';
 
 const ALL: readonly Operation[] = [
   produceOperation,
@@ -103,6 +104,7 @@ const ALL: readonly Operation[] = [
   alterClientQuotasOperation,
   describeScramOperation,
   alterScramOperation,
+  updateFeaturesOperation,
   describeClusterOperation,
   describeProducersOperation,
   describeTransactionsOperation,

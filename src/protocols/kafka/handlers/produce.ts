@@ -9,6 +9,7 @@ import {
   originOf,
   type Partition,
   type RecordFault,
+  recompressed,
   recordFault,
   type Stream,
   timeFaults,
@@ -19,6 +20,7 @@ import {
   type BatchFields,
   batchFault,
   batchFields,
+  compressionOf,
   isTransactional,
 } from '../batch.ts';
 import type { Call } from '../call.ts';
@@ -28,7 +30,7 @@ import { produce } from '../messages/00-produce.ts';
 import { answersLater } from '../operation.ts';
 import type { Room } from '../room.ts';
 import type { RequestOf } from '../rows.ts';
-import { earliestTimeMs, lacksReplicas, latestTimeMs } from '../topic-limits.ts';
+import { codecOf, earliestTimeMs, lacksReplicas, latestTimeMs } from '../topic-limits.ts';
 
 const TOPIC_ID_SINCE = 13;
 /** Versions whose clients add partitions to their transactions by writing to them (KIP-890). */
@@ -133,22 +135,22 @@ function append(
   room: Room,
   call: Call<typeof produce>,
   stream: Stream,
-  bytes: Buffer,
+  sent: Buffer,
   answer: PartitionAnswer,
   production: Production,
   transactionalId: string | null,
 ): void {
   const partition = stream.partitions[answer.index]!;
   const limit = stream.settings.messageBytesMax;
-  if (bytes.length > limit) {
-    const message = `the batch has ${bytes.length} bytes, at most ${limit} are accepted`;
-    production.refuse(answer, KAFKA.MESSAGE_TOO_LARGE, message);
-    return;
-  }
+  if (!fits(sent, limit, answer, production)) return;
   const { settings } = stream;
+  const codec = codecOf(settings);
   if (isCompacted(settings)) {
-    if (!areKeyed(room, bytes, answer, production)) return;
-  } else if (!areWhole(room, bytes, answer, production)) return;
+    if (!areKeyed(room, sent, answer, production)) return;
+  } else if (!areWhole(room, sent, codec, answer, production)) return;
+  // Checked, so it opens.
+  const bytes = codec < 0 ? sent : recompressed(sent, codec, room.broker.options.openedBytesMax);
+  if (bytes !== sent && !fits(bytes, limit, answer, production)) return;
   const fromMs = earliestTimeMs(settings, room.host.clock.nowMs());
   if (fromMs >= 0 && !areRecent(room, bytes, fromMs, answer, production)) return;
   const fields = batchFields(bytes);
@@ -184,6 +186,18 @@ function append(
   }
 }
 
+function fits(
+  { length }: Buffer,
+  limit: number,
+  answer: PartitionAnswer,
+  production: Production,
+): boolean {
+  if (length <= limit) return true;
+  const message = `the batch has ${length} bytes, at most ${limit} are accepted`;
+  production.refuse(answer, KAFKA.MESSAGE_TOO_LARGE, message);
+  return false;
+}
+
 /** What a topic has against records, before they are looked at one by one; or null. */
 function recordsFault(
   records: Buffer | null,
@@ -203,14 +217,19 @@ const LACKS_REPLICAS: BatchFault = {
   message: 'there is one replica, and min.insync.replicas asks for more',
 };
 
-/** Refuses a batch whose records are not what its header says; compressed ones as configured. */
+/**
+ * Refuses a batch whose records are not what its header says; compressed ones as configured, and
+ * those that are to be packed in another way.
+ */
 function areWhole(
   room: Room,
   bytes: Buffer,
+  codec: number,
   answer: PartitionAnswer,
   production: Production,
 ): boolean {
-  if (isCompressed(bytes) && !room.options.checkCompressed) return true;
+  const stays = codec < 0 || compressionOf(bytes) === codec;
+  if (stays && isCompressed(bytes) && !room.options.checkCompressed) return true;
   try {
     const fault = recordFault(bytes, room.broker.options.openedBytesMax);
     if (fault === null) return true;

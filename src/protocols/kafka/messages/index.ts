@@ -44,6 +44,7 @@ import { alterClientQuotas } from './49-alter-client-quotas.ts';
 import { describeUserScramCredentials } from './50-describe-user-scram-credentials.ts';
 import { alterUserScramCredentials } from './51-alter-user-scram-credentials.ts';
 import { describeQuorum } from './55-describe-quorum.ts';
+import { updateFeatures } from './57-update-features.ts';
 import { describeCluster } from './60-describe-cluster.ts';
 import { describeProducers } from './61-describe-producers.ts';
 import { describeTransactions } from './65-describe-transactions.ts';
@@ -93,6 +94,7 @@ export const MESSAGES: readonly MessagePair[] = [
   alterClientQuotas,
   describeUserScramCredentials,
   alterUserScramCredentials,
+  updateFeatures,
   describeCluster,
   describeProducers,
   describeTransactions,
