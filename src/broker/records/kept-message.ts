@@ -11,7 +11,7 @@ const NO_HOME = '\0';
 export function messageBytes(message: Message): Buffer {
   const builder = new BatchBuilder(0);
   builder.add(message, NO_HOME);
-  return Buffer.from(builder.finish());
+  return builder.finish();
 }
 
 export interface KeptMessage {

@@ -54,7 +54,8 @@ export class KeyIndex {
     return true;
   }
 
-  set(key: string, offset: number, size: number): void {
+  /** @returns true when there was one: `offset` and `size` say where it was */
+  set(key: string, offset: number, size: number): boolean {
     if (this.#leaves.length === 0) {
       this.#leaves.push(new KeyLeaf());
       this.#borders.push('');
@@ -64,8 +65,11 @@ export class KeyIndex {
     const leaf = this.#leaves[at]!;
     leaf.find(this.#wanted, length, this.#found);
     if (this.#found.exact) {
-      leaf.setValue(this.#found.valueAt, offset, size);
-      return;
+      const { valueAt } = this.#found;
+      this.offset = leaf.offsetAt(valueAt);
+      this.size = leaf.sizeAt(valueAt);
+      leaf.setValue(valueAt, offset, size);
+      return true;
     }
     leaf.insert(this.#wanted, length, offset, size, this.#found);
     this.#count++;
@@ -75,6 +79,7 @@ export class KeyIndex {
       const { length: firstBytes } = upper.read(0, this.#read);
       this.#borders.splice(at + 1, 0, this.#read.toString('latin1', 0, firstBytes));
     }
+    return false;
   }
 
   delete(key: string): boolean {

@@ -155,11 +155,10 @@ export class LastValueRows {
 
   /** A change has its offset, behind all others: `committed` or `failed` tells of its fate. */
   set(offset: number, key: string, row: Buffer | null): void {
-    const known = this.#index.find(key);
+    const known = this.#index.set(key, offset, row === null ? ENDED : row.length);
     const before = known ? this.#index.offset : -1;
     const beforeSize = known ? this.#index.size : ENDED;
     this.#resize(beforeSize, row === null ? ENDED : row.length);
-    this.#index.set(key, offset, row === null ? ENDED : row.length);
     const state = { known, committed: false, writing: false, done: null };
     this.#changes.set(offset, { key, row, before, beforeSize, ...state });
     this.#heldBytes += row === null ? 0 : row.length;

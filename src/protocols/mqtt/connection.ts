@@ -210,16 +210,23 @@ export class Link implements ConnectionHandler {
   /** Reading waits until the broker has room. */
   stall(): void {
     if (this.#stalled) return;
-    this.#stalled = true;
-    this.#updatePause();
+    this.hold();
     this.room.broker.onRoom(() => {
       // Not inside somebody's publish: the shared reader may be in use there.
-      this.room.timers.soon(() => {
-        this.#stalled = false;
-        this.#updatePause();
-        this.readOn();
-      });
+      this.room.timers.soon(() => this.goOn());
     });
+  }
+
+  /** Reading waits for `goOn`. */
+  hold(): void {
+    this.#stalled = true;
+    this.#updatePause();
+  }
+
+  goOn(): void {
+    this.#stalled = false;
+    this.#updatePause();
+    this.readOn();
   }
 
   /** Goes on with what was read before. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { LAST_VALUES, slashPattern, slashSpelling } from '#broker';
-import { Bench, type Client } from './client.fixture.ts';
+import { Bench, type TestClient } from './client.fixture.ts';
 
 const COUNT = 2_500;
 const WINDOW = 100;
@@ -13,7 +13,7 @@ function topicOf(n: number): string {
 
 describe('MQTT: thousands of retained messages', () => {
   let bench: Bench;
-  let writer: Client;
+  let writer: TestClient;
   beforeEach(async () => {
     bench = await Bench.open();
     writer = await bench.connect('w');

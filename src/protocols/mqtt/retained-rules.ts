@@ -3,12 +3,14 @@
  * broker's, the rate is that of publishers here. What is refused is told, and counted.
  */
 import type { Broker, Message } from '#broker';
-import { BrokerError } from '#kit';
+import { BrokerError, type Timers } from '#kit';
 import type { MqttOptions } from './options.ts';
+import { RetainedPace } from './retained-pace.ts';
 
 const SECOND_MS = 1000;
 
 export class RetainedRules {
+  readonly pace: RetainedPace;
   readonly #broker: Broker;
   readonly #rateMax: number;
   readonly #nowMs: () => number;
@@ -16,7 +18,8 @@ export class RetainedRules {
   #allowance: number;
   #countedMs = 0;
 
-  constructor(broker: Broker, options: MqttOptions, nowMs: () => number) {
+  constructor(broker: Broker, options: MqttOptions, nowMs: () => number, timers: Timers) {
+    this.pace = new RetainedPace(timers);
     this.#broker = broker;
     this.#rateMax = options.retainedRateMax;
     this.#allowance = this.#rateMax;

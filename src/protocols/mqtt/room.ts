@@ -106,7 +106,8 @@ export class Room implements Instance {
     this.#endReading = host.metrics.onRead(() => this.#showSessions());
     const strategyOf = (group: string): StrategyName => strategyOfGroup(this, group);
     this.groups = new SharedGroups(host.broker, host.random, strategyOf);
-    this.retained = new RetainedRules(host.broker, options, () => this.nowMs());
+    const { broker, timers } = host;
+    this.retained = new RetainedRules(broker, options, () => this.nowMs(), timers);
     this.replayBudget = new TurnBudget(host.timers, REPLAYED_PER_TURN);
     this.flusher = new Flusher(host.timers);
     const { dedupeWindow: timeMs, dedupeIdsMax: idsMax } = options;

@@ -126,6 +126,7 @@ function hand(
 ): boolean {
   const { room } = link;
   const { qos } = message;
+  if (message.retain && !room.retained.pace.take(link)) return false;
   const inbound = qos === 0 ? null : inboundOf(link, session);
   const token = inbound === null ? 0 : inbound.begin(packetId, qos === 2);
   // Before the broker is asked: it may answer at once when there is nothing to store.
