@@ -7,6 +7,7 @@ import type { HalfOpen } from './half-open.ts';
 import type { FirstReads } from './limits/first-reads.ts';
 import { Rating } from './limits/meter.ts';
 import type { ListenerSettings, NET_OPTIONS } from './net-options.ts';
+import { nameRules } from './tls/name-rules.ts';
 import type { TlsKeyRing, TlsKeys } from './tls/tls-keys.ts';
 import type { Turn } from './turn.ts';
 
@@ -89,6 +90,8 @@ export function openDoorway(
 ): Doorway {
   const { options, clock, turn, log, metrics, admission = OPEN_ADMISSION } = context;
   const settings = context.settingsOf(plan.name);
+  // A rule that cannot be read stops the start, not the first client.
+  nameRules(settings.identityUserRules);
   return {
     listener: plan.name,
     settings,

@@ -65,6 +65,14 @@ export const TLS_OPTIONS = {
     choices: ['none', 'cn', 'dn', 'san-dns', 'san-email', 'san-uri', 'digest'],
     help: 'What of a client certificate names the user; no password is asked then.',
   },
+  'identity-user-rules': {
+    type: 'text',
+    default: '',
+    help:
+      'How the name of the user is made of that part of the certificate, in the notation of ' +
+      'ssl.principal.mapping.rules: `RULE:pattern/replacement/[LU]`, `DEFAULT`, with commas ' +
+      'between them. A certificate that no rule fits names nobody. Empty: the name as it is.',
+  },
   'identity-client-id': {
     type: 'text',
     default: 'none',

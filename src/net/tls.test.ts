@@ -246,6 +246,16 @@ test('a certificate names the user and the client, each from the part that was c
   }
 });
 
+test('rules make the name of the user from the certificate K74 M154', async (t) => {
+  const identityUserRules = 'RULE:^CN=(.*?),OU=Line 7,.*$/$1/U,DEFAULT';
+  const settings = { ca: authority.ca, identityUser: 'dn', identityUserRules };
+  const { port, accepted } = await rig(t, settings);
+  const socket = await dial(port, shown);
+  assert.equal(await echo(socket), 'hello');
+  assert.equal(accepted[0]!.peer.identity?.user, 'ROBOT-7');
+  socket.destroy();
+});
+
 test('settings that cannot work stop the start with a sentence M153', async (t) => {
   for (const [settings, sentence] of [
     [{ cert: [one.cert], key: [] }, /needed together/],
@@ -253,6 +263,7 @@ test('settings that cannot work stop the start with a sentence M153', async (t) 
     [{ verify: 'required' }, /needs the authorities/],
     [{ crl: authority.crl }, /none are asked for/],
     [{ ca: '/nowhere/ca.pem' }, /tls\.ca/],
+    [{ identityUserRules: 'RULE:a/b' }, /is no rule/],
   ] as const) {
     await assert.rejects(rig(t, settings as Partial<ListenerSettings>), sentence);
   }

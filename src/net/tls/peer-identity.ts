@@ -2,15 +2,19 @@
 import type { X509Certificate } from 'node:crypto';
 import type { PeerIdentity } from '#contract';
 import type { ListenerSettings } from '../net-options.ts';
+import { mappedName } from './name-rules.ts';
 
-export type IdentitySettings = Pick<ListenerSettings, 'identityUser' | 'identityClientId'>;
+export type IdentitySettings = Pick<
+  ListenerSettings,
+  'identityUser' | 'identityUserRules' | 'identityClientId'
+>;
 
 /** Of a certificate that was verified. */
 export function identityOf(leaf: X509Certificate, settings: IdentitySettings): PeerIdentity {
   return {
     commonName: commonNameOf(leaf),
     digest: digestOf(leaf),
-    user: nameOf(leaf, settings.identityUser),
+    user: mappedName(nameOf(leaf, settings.identityUser), settings.identityUserRules),
     clientId: nameOf(leaf, settings.identityClientId),
   };
 }
@@ -21,7 +25,7 @@ export function identityOfName(commonName: string, settings: IdentitySettings): 
   return {
     commonName,
     digest: '',
-    user: named(settings.identityUser),
+    user: mappedName(named(settings.identityUser), settings.identityUserRules),
     clientId: named(settings.identityClientId),
   };
 }

@@ -13,6 +13,9 @@ const PARTS: Readonly<Record<string, keyof QuotaEntity>> = {
   ip: 'address',
 };
 
+/** Who has not logged in. */
+const ANONYMOUS = { told: 'ANONYMOUS', here: 'anonymous' } as const;
+
 interface QuotaName {
   readonly kind: QuotaKind;
   readonly isWhole: boolean;
@@ -37,15 +40,18 @@ export function readEntity(parts: readonly EntityPart[]): QuotaEntity | string {
     if (!isEntityType(entityType)) return `there is no entity type '${entityType}'`;
     const part = PARTS[entityType]!;
     if (part in entity) return `${entityType} is named twice`;
-    entity[part] = entityName;
+    const isAnonymous = part === 'user' && entityName === ANONYMOUS.told;
+    entity[part] = isAnonymous ? ANONYMOUS.here : entityName;
   }
   return entity;
 }
 
 export function showEntity(entity: QuotaEntity): EntityPart[] {
   return Object.entries(PARTS).flatMap(([entityType, part]) => {
-    const entityName = entity[part];
-    return entityName === undefined ? [] : [{ entityType, entityName }];
+    const name = entity[part];
+    if (name === undefined) return [];
+    const isAnonymous = part === 'user' && name === ANONYMOUS.here;
+    return [{ entityType, entityName: isAnonymous ? ANONYMOUS.told : name }];
   });
 }
 

@@ -26,7 +26,7 @@ function clientOf(user: string): Client {
   return new Client(room, { peer: { identity } });
 }
 
-const USER = { entityType: 'user', entityName: 'anonymous' };
+const USER = { entityType: 'user', entityName: 'ANONYMOUS' };
 const CLIENT = { entityType: 'client-id', entityName: 'test-client' };
 const EVERY_USER = { entityType: 'user', entityName: null };
 
@@ -254,11 +254,11 @@ describe('quotas', () => {
     assert.deepEqual(await told([['user', 2, null]], false), [PAIR, EVERYONE]);
     assert.deepEqual(await told([['user', 2, null]], true), [EVERYONE]);
     assert.deepEqual(await told([['user', 1, null]], false), [EVERYONE]);
-    assert.deepEqual(await told([['user', 0, 'anonymous']], false), [PAIR]);
+    assert.deepEqual(await told([['user', 0, 'ANONYMOUS']], false), [PAIR]);
     assert.deepEqual(
       await told(
         [
-          ['user', 0, 'anonymous'],
+          ['user', 0, 'ANONYMOUS'],
           ['client-id', 2, null],
         ],
         true,
