@@ -75,6 +75,7 @@ function alter(
   room: Room,
 ): Fault {
   const { resourceType, configs } = alteration;
+  if (resourceType === RESOURCE.BROKER) return brokerFault(configs, call, room);
   if (resourceType !== RESOURCE.TOPIC && resourceType !== RESOURCE.GROUP) {
     return fault(KAFKA.INVALID_REQUEST, 'only topics and groups can be configured here');
   }
@@ -89,6 +90,16 @@ function alter(
   return resourceType === RESOURCE.TOPIC
     ? alterTopic(alteration, validateOnly, call, room)
     : alterGroup(alteration, validateOnly, call, room);
+}
+
+/** What Kafka says of configs that only a start can change: here, all of them are options. */
+function brokerFault(configs: readonly Change[], call: Pick<Call, 'session'>, room: Room): Fault {
+  if (!room.mayOnCluster(call.session, 'alter-settings')) {
+    return fault(KAFKA.CLUSTER_AUTHORIZATION_FAILED, 'not authorized');
+  }
+  const names = configs.map(({ name }) => name).join(', ');
+  const why = 'they are options of the server, set when it starts';
+  return fault(KAFKA.INVALID_REQUEST, `Cannot update these configs dynamically: ${names}; ${why}`);
 }
 
 function alterGroup(
