@@ -143,12 +143,25 @@ export class QueueJournal {
     return this.#slotOf(slotOf(queue.id)).inFlight === 0;
   }
 
-  /** Calls when the steps of a queue are on disk, or never will be; not sealed: the next ones too. */
-  whenStored(queue: Queue, isSealed: boolean, done: Done): void {
+  /** Calls when the steps of a queue that were appended are on disk, or never will be. */
+  whenCommitted(queue: Queue, done: Done): void {
     const slot = this.#slotOf(slotOf(queue.id));
-    if (!isSealed) slot.unsealed.push(done);
-    else if (slot.inFlight > 0) slot.sealed.push(done);
+    if (slot.inFlight > 0) slot.sealed.push(done);
     else done(null);
+  }
+
+  /** The same for its next steps as well. */
+  whenSealed(queue: Queue, done: Done): void {
+    this.#slotOf(slotOf(queue.id)).unsealed.push(done);
+  }
+
+  /** Tells who waits for steps that will not be written. */
+  forget(queue: Queue, waiter: Done): void {
+    const slot = this.#slotOf(slotOf(queue.id));
+    const at = slot.unsealed.indexOf(waiter);
+    if (at < 0) return;
+    slot.unsealed.splice(at, 1);
+    waiter(null);
   }
 
   /** The state of a queue as it was last written whole. */

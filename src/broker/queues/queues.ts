@@ -289,9 +289,18 @@ export class Queues {
 
   /** Calls when all that has happened to a durable queue is on disk, or never will be. */
   whenSaved(queue: Queue, done: (error: BrokerError | null) => void): void {
-    const isSealed = !this.#changed.has(queue);
-    this.#journal.whenStored(queue, isSealed, done);
-    if (!isSealed) this.#engine.wake();
+    if (!this.#changed.has(queue)) {
+      this.#journal.whenCommitted(queue, done);
+      return;
+    }
+    // What happens to a queue that is removed is not written any more.
+    const endRemoved = queue.onRemoved(() => this.#journal.forget(queue, saved));
+    const saved = (error: BrokerError | null): void => {
+      endRemoved();
+      done(error);
+    };
+    this.#journal.whenSealed(queue, saved);
+    this.#engine.wake();
   }
 
   /** The server takes leave: what a client gives back must not go to another that leaves too. */

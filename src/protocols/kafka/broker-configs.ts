@@ -4,6 +4,7 @@
 import { DEFAULT_SETTINGS } from '#broker';
 import type { Room } from './room.ts';
 import { mechanismsOf } from './sasl.ts';
+import { SHARE_ASSIGNOR } from './share/share-assignor.ts';
 import type { ConfigKind } from './topic-configs.ts';
 import { NODE_ID } from './topics.ts';
 
@@ -40,11 +41,25 @@ export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
     row('group.consumer.min.heartbeat.interval.ms', 'int', options.consumerHeartbeatIntervalMin),
     row('group.consumer.min.session.timeout.ms', 'int', options.consumerSessionTimeoutMin),
     row('group.consumer.session.timeout.ms', 'int', options.consumerSessionTimeout),
-    row('group.coordinator.rebalance.protocols', 'list', 'classic,consumer'),
+    row('group.coordinator.rebalance.protocols', 'list', 'classic,consumer,share'),
     row('group.initial.rebalance.delay.ms', 'int', options.groupInitialRebalanceDelay),
     row('group.max.session.timeout.ms', 'int', options.groupSessionTimeoutMax),
     row('group.max.size', 'int', options.groupMembersMax),
     row('group.min.session.timeout.ms', 'int', options.groupSessionTimeoutMin),
+    row('group.share.assignors', 'list', SHARE_ASSIGNOR),
+    row('group.share.delivery.count.limit', 'int', options.shareDeliveryCountLimit),
+    row('group.share.heartbeat.interval.ms', 'int', options.shareHeartbeatInterval),
+    row('group.share.max.heartbeat.interval.ms', 'int', options.shareHeartbeatIntervalMax),
+    row('group.share.max.record.lock.duration.ms', 'int', options.shareRecordLockDurationMax),
+    row('group.share.max.session.timeout.ms', 'int', options.shareSessionTimeoutMax),
+    row('group.share.max.share.sessions', 'int', options.shareSessionsMax),
+    row('group.share.max.size', 'int', options.shareGroupMembersMax),
+    row('group.share.min.heartbeat.interval.ms', 'int', options.shareHeartbeatIntervalMin),
+    row('group.share.min.record.lock.duration.ms', 'int', options.shareRecordLockDurationMin),
+    row('group.share.min.session.timeout.ms', 'int', options.shareSessionTimeoutMin),
+    row('group.share.partition.max.record.locks', 'int', options.sharePartitionRecordLocksMax),
+    row('group.share.record.lock.duration.ms', 'int', options.shareRecordLockDuration),
+    row('group.share.session.timeout.ms', 'int', options.shareSessionTimeout),
     row('log.cleanup.policy', 'list', 'delete'),
     row('log.message.timestamp.after.max.ms', 'long', options.timestampAheadMax),
     row('log.message.timestamp.type', 'string', 'CreateTime'),

@@ -14,6 +14,8 @@ export interface Feature {
 export const FEATURES: readonly Feature[] = [
   // The consumer group protocol of KIP-848.
   { name: 'group.version', minVersion: 0, maxVersion: 1, level: 1 },
+  // Share groups (KIP-932).
+  { name: 'share.version', minVersion: 0, maxVersion: 1, level: 1 },
   // A new producer epoch with every transaction (KIP-890).
   { name: 'transaction.version', minVersion: 0, maxVersion: 2, level: 2 },
 ];

@@ -1,5 +1,6 @@
 /** The options of the Kafka room: section `kafka` of the configuration. */
 import type { OptionRows, Values } from '#kit';
+import { shareOptions } from './share/options.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -112,6 +113,7 @@ export const options = {
     max: 1_000_000,
     help: 'Members that one group may have.',
   },
+  ...shareOptions,
   'consumer-session-timeout': {
     type: 'duration',
     default: 45 * SECOND,

@@ -23,6 +23,7 @@ import { OPERATIONS } from './handlers/index.ts';
 import type { KafkaOptions } from './options.ts';
 import type { Reader } from './reader.ts';
 import { Session } from './session.ts';
+import { ShareGroups } from './share/share-groups.ts';
 import { Topics } from './topics.ts';
 import type { Transaction } from './transactions/transaction.ts';
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
@@ -39,6 +40,7 @@ export class Room implements Instance {
   readonly topics: Topics;
   readonly groupConfigs: GroupConfigs;
   readonly groups: Coordinator;
+  readonly shares: ShareGroups;
   readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessions;
   readonly writer = new Writer();
@@ -59,12 +61,15 @@ export class Room implements Instance {
     this.topics = new Topics(host.broker);
     this.groupConfigs = new GroupConfigs(host.broker.definitions, options);
     this.groups = new Coordinator(host, options, this.groupConfigs);
+    this.shares = new ShareGroups(host, options, this.groupConfigs, this.groups);
     this.transactions = new TransactionCoordinator(host, options, this.groups);
     this.fetchSessions = new FetchSessions(host, options);
     // All protocols are opened in one turn.
     host.timers.soon(() => host.broker.resume());
     this.#stopWatching = host.broker.streams.watch((event, stream) => {
-      if (event === 'removed') this.groups.forgetStream(stream.name);
+      if (event !== 'removed') return;
+      this.groups.forgetStream(stream.name);
+      this.shares.forgetStream(stream.id);
     });
     this.#stopAsking = host.broker.principals.onChange(() => {
       for (const session of [...this.#sessions]) session.checkPrincipal();
@@ -104,6 +109,9 @@ export class Room implements Instance {
       for (const group of this.groups.list()) {
         yield { group: group.id, state: group.state, members: group.members };
       }
+      for (const { id, state, members } of this.shares.list()) {
+        yield { group: id, state, members: members.size };
+      }
     } else if (noun === 'transactions') {
       for (const transaction of this.transactions.list()) yield transactionRow(transaction);
     }
@@ -123,6 +131,7 @@ export class Room implements Instance {
         resolve();
       };
       this.groups.close();
+      this.shares.close();
       this.transactions.close();
       for (const session of [...this.#sessions]) session.stop();
       this.#stopping();
@@ -137,6 +146,7 @@ export class Room implements Instance {
 
   left(session: Session): void {
     this.#sessions.delete(session);
+    this.shares.sessions.left(session);
     this.#stopping?.();
   }
 

@@ -58,7 +58,9 @@ export class Coordinator {
   readonly #groupHost: GroupHost & ConsumerGroupHost;
   readonly #store: GroupStore;
   readonly #consumerStore: ConsumerGroupStore;
-  readonly #topics: TopicsOfGroups;
+  readonly topics: TopicsOfGroups;
+  /** Groups of other kinds have these ids. */
+  isForeign: (id: string) => boolean = () => false;
   /** When groups lost their last member: their offsets age from then on (KIP-211). */
   readonly #emptiedMs = new Map<string, number>();
   readonly #openedMs: number;
@@ -74,15 +76,15 @@ export class Coordinator {
     this.#consumerStore = new ConsumerGroupStore(host.broker.state, host.log);
     this.patterns = new TopicPatterns(
       host.timers,
-      () => this.#topics.names(),
-      (name) => this.#topics.find(name) !== undefined,
+      () => this.topics.names(),
+      (name) => this.topics.find(name) !== undefined,
       () => this.#patternsInUse(),
     );
-    this.#topics = new TopicsOfGroups(host.broker.streams, this.patterns);
+    this.topics = new TopicsOfGroups(host.broker.streams, this.patterns);
     this.#groupHost = {
       clock: host.clock,
       timers: host.timers,
-      topics: this.#topics,
+      topics: this.topics,
       consumerMembersMax: options.consumerGroupMembersMax,
       sessionTimeoutMs: (id) => configs.of(id).sessionTimeoutMs,
       heartbeatIntervalMs: (id) => configs.of(id).heartbeatIntervalMs,
@@ -218,6 +220,7 @@ export class Coordinator {
     knowsEpochs = true,
   ): number {
     if (id === '') return KAFKA.INVALID_GROUP_ID;
+    if (this.isForeign(id)) return KAFKA.GROUP_ID_NOT_FOUND;
     const group = this.#groups.get(id);
     if (group?.type === 'consumer') {
       return consumerCommitFault(group, memberId, generation, knowsEpochs);
@@ -269,7 +272,7 @@ export class Coordinator {
   close(): void {
     this.#closed = true;
     this.#retentionTimer.cancel();
-    this.#topics.close();
+    this.topics.close();
     this.patterns.close();
     for (const group of this.#groups.values()) group.end(KAFKA.COORDINATOR_NOT_AVAILABLE);
     this.#groups.clear();
@@ -279,6 +282,7 @@ export class Coordinator {
     const { groupSessionTimeoutMin, groupSessionTimeoutMax, groupsMax } = this.#options;
     if (this.#closed) return KAFKA.COORDINATOR_NOT_AVAILABLE;
     if (id === '') return KAFKA.INVALID_GROUP_ID;
+    if (this.isForeign(id)) return KAFKA.INCONSISTENT_GROUP_PROTOCOL;
     const { sessionTimeoutMs, memberId } = request;
     if (sessionTimeoutMs < groupSessionTimeoutMin || sessionTimeoutMs > groupSessionTimeoutMax) {
       return KAFKA.INVALID_SESSION_TIMEOUT;
@@ -325,6 +329,9 @@ export class Coordinator {
     const group = this.#groups.get(id);
     if (this.#closed) return refusedBeat(KAFKA.COORDINATOR_NOT_AVAILABLE, STOPS);
     if (group?.type === 'consumer') return group;
+    if (this.isForeign(id)) {
+      return refusedBeat(KAFKA.GROUP_ID_NOT_FOUND, `Group ${id} is not a consumer group.`);
+    }
     if (memberEpoch !== 0) {
       const message = `Group ${id} has no such member.`;
       return refusedBeat(KAFKA.UNKNOWN_MEMBER_ID, message);
@@ -345,7 +352,7 @@ export class Coordinator {
       if (groupMigration !== 'bidirectional' && groupMigration !== 'upgrade') return null;
       if (group.members.size > consumerGroupMembersMax) return null;
     }
-    const found = upgraded(group, this.#topics);
+    const found = upgraded(group, this.topics);
     if (found === null) return null;
     // Its members join again, and find themselves in the new group.
     group.end(KAFKA.REBALANCE_IN_PROGRESS);

@@ -112,15 +112,19 @@ function alterGroup(
     return fault(KAFKA.GROUP_AUTHORIZATION_FAILED, 'not authorized');
   }
   if (groupId === '') return fault(KAFKA.INVALID_REQUEST, 'a group has a name');
-  const own: Record<string, number> = replaces ? {} : { ...room.groupConfigs.own(groupId) };
+  const own: Record<string, number | string> = replaces
+    ? {}
+    : { ...room.groupConfigs.own(groupId) };
   for (const { name, configOperation, value } of configs) {
-    if (!GROUP_CONFIGS.some((row) => row.name === name)) {
+    const row = GROUP_CONFIGS.find((known) => known.name === name);
+    if (row === undefined) {
       return fault(KAFKA.INVALID_CONFIG, `unknown group config '${name}'`);
     }
     if (configOperation === OPERATION.DELETE) delete own[name];
     else if (configOperation !== OPERATION.SET) {
       return fault(KAFKA.INVALID_CONFIG, `${name}: values cannot be appended or subtracted`);
-    } else if (/^\d{1,10}$/.test(value!.trim())) own[name] = Number(value);
+    } else if (row.kind === 'string') own[name] = value!.trim();
+    else if (/^\d{1,10}$/.test(value!.trim())) own[name] = Number(value);
     else return fault(KAFKA.INVALID_CONFIG, `${name}: '${value}' is not a number`);
   }
   const wrong = room.groupConfigs.fault(own);

@@ -134,18 +134,17 @@ function describeGroup(
   const own = room.groupConfigs.own(groupId);
   const { defaults } = room.groupConfigs;
   const rows = GROUP_CONFIGS.filter(({ name }) => isAsked(resource, name)).map((row): Config => {
-    const { name, synonym } = row;
-    const preset = {
-      ...{ name: synonym, value: String(defaults[row.setting]), source: SOURCE.STATIC_BROKER },
-    };
+    const { name, synonym, kind } = row;
+    const source = synonym === null ? SOURCE.DEFAULT : SOURCE.STATIC_BROKER;
+    const preset = { name: synonym ?? name, value: String(defaults[row.setting]), source };
     const mine = own[name];
     const value = mine === undefined ? preset.value : String(mine);
     const set = { name, value, source: SOURCE.GROUP };
     return {
       ...{ name, value, readOnly: false, isSensitive: false },
-      configSource: mine === undefined ? SOURCE.STATIC_BROKER : SOURCE.GROUP,
+      configSource: mine === undefined ? source : SOURCE.GROUP,
       synonyms: request.includeSynonyms ? (mine === undefined ? [preset] : [set, preset]) : [],
-      configType: CONFIG_TYPES.int,
+      configType: CONFIG_TYPES[kind],
       documentation: request.includeDocumentation ? row.help : null,
     };
   });

@@ -20,6 +20,12 @@ export const listGroupsOperation = answers(listGroups, (request, call, room) => 
     if (!room.mayUseGroup(call.session, 'describe', id)) continue;
     groups.push({ groupId: id, protocolType, groupState: state, groupType: type });
   }
+  for (const { id, state } of room.shares.list()) {
+    if (states.size > 0 && !states.has(state.toLowerCase())) continue;
+    if (types.size > 0 && !types.has('share')) continue;
+    if (!room.mayUseGroup(call.session, 'describe', id)) continue;
+    groups.push({ groupId: id, protocolType: 'share', groupState: state, groupType: 'share' });
+  }
   return { errorCode: KAFKA.NONE, groups };
 });
 
@@ -41,7 +47,8 @@ export const describeGroupsOperation = answers(describeGroups, (request, call, r
     }
     const dead = { ...nothing, groupState: 'Dead', ...operations };
     if (call.version < NOT_FOUND_SINCE) return { ...dead, errorCode: KAFKA.NONE };
-    const what = group === undefined ? 'not found' : 'is not a classic group';
+    const isOther = group !== undefined || room.shares.find(groupId) !== undefined;
+    const what = isOther ? 'is not a classic group' : 'not found';
     const errorMessage = `Group ${groupId} ${what}.`;
     return { ...dead, errorCode: KAFKA.GROUP_ID_NOT_FOUND, errorMessage };
   }),
@@ -67,10 +74,11 @@ function describeGroup(group: Group) {
 }
 
 export const deleteGroupsOperation = answers(deleteGroups, (request, call, room) => ({
-  results: request.groupsNames.map((groupId) => ({
-    groupId,
-    errorCode: room.mayUseGroup(call.session, 'remove', groupId)
-      ? room.groups.remove(groupId)
-      : KAFKA.GROUP_AUTHORIZATION_FAILED,
-  })),
+  results: request.groupsNames.map((groupId) => {
+    if (!room.mayUseGroup(call.session, 'remove', groupId)) {
+      return { groupId, errorCode: KAFKA.GROUP_AUTHORIZATION_FAILED };
+    }
+    const owner = room.shares.find(groupId) === undefined ? room.groups : room.shares;
+    return { groupId, errorCode: owner.remove(groupId) };
+  }),
 }));

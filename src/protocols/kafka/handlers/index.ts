@@ -43,6 +43,13 @@ import {
 } from './one-broker.ts';
 import { produceOperation } from './produce.ts';
 import { alterScramOperation, describeScramOperation } from './scram-users.ts';
+import { shareDescribeOperation, shareHeartbeatOperation } from './share-membership.ts';
+import {
+  alterShareOffsetsOperation,
+  deleteShareOffsetsOperation,
+  describeShareOffsetsOperation,
+} from './share-offsets.ts';
+import { shareAcknowledgeOperation, shareFetchOperation } from './share-records.ts';
 import {
   createPartitionsOperation,
   createTopicsOperation,
@@ -118,6 +125,13 @@ const ALL: readonly Operation[] = [
   consumerDescribeOperation,
   listConfigResourcesOperation,
   describeTopicPartitionsOperation,
+  shareHeartbeatOperation,
+  shareDescribeOperation,
+  shareFetchOperation,
+  shareAcknowledgeOperation,
+  describeShareOffsetsOperation,
+  alterShareOffsetsOperation,
+  deleteShareOffsetsOperation,
 ];
 
 export const OPERATIONS: ReadonlyMap<number, Operation> = new Map(
