@@ -44,6 +44,23 @@ export class KeyIndex {
     return sum;
   }
 
+  /** In the order of their keys. */
+  get leaves(): readonly KeyLeaf[] {
+    return this.#leaves;
+  }
+
+  /** Adds a leaf whose keys are all behind those that there are. */
+  add(leaf: KeyLeaf): void {
+    this.#append(this.#leaves.length, leaf);
+    this.#count += leaf.count;
+  }
+
+  clear(): void {
+    this.#leaves.length = 0;
+    this.#borders.length = 0;
+    this.#count = 0;
+  }
+
   /** True when it is there: `offset` and `size` say where. */
   find(key: string): boolean {
     if (this.#leaves.length === 0) return false;
@@ -74,10 +91,7 @@ export class KeyIndex {
     leaf.insert(this.#wanted, length, offset, size, this.#found);
     this.#count++;
     if (leaf.count > LEAF_KEYS_MAX || (leaf.used > LEAF_BYTES_MAX && leaf.count > 1)) {
-      const upper = leaf.split(this.#read);
-      this.#leaves.splice(at + 1, 0, upper);
-      const { length: firstBytes } = upper.read(0, this.#read);
-      this.#borders.splice(at + 1, 0, this.#read.toString('latin1', 0, firstBytes));
+      this.#append(at + 1, leaf.split(this.#read));
     }
     return false;
   }
@@ -147,6 +161,12 @@ export class KeyIndex {
     const at = this.#leafOf(key, length);
     this.#leaves[at]!.find(this.#wanted, length, this.#found);
     return at;
+  }
+
+  #append(at: number, leaf: KeyLeaf): void {
+    const { length } = leaf.read(0, this.#read);
+    this.#leaves.splice(at, 0, leaf);
+    this.#borders.splice(at, 0, this.#read.toString('latin1', 0, length));
   }
 
   /** The last leaf whose border is not behind the wanted key. */

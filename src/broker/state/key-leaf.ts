@@ -34,8 +34,21 @@ export class KeyLeaf {
     this.#bytes = Buffer.allocUnsafeSlow(capacity);
   }
 
+  /** A leaf of `count` keys, from its `stored` bytes. */
+  static of(stored: Buffer, count: number): KeyLeaf {
+    const leaf = new KeyLeaf(stored.length);
+    stored.copy(leaf.#bytes);
+    leaf.used = stored.length;
+    leaf.count = count;
+    return leaf;
+  }
+
   get bytes(): number {
     return this.#bytes.length;
+  }
+
+  get stored(): Buffer {
+    return this.#bytes.subarray(0, this.used);
   }
 
   find(key: Uint8Array, length: number, found: Found): void {

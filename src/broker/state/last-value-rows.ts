@@ -11,6 +11,7 @@
 import { BrokerError, type Timer, type Timers } from '#kit';
 import type { MetaChange, MetaStore } from '#meta';
 import { KeyIndex } from './key-index.ts';
+import { KeyIndexCopy } from './key-index-copy.ts';
 
 const TABLE = 'last-values';
 const MARKS_TABLE = 'last-values-mark';
@@ -79,6 +80,7 @@ export class LastValueRows {
   readonly #limits: RowLimits;
   readonly #undone: (key: string) => void;
   readonly #index = new KeyIndex();
+  readonly #copy: KeyIndexCopy;
   /** By offset, in order. */
   readonly #changes = new Map<number, Change>();
   #heldBytes = 0;
@@ -103,6 +105,7 @@ export class LastValueRows {
   constructor({ meta, timers, limits = ROW_LIMITS, undone }: Given) {
     this.#meta = meta;
     this.#timers = timers;
+    this.#copy = new KeyIndexCopy(meta);
     this.#limits = limits;
     this.#undone = undone;
   }
@@ -111,7 +114,13 @@ export class LastValueRows {
   async load(): Promise<number> {
     const mark = await this.#meta.get(MARKS_TABLE, '');
     this.#end = this.#marked = mark === undefined ? 0 : Number(mark.toString());
-    for (let from = ''; ; ) {
+    const copied = await this.#copy.load(this.#index, this.#end, this.#turn);
+    if (copied !== null) {
+      this.#count = copied.count;
+      this.#bytes = copied.bytes;
+      return this.#end;
+    }
+    for (let from = ''; ; await this.#turn()) {
       const keys = this.#meta.keys(TABLE, { from, before: null, rowsMax: LOAD_ROWS });
       for (const rowKey of keys) {
         const size = Number.parseInt(rowKey.slice(OFFSET_DIGITS, KEY_AT), HEX);
@@ -121,7 +130,6 @@ export class LastValueRows {
       }
       if (keys.length < LOAD_ROWS) return this.#end;
       from = `${keys[keys.length - 1]!}\0`;
-      await new Promise<void>((resolve) => this.#timers.soon(resolve));
     }
   }
 
@@ -282,7 +290,12 @@ export class LastValueRows {
 
   /** Moves all that is committed. @throws BrokerError */
   checkpoint(): Promise<void> {
-    return this.#run(() => this.#move(() => false));
+    return this.#run(async () => {
+      await this.#move(() => false);
+      if (!this.#closed || this.#changes.size > 0 || this.#dead.length > 0) return;
+      const head = { mark: this.#marked, count: this.#count, bytes: this.#bytes };
+      await this.#copy.save(this.#index, head, this.#turn);
+    });
   }
 
   /** Resolves when no more waits than should. @throws BrokerError */
@@ -328,7 +341,7 @@ export class LastValueRows {
       if (!(await this.#writePiece())) return;
       this.#offerRoom();
       // Writes block: others get their turn between two of them.
-      await new Promise<void>((resolve) => this.#timers.soon(resolve));
+      await this.#turn();
     }
   }
 
@@ -356,6 +369,7 @@ export class LastValueRows {
       mark = this.#end;
     }
     if (rows.length === 0 && mark === this.#marked) return false;
+    rows.push(...this.#copy.endedBy());
     rows.push({ table: MARKS_TABLE, key: '', value: Buffer.from(String(mark)) });
     try {
       // What a power cut undoes is in the log behind the mark that it undoes as well.
@@ -365,6 +379,7 @@ export class LastValueRows {
       throw error;
     }
     this.#dead.splice(0, dead.length);
+    this.#copy.ended();
     this.#marked = mark;
     for (const [offset, change] of taken) this.#forget(offset, change);
     return true;
@@ -376,6 +391,8 @@ export class LastValueRows {
     this.#waiting = [];
     for (const call of waiting) call();
   }
+
+  readonly #turn = (): Promise<void> => new Promise((resolve) => this.#timers.soon(resolve));
 
   // ---- inside -----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-/** Replays of thousands of retained messages, which are read in the order in which they were set. */
+/** Replays of thousands of retained messages: they are read in the order in which they were set. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { LAST_VALUES, slashPattern, slashSpelling } from '#broker';
