@@ -2,9 +2,10 @@
  * What does reorganisation cost those who write? Commits of 1 KiB at a fixed rate from a thousand
  * logs, while full write-ahead files of a burst wait. In turns of a second or two the background is
  * held, then let go, many times: a disk that others use as well is fast in one minute and slow in
- * the next, and changes both alike. Figures come from all turns together. How far they can be
- * trusted is said by two things: the ratio between every other turn of rest and the rest of them,
- * which would be 1, and the interval in which the ratio lies when turns are drawn anew at random.
+ * the next, and changes both alike. The ratio of the 99th percentiles is made twice: of all turns
+ * together, where a few bad seconds decide, and as the middle of the ratios of turns that follow
+ * each other. How far each can be trusted is said by the interval in which it lies when turns are
+ * drawn anew at random, and by the same between turns of rest, which would be 1.
  * Then, with `--flood`, one writer at full speed: how evenly it is slowed down.
  *
  *     node bench/storage-background.ts [--pairs=40] [--turn=1500] [--rate=500] [--burst=512]
@@ -154,42 +155,42 @@ async function round(rig: Rig, gate: Gate, logs: readonly ShardLog[], found: Pai
   return copied;
 }
 
-type Way = keyof Turn;
-type Side = (pair: Pair) => Turn;
-const atRest: Side = ({ rest }) => rest;
-const whileBusy: Side = ({ busy }) => busy;
+const p99 = (values: readonly number[]): number => percentile(values, 0.99);
+const middle = (values: readonly number[]): number => percentile(values, 0.5);
 
-function p99(found: readonly Pair[], side: Side, way: Way): number {
-  return percentile(
-    found.flatMap((pair) => side(pair)[way]),
-    0.99,
+/** A turn and the one that it is compared with. */
+type Both = readonly [number[], number[]];
+
+/** Of all turns together. */
+const together = (found: readonly Both[]): number =>
+  p99(found.flatMap(([, other]) => other)) / p99(found.flatMap(([one]) => one));
+/** In the middle of those of each two turns. */
+const apart = (found: readonly Both[]): number =>
+  middle(found.map(([one, other]) => p99(other) / p99(one)));
+
+/** A ratio, and where nine of ten lie when turns are drawn at random, each as often as it comes. */
+function ratio(of: (found: readonly Both[]) => number, found: readonly Both[]): string {
+  const drawn = Array.from({ length: DRAWS }, () =>
+    of(found.map(() => found[Math.floor(Math.random() * found.length)]!)),
   );
+  const [low, high] = [0.05, 0.95].map((share) => percentile(drawn, share).toFixed(2));
+  return `${of(found).toFixed(2)} (${low} to ${high})`;
 }
 
-const ratio = (found: readonly Pair[], way: Way): number =>
-  p99(found, whileBusy, way) / p99(found, atRest, way);
-
-/** Where nine of ten ratios lie when pairs are drawn at random, each as often as it comes. */
-function interval(found: readonly Pair[], way: Way): string {
-  const ratios: number[] = [];
-  for (let draw = 0; draw < DRAWS; draw++) {
-    const drawn = found.map(() => found[Math.floor(Math.random() * found.length)]!);
-    ratios.push(ratio(drawn, way));
-  }
-  return [0.05, 0.95].map((share) => percentile(ratios, share).toFixed(2)).join(' to ');
-}
-
-function show(found: readonly Pair[], way: Way): void {
-  const at = (side: Side): string => {
-    const all = found.flatMap((pair) => side(pair)[way]);
-    return [0.5, 0.99, 0.999].map((share) => percentile(all, share).toFixed(2)).join(' / ');
-  };
-  const every = (odd: number): Pair[] => found.filter((_, index) => index % 2 === odd);
-  const noise = p99(every(1), atRest, way) / p99(every(0), atRest, way);
+function show(found: readonly Pair[], way: keyof Turn): void {
+  const at = (turns: readonly number[][]): string =>
+    [0.5, 0.99, 0.999].map((share) => percentile(turns.flat(), share).toFixed(2)).join(' / ');
+  const [rest, busy] = [found.map((pair) => pair.rest[way]), found.map((pair) => pair.busy[way])];
+  const pairs = rest.map((one, index): Both => [one, busy[index]!]);
+  // Each rest and the one after it: one way and the other, in turn.
+  const calm = rest.slice(1).map((one, index): Both => {
+    return index % 2 === 0 ? [rest[index]!, one] : [one, rest[index]!];
+  });
   console.log(
     `from ${way === 'due' ? 'due' : 'handed over'} to committed, ms at 50 / 99 / 99.9 %: ` +
-      `rest ${at(atRest)}; reorganising ${at(whileBusy)}; ratio of the 99th ` +
-      `${ratio(found, way).toFixed(2)} (${interval(found, way)}), rest to rest ${noise.toFixed(2)}`,
+      `rest ${at(rest)}; reorganising ${at(busy)}; 99th to 99th of turns that follow each other ` +
+      `${ratio(apart, pairs)}, of all together ${ratio(together, pairs)}; rest to rest ` +
+      `${ratio(apart, calm)} and ${ratio(together, calm)}`,
   );
 }
 

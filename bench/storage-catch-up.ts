@@ -1,16 +1,17 @@
 /**
  * How fast is a reader that catches up on one log among ten thousand, beside one whose log is
  * alone? Both read from segments, in the state that reorganisation leaves behind, in turns of a few
- * MiB each: what else the machine does slows both alike. Of directories next to nothing is kept in
- * memory, as for a reader who is the first to ask since the start; with `--warm` all of them.
+ * MiB each: what else the machine does slows both alike.
  *
- *     node bench/storage-catch-up.ts [--gigabytes=2] [--logs=10000] [--warm]
- *       [--folder=DIR [--fill]]
+ *     node bench/storage-catch-up.ts [--gigabytes=2] [--logs=10000] [--folder=DIR [--fill]]
+ *       [--directories=start|none|warm]
  *
+ * What is in memory of the directories of segments: at first nothing, as after a start (each round
+ * begins with one, and reads a hundred other logs); next to nothing all the time; or all of them.
  * With a folder what was filled stays there for the next run; with `--fill` it is only filled.
  */
 import type { ShardLog } from '#storage';
-import { done, fill, idOf, numberOf, openRig, prepared } from './storage-rig.ts';
+import { done, fill, idOf, numberOf, openRig, prepared, textOf } from './storage-rig.ts';
 
 const READ_BYTES = 1 << 20;
 const BATCH_BYTES = 16_384;
@@ -27,9 +28,9 @@ const RESTING = { reorganiseDelayMs: 1e9 };
 
 const total = numberOf('gigabytes', 2) * 2 ** 30;
 const logCount = numberOf('logs', 10_000);
-const isWarm = process.argv.includes('--warm');
-/** A read of one log asks for seven pages or so. */
-const PAGES = isWarm ? {} : { directoryPagesMax: 16 };
+const directories = textOf('directories') ?? 'start';
+/** A read of one log asks for pages of eight segments or so. */
+const PAGES = directories === 'none' ? { directoryPagesMax: 16 } : {};
 
 /** What a reader has read in a round, and what it took. */
 class Figure {
@@ -92,21 +93,30 @@ async function opened(name: string, count: number, bytes: number) {
     await rig.quiet();
     data.filled();
   }
-  return { ...rig, logs };
+  return { ...rig, logs, folder: data.folder };
 }
 
-const among = await opened('among', logCount, total);
+let among = await opened('among', logCount, total);
 const perLog = total / logCount;
 const step = Math.ceil(logCount / SAMPLE);
+/** The logs after a start. */
+async function again(): Promise<typeof among> {
+  await among.engine.close();
+  const rig = await openRig(among.folder, { ...LIMITS, ...PAGES, ...RESTING });
+  const logs = among.logs.map(({ id }) => rig.engine.open(id, 'fsync'));
+  return { ...rig, logs, folder: among.folder };
+}
+
 /** Others each time: a reader that catches up comes to what nobody has asked for yet. */
 const sampleOf = (round: number): ShardLog[] =>
-  among.logs.filter((_, index) => index % step === (isWarm ? 0 : round % step));
+  among.logs.filter((_, index) => index % step === (directories === 'warm' ? 0 : round % step));
 const alone = await opened('alone', 1, Math.max(2 ** 27, perLog * Math.min(SAMPLE, logCount)));
 const figures: { among: Figure; alone: Figure }[] = [];
 const rounds = process.argv.includes('--fill') ? 0 : ROUNDS;
 // The first round is not counted: everything in the process is new to it.
 for (let round = -1; round < rounds; round++) {
   const figure = { among: new Figure(), alone: new Figure() };
+  if (directories === 'start') among = await again();
   const sample = sampleOf(round + 1).map((log) => stretchOf(log));
   for (let turn = 0; turn < TURNS; turn++) {
     await figure.among.read(sample.filter((_, index) => index % TURNS === turn));
@@ -130,7 +140,7 @@ const mean = (of: (figure: (typeof figures)[number]) => number): string =>
   Math.exp(figures.reduce((sum, figure) => sum + Math.log(of(figure)), 0) / rounds).toFixed(2);
 if (rounds > 0) {
   console.log(
-    `${isWarm ? 'warm' : 'cold'} directories, ${rounds} rounds: mean ratio ` +
+    `directories: ${directories}; ${rounds} rounds: mean ratio ` +
       `${mean(({ among, alone }) => among.rate / alone.rate)}, by CPU ` +
       `${mean(({ among, alone }) => alone.cpuMs / among.cpuMs)}`,
   );

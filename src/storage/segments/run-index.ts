@@ -51,6 +51,7 @@ export class RunIndex {
     this.segments = [...kept, ...come].sort((a, b) => a.id - b.id);
     this.#shadows = this.segments.filter(({ facts }) => facts.shadows);
     this.#known.clear();
+    for (const segment of gone) this.#directory.forget(segment);
     this.version++;
   }
 

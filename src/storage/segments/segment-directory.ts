@@ -1,7 +1,8 @@
 /**
  * Finds the run of a log in a segment. The fences, in memory, say which page of the directory may
- * have it; pages are read on demand and the last used ones are kept. So a hundred thousand logs in
- * a thousand segments cost memory only where somebody reads.
+ * have it; pages are read on demand, with their neighbours as long as there is room for those, and
+ * the last used ones are kept. So a hundred thousand logs in a thousand segments cost memory only
+ * where somebody reads.
  */
 import { isSealed, repairBit } from '../recovery/repair.ts';
 import { DirectoryPage } from './directory-page.ts';
@@ -12,6 +13,9 @@ import type { SegmentStore } from './segment-store.ts';
 
 /** Pages that are read at a time when all are wanted. */
 const PAGES_AT_ONCE = 64;
+/** Neighbours that are read with a page: 56 KiB cost little more, and many a segment has no more. */
+const NEIGHBOURS = 16;
+const PAGE_BYTES = PAGE_ROWS * RUN_BYTES;
 /** A page's key is the segment's id times this, plus its number. */
 const PAGES_MAX = 2 ** 22;
 
@@ -35,15 +39,18 @@ export class SegmentDirectory {
     const key = segment.id * PAGES_MAX + number;
     const cached = this.#pages.get(key);
     if (cached === undefined) {
-      return this.#load(segment, number, 1).then((rows) => {
-        const page = new DirectoryPage(rows, rowsIn(segment, number, 1));
-        this.#keep(key, page);
-        return this.#runIn(segment, number, page, log);
-      });
+      return this.#page(segment, number).then((page) => this.#runIn(segment, number, page, log));
     }
     this.#pages.delete(key);
     this.#pages.set(key, cached);
     return this.#runIn(segment, number, cached, log);
+  }
+
+  /** The pages of a segment that is not in use any more make room. */
+  forget({ id, fences }: Segment): void {
+    for (let number = 0; number < fences.length; number++) {
+      this.#pages.delete(id * PAGES_MAX + number);
+    }
   }
 
   /** All runs of a segment, ascending by log, some at a time. Not cached: for jobs. */
@@ -59,8 +66,33 @@ export class SegmentDirectory {
     }
   }
 
-  #keep(key: number, page: DirectoryPage): void {
-    this.#pages.set(key, page);
+  /** Reads a page, and keeps it. */
+  async #page(segment: Segment, number: number): Promise<DirectoryPage> {
+    const { fences } = segment;
+    const first = number - (number % NEIGHBOURS);
+    const count = Math.min(NEIGHBOURS, fences.length - first);
+    if (this.#pages.size + count > this.#pagesMax) {
+      const page = new DirectoryPage(
+        await this.#load(segment, number, 1),
+        rowsIn(segment, number, 1),
+      );
+      this.#keep(segment, number, page);
+      return page;
+    }
+    const rows = await this.#load(segment, first, count);
+    const pages = Array.from({ length: count }, (_, index) => {
+      // Copied: one page that is kept for long must not hold the others.
+      const own = Buffer.from(rows.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES));
+      return new DirectoryPage(own, rowsIn(segment, first + index, 1));
+    });
+    for (const [index, page] of pages.entries()) this.#keep(segment, first + index, page);
+    return pages[number - first]!;
+  }
+
+  #keep({ id }: Segment, number: number, page: DirectoryPage): void {
+    const key = id * PAGES_MAX + number;
+    // One that is there already has been checked, and maybe mended.
+    if (!this.#pages.has(key)) this.#pages.set(key, page);
     for (const oldest of this.#pages.keys()) {
       if (this.#pages.size <= this.#pagesMax) return;
       this.#pages.delete(oldest);
@@ -79,7 +111,7 @@ export class SegmentDirectory {
   }
 
   #load(segment: Segment, page: number, count: number): Promise<Buffer> {
-    const position = segment.facts.directoryAt + page * PAGE_ROWS * RUN_BYTES;
+    const position = segment.facts.directoryAt + page * PAGE_BYTES;
     const length = rowsIn(segment, page, count) * RUN_BYTES;
     return this.#store.use(segment, (bytes) => bytes.read(position, length));
   }
