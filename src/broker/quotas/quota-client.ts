@@ -19,13 +19,15 @@ export class QuotaClient {
     this.client = client;
   }
 
-  /** Takes part of a quota. @returns ms for which the client is to be kept waiting */
+  /** Takes part of a quota. @returns ms for which those who share it owe; 0 for not at all */
   take(kind: QuotaKind, amount: number): number {
     const share = this.#share(kind);
-    if (share === undefined) return 0;
-    const waitMs = share.take(amount, this.#quotas.nowMs());
-    if (waitMs > 0) this.#quotas.exceeded(kind, waitMs);
-    return waitMs;
+    return share === undefined ? 0 : share.take(amount, this.#quotas.nowMs());
+  }
+
+  /** The client is kept waiting: for the metrics. */
+  waits(kind: QuotaKind, waitMs: number): void {
+    this.#quotas.exceeded(kind, waitMs);
   }
 
   /** ms until those who share the quota have paid for what they took; nothing is taken. */

@@ -29,7 +29,7 @@ export class MutationQuota {
     }
     const debtMs = throttle.debtMs(this.#call, 'definition-changes');
     if (debtMs > 0) {
-      throttle.delay(this.#call, debtMs);
+      throttle.delay(this.#call, 'definition-changes', debtMs);
       return false;
     }
     throttle.spend(this.#call, 'definition-changes', partitions);

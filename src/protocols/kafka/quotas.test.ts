@@ -216,6 +216,18 @@ describe('quotas', () => {
     assert.deepEqual([check.topics[0]!.errorCode, check.throttleTimeMs], [KAFKA.NONE, 0]);
   });
 
+  it('a topic that is made by asking for it counts; what clients were kept waiting is told K79', async () => {
+    await alter(root, [USER], { controller_mutation_rate: 0.1 });
+    const asked = { topics: [{ name: 'one' }, { name: 'two' }], allowAutoTopicCreation: true };
+    const client = new Client(room);
+    assert.equal((await client.ask(metadata, 8, asked)).throttleTimeMs, 10_000, '2 of 1');
+    const kind = 'definition-changes';
+    const { metrics } = host;
+    const sum = metrics.counter('robustmq_quota_throttle_ms_total', '', { kind });
+    const times = metrics.counter('robustmq_quota_throttles_total', '', { kind });
+    assert.deepEqual([times.value, sum.value], [1, 10_000]);
+  });
+
   it('time of the thread is counted, and who took too much waits 10 s at most K79', async () => {
     const client = new Client(room);
     await alter(root, [USER], { request_percentage: 1 });

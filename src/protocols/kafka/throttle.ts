@@ -37,7 +37,7 @@ export class Throttle {
   /** Takes part of a quota for a call; what is too much makes the client wait. */
   take(call: Call, kind: QuotaKind, amount: number): void {
     const client = this.#clientOf(call);
-    if (client !== null) this.delay(call, client.take(kind, amount));
+    if (client !== null) this.delay(call, kind, client.take(kind, amount));
   }
 
   /** Takes part of a quota without a wait: who asks next has it. */
@@ -56,8 +56,9 @@ export class Throttle {
   }
 
   /** Tells the client to wait, and sees to it. */
-  delay(call: Call, waitMs: number): void {
+  delay(call: Call, kind: QuotaKind, waitMs: number): void {
     if (waitMs <= 0) return;
+    this.#client?.waits(kind, waitMs);
     call.throttleMs = Math.max(call.throttleMs, Math.min(Math.ceil(waitMs), 0x7fffffff));
     const untilMs = this.#nowMs() + waitMs;
     if (untilMs <= this.#untilMs || this.#closed) return;
@@ -92,7 +93,8 @@ export class Throttle {
     const client = this.#clientOf(call);
     if (client === null || !client.has('request-percent')) return;
     const busyMs = this.#serving === call ? this.#nowMs() - call.beganMs : call.busyMs;
-    this.delay(call, Math.min(client.take('request-percent', busyMs), REQUEST_WAIT_MS_MAX));
+    const waitMs = Math.min(client.take('request-percent', busyMs), REQUEST_WAIT_MS_MAX);
+    this.delay(call, 'request-percent', waitMs);
   }
 
   /** Work for answers that are gone, from then to now: the next request waits for it. */

@@ -100,7 +100,9 @@ function topicByName(
     return noTopic(name, KAFKA.TOPIC_AUTHORIZATION_FAILED);
   }
   try {
-    const made = room.topics.create(name, { partitions: room.options.defaultPartitions });
+    const { defaultPartitions: partitions } = room.options;
+    const made = room.topics.create(name, { partitions });
+    call.session.throttle.take(call as unknown as Call, 'definition-changes', partitions);
     return describeTopic(made, room, call, withOperations);
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;

@@ -300,6 +300,6 @@ export const fetchOperation = answersLater(fetch, (request, call, room) => {
     return;
   }
   // Others with the same quota took too much: nothing is read for now.
-  throttle.delay(call as unknown as Call, debtMs);
+  throttle.delay(call as unknown as Call, 'deliver-bytes', debtMs);
   call.answer({ sessionId: plan.held(), responses: [] });
 });

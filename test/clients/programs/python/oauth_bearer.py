@@ -36,5 +36,9 @@ try:
     raise AssertionError("it was let in")
 except KafkaException:
     pass
-wrong.poll(1)
-assert any(error.name() == "_AUTHENTICATION" for error in errors), errors
+for _ in range(WAIT):
+    wrong.poll(1)
+    if any(error.name() == "_AUTHENTICATION" for error in errors):
+        break
+else:
+    raise AssertionError(errors)
