@@ -13,7 +13,7 @@ import type { SegmentStore } from './segment-store.ts';
 
 /** Pages that are read at a time when all are wanted. */
 const PAGES_AT_ONCE = 64;
-/** Neighbours that are read with a page: 56 KiB cost little more, and many a segment has no more. */
+/** Pages that are read together: 56 KiB cost little more than one, and many a segment has less. */
 const NEIGHBOURS = 16;
 const PAGE_BYTES = PAGE_ROWS * RUN_BYTES;
 /** A page's key is the segment's id times this, plus its number. */
