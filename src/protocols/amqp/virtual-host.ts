@@ -150,7 +150,11 @@ export class VirtualHost implements QueueHome {
     for (const timer of this.#expiries.values()) timer.cancel();
     this.#expiries.clear();
     for (const queue of this.queues.values()) queue.end();
-    for (const subscription of this.#subscriptions.values()) subscription.end();
+    for (const subscription of this.#subscriptions.values()) {
+      // Durable queues listen until the broker closes: clients of other protocols are still there,
+      // and what is acknowledged to them now must not be missing after the restart.
+      if (subscription.queue?.durable !== true) subscription.end();
+    }
     this.#subscriptions.clear();
   }
 
