@@ -59,8 +59,10 @@ export class DecayAuditor extends Actor {
     const name = `${topic}/${partition}`;
     const seen = ledger.offsetsSeen(name);
     const found: Found[] = [];
+    const refused = new Set<number>();
     let start = 0;
-    for (let offset = 0, end = 1; offset < end; ) {
+    let end = 1;
+    for (let offset = 0; offset < end; ) {
       const { responses } = await link.ask(fetch, 11, fetchOf(topic, partition, offset));
       const answer = responses[0]!.partitions[0]!;
       if (answer.highWatermark < 0) throw new Lost(`${name}: error ${answer.errorCode}`);
@@ -70,6 +72,7 @@ export class DecayAuditor extends Actor {
         offset = start;
         continue;
       }
+      if (answer.errorCode !== 0) refused.add(offset);
       let next = offset + 1;
       for (const record of recordsIn(answer.records ?? Buffer.alloc(0))) {
         if (record.offset < offset) continue;
@@ -79,6 +82,9 @@ export class DecayAuditor extends Actor {
       }
       offset = next;
     }
-    return ledger.gone({ name, start, found, seen }, seen).length;
+    const gone = ledger.gone({ name, start, found, seen }, seen);
+    const silent = gone.find((at) => at < end && !refused.has(at));
+    if (silent !== undefined) ledger.fail(`${name}: ${silent} is passed over without an error`);
+    return gone.length;
   }
 }

@@ -5,6 +5,7 @@
 export const FOUND_SEEDS: readonly (readonly [seed: number, fault: string])[] = [
   [79, 'references of a large entry lay in the next one, after the acknowledgement'],
   [94, 'an entry whose sync failed was served from the cache and later lost'],
+  [118, 'what others published while the server stopped was missing in durable AMQP queues'],
   [196, 'power that failed in the very first start was told as damage'],
   [303, 'dead letters that had found the disk full stayed when space returned'],
   [737, 'a checkpoint during a start passed over the acknowledgements of queues'],
