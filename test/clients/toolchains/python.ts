@@ -1,5 +1,6 @@
 /**
- * paho-mqtt, confluent-kafka, nats-py and pika, in a folder of their own beside no other package.
+ * paho-mqtt, confluent-kafka, kafka-python, aiokafka, nats-py and pika, in a folder of their own
+ * beside no other package.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
