@@ -28,6 +28,7 @@ export interface AskedPart {
   readonly index: number;
   readonly fetchOffset: number;
   readonly bytesMax: number;
+  readonly lastEpoch: number;
   readonly partition: Partition | null;
   readonly errorCode: number;
 }
@@ -58,15 +59,15 @@ export class FetchPlan {
     this.#room = room;
   }
 
-  /** Whether the answer names this partition. */
-  tells({ topic, topicId, index }: AskedPart, told: Told, hasRecords: boolean): boolean {
+  /** Whether the answer names this partition; `hasNews`: it brings records, or an end. */
+  tells({ topic, topicId, index }: AskedPart, told: Told, hasNews: boolean): boolean {
     if (this.#session === null) return true;
     const key = keyOf(topic, topicId, index);
     const part = this.#session.parts.get(key);
     if (part === undefined) return this.#isFull;
     const { errorCode, highWatermark, lastStableOffset = -1, logStartOffset = -1 } = told;
     const isNews =
-      hasRecords ||
+      hasNews ||
       errorCode !== KAFKA.NONE ||
       part.failed ||
       part.highWatermark !== highWatermark ||
@@ -76,7 +77,7 @@ export class FetchPlan {
     part.stableOffset = lastStableOffset;
     part.startOffset = logStartOffset;
     part.failed = errorCode !== KAFKA.NONE;
-    if (hasRecords && !this.#isFull) {
+    if (hasNews && !this.#isFull) {
       // Others come first the next time.
       this.#session.parts.delete(key);
       this.#session.parts.set(key, part);
@@ -150,6 +151,7 @@ function update(session: FetchSession, request: FetchRequest): void {
       known.fetchOffset = part.fetchOffset;
       known.bytesMax = part.bytesMax;
       known.leaderEpoch = part.leaderEpoch;
+      known.lastEpoch = part.lastEpoch;
     }
   }
   for (const { topic, topicId, partitions } of request.forgottenTopicsData) {
@@ -162,6 +164,7 @@ function partsOf({ topics }: FetchRequest): SessionPart[] {
     partitions.map((asked) => ({
       ...{ topic, topicId, index: asked.partition, fetchOffset: asked.fetchOffset },
       ...{ bytesMax: asked.partitionMaxBytes, leaderEpoch: asked.currentLeaderEpoch },
+      lastEpoch: asked.lastFetchedEpoch,
       ...{ highWatermark: UNTOLD, stableOffset: UNTOLD, startOffset: UNTOLD, failed: false },
     })),
   );
@@ -182,7 +185,8 @@ class LookUp {
     this.#room = room;
   }
 
-  asked({ topic, topicId, index, fetchOffset, bytesMax, leaderEpoch }: SessionPart): AskedPart {
+  asked(part: SessionPart): AskedPart {
+    const { topic, topicId, index, fetchOffset, bytesMax, leaderEpoch, lastEpoch } = part;
     const { stream, fault } = this.#topic(topic, topicId);
     const partition = fault === KAFKA.NONE ? (stream!.partitions[index] ?? null) : null;
     let errorCode = fault;
@@ -190,7 +194,7 @@ class LookUp {
       errorCode =
         partition === null ? KAFKA.UNKNOWN_TOPIC_OR_PARTITION : leaderEpochFault(leaderEpoch);
     }
-    return { topic, topicId, index, fetchOffset, bytesMax, partition, errorCode };
+    return { topic, topicId, index, fetchOffset, bytesMax, lastEpoch, partition, errorCode };
   }
 
   #topic(name: string, topicId: string): { stream: Stream | undefined; fault: number } {

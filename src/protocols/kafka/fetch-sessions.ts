@@ -14,6 +14,8 @@ export interface SessionPart {
   fetchOffset: number;
   bytesMax: number;
   leaderEpoch: number;
+  /** Of the record before `fetchOffset`; -1 for untold. */
+  lastEpoch: number;
   /** What was told last; below -1: nothing was. */
   highWatermark: number;
   stableOffset: number;

@@ -204,6 +204,28 @@ test('a leader epoch that never was is refused K34', async () => {
   assert.equal(responses[0]!.partitions[0]!.errorCode, KAFKA.UNKNOWN_LEADER_EPOCH);
 });
 
+test('a client that has more than the log is told where the log ends, at once K34', async () => {
+  const client = new Client(room);
+  const { name, topicId } = await newTopic(client);
+  await produceTo(client, name, batchOf(['one', 'two']));
+  const ask = async (more: object) => {
+    const { topics } = fetchBody(name, 9, { lastFetchedEpoch: 0, ...more });
+    const [{ partitions }] = topics as [(typeof topics)[number]];
+    const patience = { maxWaitMs: 60_000, minBytes: 1, maxBytes: 1 << 20 };
+    const request = { ...patience, topics: [{ topicId, partitions }], forgottenTopicsData: [] };
+    const { responses } = await client.ask(fetch, 18, request);
+    return responses[0]!.partitions[0]!;
+  };
+  const past = await ask({});
+  assert.deepEqual([past.errorCode, past.records?.length], [KAFKA.NONE, 0]);
+  assert.deepEqual(past.divergingEpoch, { epoch: 0, endOffset: 2 });
+  assert.equal((await ask({ lastFetchedEpoch: -1 })).errorCode, KAFKA.OFFSET_OUT_OF_RANGE);
+  assert.equal((await ask({ lastFetchedEpoch: 4 })).errorCode, KAFKA.OFFSET_OUT_OF_RANGE);
+  const within = await ask({ fetchOffset: 1 });
+  assert.deepEqual(within.divergingEpoch, { epoch: -1, endOffset: -1 });
+  assert.ok(within.records!.length > 0);
+});
+
 test('newer versions name topics by id, and an unknown id has its own error K45', async () => {
   const client = new Client(room);
   const { name, topicId } = await newTopic(client);

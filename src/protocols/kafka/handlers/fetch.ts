@@ -13,6 +13,7 @@ import { fetch } from '../messages/01-fetch.ts';
 import { answersLater } from '../operation.ts';
 import type { Room } from '../room.ts';
 import type { RequestOf, ResponseOf } from '../rows.ts';
+import { LEADER_EPOCH } from '../topics.ts';
 
 const READ_COMMITTED = 1;
 const TRANSACTIONAL = 0x10;
@@ -32,6 +33,8 @@ class Part {
   errorCode: number;
   batches: readonly StoredBatch[] = NO_BATCHES;
   size = 0;
+  /** The log ends before what the client has: it lost its end (KIP-595). */
+  diverges = false;
   /** There is something new since it was read last. */
   stale = true;
 
@@ -119,7 +122,12 @@ class FetchCall {
     const { offset } = part;
     const partition = part.partition!;
     part.stale = false;
-    if (offset < partition.startOffset || offset > partition.highWatermark) {
+    const isPast = offset > partition.highWatermark;
+    if (isPast && part.asked.lastEpoch === LEADER_EPOCH) {
+      part.diverges = true;
+      return null;
+    }
+    if (isPast || offset < partition.startOffset || part.asked.lastEpoch > LEADER_EPOCH) {
       part.errorCode = KAFKA.OFFSET_OUT_OF_RANGE;
       return null;
     }
@@ -155,7 +163,7 @@ class FetchCall {
     let failed = false;
     for (const part of this.#order) {
       size += part.size;
-      if (part.errorCode !== KAFKA.NONE) failed = true;
+      if (part.errorCode !== KAFKA.NONE || part.diverges) failed = true;
     }
     const enough = size >= this.#request.minBytes || size >= this.#bytesMax;
     if (this.#expired || failed || enough || this.#order.length === 0) this.#answer();
@@ -223,7 +231,7 @@ class FetchCall {
     for (const part of this.#parts) {
       const answer = this.#answerOf(part);
       const { topic, topicId } = part.asked;
-      if (!this.#plan.tells(part.asked, answer, part.size > 0)) continue;
+      if (!this.#plan.tells(part.asked, answer, part.size > 0 || part.diverges)) continue;
       if (last === null || last.topic !== topic || last.topicId !== topicId) {
         last = { topic, topicId, partitions: [] };
         responses.push(last);
@@ -244,6 +252,9 @@ class FetchCall {
       highWatermark: partition?.highWatermark ?? -1,
       lastStableOffset: partition?.stableOffset ?? -1,
       logStartOffset: partition?.startOffset ?? -1,
+      ...(part.diverges && {
+        divergingEpoch: { epoch: LEADER_EPOCH, endOffset: partition!.highWatermark },
+      }),
       abortedTransactions: this.#isCommitted ? this.#abortedIn(part) : null,
       preferredReadReplica: -1,
       records: part.batches.map((batch) => batch.bytes),
