@@ -17,26 +17,11 @@ export interface HeldTotal {
   bytes: number;
 }
 
-/** Rows of a kind, and the bytes of their values when they are measured. */
-export interface Extent {
-  rows: number;
-  bytes: number;
-}
-
-/** How large the catalogue's row of a key is when it has none. */
-const ABSENT = -1;
-
-/** A change that came before another. */
-export interface Earlier {
-  readonly value: Buffer | null;
-  readonly number: number;
-}
-
 /** The newest value of a key that the catalogue may not have. */
 interface Held {
   value: Buffer | null;
-  /** Size of the catalogue's row of this key; 0 where nobody measures. */
-  stored: number;
+  /** The catalogue has a row of this key. */
+  stored: boolean;
   /** A piece that may change that is being written. */
   writing: boolean;
   /** Number of the change that set the value. */
@@ -49,31 +34,23 @@ export class ColdKind {
   readonly #total: HeldTotal;
   readonly #held = new OrderedMap<Held>();
   #changes = 0;
-  /** What the catalogue has; it is written there with every change of it. */
-  readonly #stored: Extent;
-  /** What there is now. */
-  readonly #extent: Extent;
-  readonly #measured: boolean;
+  /** Rows in the catalogue; it is written there with every change of them. */
+  #stored: number;
+  #count: number;
 
-  constructor(table: string, meta: MetaStore, stored: Extent, total: HeldTotal, measured: boolean) {
+  constructor(table: string, meta: MetaStore, stored: number, total: HeldTotal) {
     this.table = table;
     this.#meta = meta;
-    this.#stored = { ...stored };
-    this.#extent = { ...stored };
+    this.#stored = stored;
+    this.#count = stored;
     this.#total = total;
-    this.#measured = measured;
   }
 
   get count(): number {
-    return this.#extent.rows;
+    return this.#count;
   }
 
-  /** Bytes of all values; 0 where nobody measures. */
-  get bytes(): number {
-    return this.#extent.bytes;
-  }
-
-  get stored(): Readonly<Extent> {
+  get stored(): number {
     return this.#stored;
   }
 
@@ -94,60 +71,41 @@ export class ColdKind {
     const held = this.#held.get(key);
     const change = ++this.#changes;
     if (held === undefined) {
-      const stored = this.#storedSize(key, known);
+      const stored = known === 'unknown' ? this.#meta.has(this.table, key) : known === 'there';
       this.#held.set(key, { value, stored, writing: false, change });
-      count(this.#extent, stored, this.#sizeIn(value));
+      this.#count += (value === null ? 0 : 1) - (stored ? 1 : 0);
       this.#total.rows++;
       this.#total.bytes += sizeOf(key, value);
       return change;
     }
-    count(this.#extent, this.#sizeIn(held.value), this.#sizeIn(value));
+    this.#count += (value === null ? 0 : 1) - (held.value === null ? 0 : 1);
     this.#total.bytes += sizeOf(key, value) - sizeOf(key, held.value);
     held.value = value;
     held.change = change;
     return change;
   }
 
-  /**
-   * The change was stored nowhere: what was there before holds again, unless something newer came.
-   * @param before the newest earlier change that memory has to know; null leaves the catalogue's
-   */
-  undo(key: string, change: number, before: Earlier | null): void {
-    const held = this.#held.get(key);
-    if (held === undefined || held.change !== change) return;
-    if (before === null) {
-      count(this.#extent, this.#sizeIn(held.value), held.stored);
-      this.#forget(key, held);
-      return;
-    }
-    count(this.#extent, this.#sizeIn(held.value), this.#sizeIn(before.value));
-    this.#total.bytes += sizeOf(key, before.value) - sizeOf(key, held.value);
-    held.value = before.value;
-    held.change = before.number;
-  }
-
   /** True, and forgotten, when a removed key came and went before the catalogue knew it. */
   dismiss(key: string, change: number): boolean {
     const held = this.#held.get(key);
     if (held === undefined || held.value !== null || held.change !== change) return false;
-    if (held.stored !== ABSENT || held.writing) return false;
+    if (held.stored || held.writing) return false;
     this.#forget(key, held);
     return true;
   }
 
-  /** A piece with this value is about to be written; `sum` will be what is stored then. */
-  begin(key: string, value: Buffer | null, sum: Extent): void {
+  /** A piece with this value is about to be written. @returns what it adds to `stored` */
+  begin(key: string, value: Buffer | null): number {
     const held = this.#held.get(key)!;
     held.writing = true;
-    count(sum, held.stored, this.#sizeIn(value));
+    return (value === null ? 0 : 1) - (held.stored ? 1 : 0);
   }
 
   /** The piece was written: memory need not have the row, unless something newer came. */
   end(key: string, value: Buffer | null, change: number): void {
     const held = this.#held.get(key)!;
-    const size = this.#sizeIn(value);
-    count(this.#stored, held.stored, size);
-    held.stored = size;
+    this.#stored += (value === null ? 0 : 1) - (held.stored ? 1 : 0);
+    held.stored = value !== null;
     held.writing = false;
     if (held.change === change) this.#forget(key, held);
   }
@@ -155,17 +113,6 @@ export class ColdKind {
   /** The piece was not written. */
   giveUp(key: string): void {
     this.#held.get(key)!.writing = false;
-  }
-
-  #storedSize(key: string, known: Known): number {
-    if (known === 'new') return ABSENT;
-    if (this.#measured) return this.#meta.read(this.table, key)?.length ?? ABSENT;
-    return known === 'there' || this.#meta.has(this.table, key) ? 0 : ABSENT;
-  }
-
-  #sizeIn(value: Buffer | null): number {
-    if (value === null) return ABSENT;
-    return this.#measured ? value.length : 0;
   }
 
   #forget(key: string, held: Held): void {
@@ -250,12 +197,6 @@ function orderOf<Row>(
 function lesser(a: string | null, b: string | null): string | null {
   if (a === null || b === null) return a ?? b;
   return compareKeys(a, b) < 0 ? a : b;
-}
-
-/** A row of one size gives way to one of another. */
-function count(extent: Extent, before: number, after: number): void {
-  extent.rows += (after === ABSENT ? 0 : 1) - (before === ABSENT ? 0 : 1);
-  extent.bytes += Math.max(after, 0) - Math.max(before, 0);
 }
 
 function sizeOf(key: string, value: Buffer | null): number {

@@ -6,7 +6,7 @@
  */
 import { BrokerError, type Timer, type Timers } from '#kit';
 import type { MetaChange, MetaStore } from '#meta';
-import { ColdKind, type Earlier, type Extent, type HeldTotal } from './cold-kind.ts';
+import { ColdKind, type HeldTotal } from './cold-kind.ts';
 
 /** Names of kinds; a cold kind's row tells how many rows it has. */
 const KINDS_TABLE = 'state-kinds';
@@ -34,16 +34,10 @@ const BUSY_FACTOR = 4;
 /** Pause after a write that failed. */
 const RETRY_MS = 1000;
 const COLD_PREFIX = 'cold/';
-const MEASURED_PREFIX = 'cold/measured/';
 
 /** The name of a kind that lies in the catalogue instead of in memory. */
 export function coldKind(name: string): string {
   return COLD_PREFIX + name;
-}
-
-/** The same; how many bytes its values have is known too. */
-export function measuredKind(name: string): string {
-  return MEASURED_PREFIX + name;
 }
 
 export function isCold(kind: string): boolean {
@@ -60,8 +54,7 @@ export interface CommittedChange {
 
 /** A log whose changes below `offset` the catalogue will have. */
 export interface Mark {
-  /** The slot of a state log, or the name of a log that carries changes besides its own data. */
-  readonly log: number | string;
+  readonly slot: number;
   readonly offset: number;
 }
 
@@ -97,8 +90,7 @@ export class StateStore {
       for (const { key: kind, value: count } of kinds) {
         this.#storedKinds.add(kind);
         if (isCold(kind)) {
-          const [rows = 0, bytes = 0] = count.toString().split(' ').map(Number);
-          this.#cold.set(kind, this.#coldKind(kind, { rows, bytes }));
+          this.#cold.set(kind, this.#coldKind(kind, Number.parseInt(count.toString(), 10)));
           continue;
         }
         for await (const page of this.#meta.scan(TABLE_PREFIX + kind)) {
@@ -111,7 +103,7 @@ export class StateStore {
   cold(kind: string): ColdKind {
     let cold = this.#cold.get(kind);
     if (cold === undefined) {
-      cold = this.#coldKind(kind, { rows: 0, bytes: 0 });
+      cold = this.#coldKind(kind, 0);
       this.#cold.set(kind, cold);
     }
     return cold;
@@ -154,15 +146,9 @@ export class StateStore {
     if (this.#crowded) this.#relieve();
   }
 
-  /** A change of a cold kind was stored nowhere. @param before see `ColdKind.undo` */
-  undo(kind: string, key: string, number: number, before: Earlier | null): void {
-    const committed = this.#dirty.get(kind)?.get(key) ?? this.#moving?.get(kind)?.get(key) ?? null;
-    this.cold(kind).undo(key, number, before ?? committed);
-  }
-
-  /** Offset from which a log says what the catalogue does not have. */
-  async mark(log: Mark['log']): Promise<number> {
-    const mark = await this.#meta.get(MARKS_TABLE, String(log));
+  /** Offset from which the state log of a slot says what the catalogue does not have. */
+  async mark(slot: number): Promise<number> {
+    const mark = await this.#meta.get(MARKS_TABLE, String(slot));
     return mark === undefined ? 0 : Number(mark.toString());
   }
 
@@ -172,8 +158,8 @@ export class StateStore {
       const dirty = this.#dirty;
       this.#dirty = new Map();
       await this.#move(dirty, () => false);
-      const rows = marks.map(({ log, offset }) => {
-        return { table: MARKS_TABLE, key: String(log), value: Buffer.from(String(offset)) };
+      const rows = marks.map(({ slot, offset }) => {
+        return { table: MARKS_TABLE, key: String(slot), value: Buffer.from(String(offset)) };
       });
       if (rows.length > 0) await this.#meta.write(rows);
     });
@@ -200,9 +186,8 @@ export class StateStore {
     return this.#total.rows > heldRows * factor || this.#total.bytes > heldBytes * factor;
   }
 
-  #coldKind(kind: string, stored: Extent): ColdKind {
-    const measured = kind.startsWith(MEASURED_PREFIX);
-    return new ColdKind(TABLE_PREFIX + kind, this.#meta, stored, this.#total, measured);
+  #coldKind(kind: string, stored: number): ColdKind {
+    return new ColdKind(TABLE_PREFIX + kind, this.#meta, stored, this.#total);
   }
 
   #run(job: () => Promise<void>): Promise<void> {
@@ -276,17 +261,17 @@ export class StateStore {
     const taken: CommittedChange[] = [];
     const rows: MetaChange[] = [];
     let bytes = 0;
-    const extent: Extent = { rows: 0, bytes: 0, ...cold?.stored };
+    let added = 0;
     for (const change of keys.values()) {
       const { key, value } = change;
-      cold?.begin(key, value, extent);
+      added += cold?.begin(key, value) ?? 0;
       taken.push(change);
       rows.push({ table: TABLE_PREFIX + kind, key, value });
       bytes += key.length + (value?.length ?? 0);
       if (rows.length >= this.#limits.pieceRows || bytes >= this.#limits.pieceBytes) break;
     }
     if (cold !== null || !this.#storedKinds.has(kind)) {
-      const count = cold === null ? '' : `${extent.rows} ${extent.bytes}`;
+      const count = cold === null ? '' : String(cold.stored + added);
       rows.push({ table: KINDS_TABLE, key: kind, value: Buffer.from(count) });
     }
     try {

@@ -1,5 +1,5 @@
 /**
- * Durable state: cursors, sessions, timers, last values, as named bytes by kind. Every change is a
+ * Durable state: cursors, sessions, timers and others, as named bytes by kind. Every change is a
  * record of a state log and so shares the commit of the data of the same turn. What is committed
  * moves into the catalogue with each checkpoint, and then the state logs are trimmed. A start reads
  * the catalogue and replays what the state logs still hold.
@@ -18,7 +18,7 @@ import {
   type ShardLog,
   SLOT_COUNT,
 } from '#storage';
-import type { ColdKind, Earlier, Known } from './cold-kind.ts';
+import type { ColdKind, Known } from './cold-kind.ts';
 import { slotOfName } from './slot.ts';
 import { decodeChanges, encodeChanges } from './state-codec.ts';
 import { STATE_FACTS } from './state-facts.ts';
@@ -44,14 +44,6 @@ interface Change {
   readonly number: number;
 }
 
-/** A log of its owner's data that also says how a cold kind changed. */
-export interface CarrierLog {
-  /** Never used for another log. */
-  readonly name: string;
-  /** Every change below it is in this table, and told as `carried`. */
-  readonly settledOffset: number;
-}
-
 /** State that its owner keeps elsewhere, and that waits for the catalogue as well. */
 interface StatePart {
   readonly busy: boolean;
@@ -66,7 +58,6 @@ export class StateTable {
   readonly #store: StateStore;
   readonly #kinds = new Map<string, Map<string, Buffer>>();
   readonly #logs = new Map<number, ShardLog>();
-  readonly #carriers = new Set<CarrierLog>();
   /** Changes since the last seal, by slot. */
   #open = new Map<number, Change[]>();
   #openBytes = 0;
@@ -182,42 +173,6 @@ export class StateTable {
     } else if (this.#kinds.get(kind)?.delete(key) !== true) return false;
     this.#record({ kind, key, value: null, number }, slotName);
     return true;
-  }
-
-  /** Bytes of a measured kind. */
-  bytes(kind: string): number {
-    return this.#store.cold(kind).bytes;
-  }
-
-  // ---- changes that another log carries ---------------------------------------------------------
-
-  /**
-   * Sets or (null) removes a cold value whose change lies in a log of its owner's, which replays it
-   * after a start from the mark that it has here.
-   * @returns the number of the change: `carried` when it is on disk there, `undo` when it failed
-   */
-  follow(kind: string, key: string, value: Buffer | null): number {
-    return this.#store.cold(kind).set(key, value);
-  }
-
-  carried(kind: string, key: string, value: Buffer | null, number: number): void {
-    this.#store.committed({ kind, key, value, number });
-  }
-
-  /** @param before an earlier change of the key that is not on disk yet either */
-  undo(kind: string, key: string, number: number, before: Earlier | null): void {
-    this.#store.undo(kind, key, number, before);
-  }
-
-  /** From here on checkpoints keep the mark of this log. @returns the one that it has */
-  carry(log: CarrierLog): Promise<number> {
-    this.#carriers.add(log);
-    return this.#store.mark(log.name);
-  }
-
-  /** Resolves when memory holds no more of cold kinds than it should. */
-  relieved(): Promise<void> {
-    return this.#store.relieved();
   }
 
   /** Calls when all changes made so far are on disk, at once when they are or never will be. */
@@ -353,10 +308,7 @@ export class StateTable {
    */
   async #checkpoint(): Promise<void> {
     const ends = [...this.#logs].map(([slot, log]) => ({ slot, log, offset: log.highWatermark }));
-    const marks: Mark[] = ends.map(({ slot, offset }) => ({ log: slot, offset }));
-    for (const { name, settledOffset } of this.#carriers) {
-      marks.push({ log: name, offset: settledOffset });
-    }
+    const marks: Mark[] = ends.map(({ slot, offset }) => ({ slot, offset }));
     await this.#store.checkpoint(marks);
     for (const { log, offset } of ends) log.trim(offset);
   }
