@@ -81,8 +81,10 @@ export class SegmentDirectory {
     }
     const rows = await this.#load(segment, first, count);
     const pages = Array.from({ length: count }, (_, index) => {
-      // Copied: one page that is kept for long must not hold the others.
-      const own = Buffer.from(rows.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES));
+      // A buffer of its own: one page that is kept for long must not hold others.
+      const part = rows.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES);
+      const own = Buffer.allocUnsafeSlow(part.length);
+      part.copy(own);
       return new DirectoryPage(own, rowsIn(segment, first + index, 1));
     });
     for (const [index, page] of pages.entries()) this.#keep(segment, first + index, page);
