@@ -129,7 +129,7 @@ export class Throttle {
 
   #arm(): void {
     const { timers } = this.#session.room.host;
-    this.#timer = timers.after(this.#untilMs - this.#nowMs(), () => {
+    this.#timer = timers.after(Math.ceil(this.#untilMs - this.#nowMs()), () => {
       this.#timer = null;
       // A timer of the machine may come a moment early.
       if (this.#nowMs() < this.#untilMs) this.#arm();
