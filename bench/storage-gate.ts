@@ -1,7 +1,9 @@
 /**
  * `Files` whose background work can be held and let go: what reorganisation, checkpoints and the
  * removal of files ask of the disk. Commits, and the zeros for them, always pass. For benchmarks
- * that compare the engine with and without its background in turns of a second.
+ * that compare the engine with and without its background in turns of a second. A step that is held
+ * is one that is under way for the engine: it takes undisturbed commits for some beside the
+ * background, and so gives way later than it would. That makes the comparison harder, not easier.
  */
 import { type Files, type OpenFile, realFiles } from '#storage';
 
