@@ -51,6 +51,8 @@ export interface BrokerOptions {
   readonly openedBytesMax: number;
   /** Messages that wait beside a queue that is not in memory, before it takes them. */
   readonly coldWaitingMax: number;
+  /** Queues of one filter that share a row per message; fewer have one each. */
+  readonly coldLineMembers: number;
 }
 
 export const DEFAULT_OPTIONS: BrokerOptions = {
@@ -58,6 +60,7 @@ export const DEFAULT_OPTIONS: BrokerOptions = {
   messageBytesMax: 16 << 20,
   openedBytesMax: 64 << 20,
   coldWaitingMax: 256,
+  coldLineMembers: 32,
 };
 
 export interface BrokerGiven {
@@ -157,8 +160,9 @@ export class Broker {
       onRoom: (call) => this.onRoom(call),
     });
     this.cold = new ColdQueues({
-      ...{ engine, state, timers, log, time: this.time, queues: this.queues },
+      ...{ engine, state, timers, log, metrics, time: this.time, queues: this.queues },
       waitingMax: this.options.coldWaitingMax,
+      lineMembers: this.options.coldLineMembers,
     });
     this.#interest.cold = this.cold.filters;
     this.#routing = new Routing(engine, this.#interest, this.queues, this.cold);

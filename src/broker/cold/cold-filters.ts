@@ -36,6 +36,8 @@ export class ColdFilters {
   /** First subscription of each filter, and of each owner; a number + 1. */
   #heads = new Uint32Array(0);
   #ownerHeads = new Uint32Array(0);
+  /** Subscriptions of each filter. */
+  #counts = new Uint32Array(0);
   readonly #shapes = new Map<string, Shape>();
   #exact = 0;
   /** By number of a subscription, from 1 on. */
@@ -50,7 +52,8 @@ export class ColdFilters {
 
   get bytes(): number {
     const { length } = this.#next;
-    return this.#filters.bytes + 21 * length + 4 * (this.#heads.length + this.#ownerHeads.length);
+    const { bytes } = this.#filters;
+    return bytes + 21 * length + 8 * this.#heads.length + 4 * this.#ownerHeads.length;
   }
 
   /** False when a pattern cannot lie here: another form, or one shape too many. */
@@ -73,6 +76,7 @@ export class ColdFilters {
     this.#previous[row] = NONE;
     if (head !== NONE) this.#previous[head] = row;
     this.#heads[filter] = row;
+    this.#counts[filter]!++;
     if (owner >= this.#ownerHeads.length) {
       this.#ownerHeads = grownWords(
         this.#ownerHeads,
@@ -132,6 +136,28 @@ export class ColdFilters {
     return this.#next[subscription]!;
   }
 
+  /** Subscriptions of a filter. */
+  countOf(filter: number): number {
+    return this.#counts[filter]!;
+  }
+
+  textOf(filter: number): string {
+    return this.#filters.textOf(filter);
+  }
+
+  /** The first subscription of an owner; 0: there is none. */
+  firstOf(owner: number): number {
+    return this.#ownerHeads[owner] ?? NONE;
+  }
+
+  nextOf(subscription: number): number {
+    return this.#nextOfOwner[subscription]!;
+  }
+
+  filterOf(subscription: number): number {
+    return this.#filterOf[subscription]!;
+  }
+
   ownerOf(subscription: number): number {
     return this.#owners[subscription]!;
   }
@@ -147,8 +173,12 @@ export class ColdFilters {
 
   #newFilter(pattern: Pattern): number {
     const filter = this.#filters.add(pattern.text);
-    if (filter >= this.#heads.length) this.#heads = grownWords(this.#heads, this.#filters.capacity);
+    if (filter >= this.#heads.length) {
+      this.#heads = grownWords(this.#heads, this.#filters.capacity);
+      this.#counts = grownWords(this.#counts, this.#filters.capacity);
+    }
     this.#heads[filter] = NONE;
+    this.#counts[filter] = 0;
     this.version++;
     if (pattern.exact) {
       this.#exact++;
@@ -164,6 +194,7 @@ export class ColdFilters {
   #unlink(row: number): void {
     const [next, previous] = [this.#next[row]!, this.#previous[row]!];
     const filter = this.#filterOf[row]!;
+    this.#counts[filter]!--;
     if (next !== NONE) this.#previous[next] = previous;
     if (previous !== NONE) this.#next[previous] = next;
     else this.#heads[filter] = next;

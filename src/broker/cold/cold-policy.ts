@@ -15,13 +15,16 @@ export interface ColdPolicy {
   readonly settings: QueueSettings;
   /** False: no such queue gets this message. */
   wants(message: Message): boolean;
+  /** Messages that a queue may have before newer ones are dropped; Infinity: none are. */
+  readonly newestMax: number;
+  /** Messages were dropped because queues had as many as they may. */
+  dropped(messages: number): void;
   /**
-   * What to store with a reference; null: do not route it there.
+   * What to store with a reference.
    * @param options of all subscriptions that match, joined bit by bit
    * @param alias all of them matched the flat name of a dotted address
-   * @param length messages that wait for it already
    */
-  meta(message: Message, options: number, alias: boolean, length: number): number | null;
+  meta(options: number, alias: boolean): number;
 }
 
 /** The filters that match an address. */

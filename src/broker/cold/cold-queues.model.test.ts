@@ -18,6 +18,9 @@ const STEPS = 150;
 const FILTERS = ['a/b', 'a/+', '#', 'b/#', '+/c', 'a/b/c'];
 const TOPICS = ['a/b', 'a/c', 'b', 'b/c/d', 'a/b/c', 'x'];
 
+/** What the owner of a queue stores of it, while it is not in memory: the mark when it left. */
+const OWNER_KIND = 'test.owner';
+
 interface Member {
   readonly name: string;
   readonly filters: readonly string[];
@@ -25,6 +28,8 @@ interface Member {
   owed: number[];
   /** Finished, but perhaps not on disk. */
   finished: number[];
+  /** Finished when the server crashed: they may come again, whenever that is. */
+  readonly again: Set<number>;
   queue: Queue | null;
   subscriptions: Subscription[];
   attachment: Attachment | null;
@@ -34,27 +39,33 @@ interface Member {
 
 class Run {
   readonly rig = new Rig();
+  readonly seed: number;
   readonly random: SeededRandom;
   readonly members: Member[];
-  readonly #waitingMax: number;
+  readonly #options: { readonly coldWaitingMax: number; readonly coldLineMembers: number };
   #count = 0;
   #waiting: Promise<unknown>[] = [];
 
   constructor(seed: number) {
+    this.seed = seed;
     this.random = seededRandom(seed);
     this.rig.timers = new RigTimers(() => this.rig.nowMs);
     this.rig.owners = seed % 5 === 0 ? 2 : 1;
-    this.#waitingMax = this.random.pick([1, 4, 64]);
+    this.#options = {
+      coldWaitingMax: this.random.pick([1, 4, 64]),
+      coldLineMembers: this.random.pick([1, 2, 3, 32]),
+    };
     this.members = Array.from({ length: 5 }, (_, n) => ({
       name: `q${n}`,
       filters: FILTERS.filter(() => this.random.next() < 0.4),
       ...{ owed: [], finished: [], queue: null, subscriptions: [], attachment: null, got: [] },
+      again: new Set<number>(),
       cold: false,
     }));
   }
 
   async open(): Promise<void> {
-    await this.rig.open({ coldWaitingMax: this.#waitingMax });
+    await this.rig.open(this.#options);
     for (const stream of ['s', 't']) this.rig.broker.streams.create(stream);
     this.#policy();
     for (const member of this.members) this.warm(member);
@@ -65,13 +76,14 @@ class Run {
     this.rig.broker.cold.policy = {
       settings: { durable: true },
       wants: ({ qos }) => qos > 0,
-      meta: (_, options) => options,
+      ...{ newestMax: Number.POSITIVE_INFINITY, dropped: () => {}, meta: (options) => options },
     };
   }
 
   warm(member: Member): void {
     const { broker } = this.rig;
     member.cold = false;
+    broker.state.delete(OWNER_KIND, member.name);
     member.queue =
       broker.cold.warm(member.name) ?? broker.queues.declare(member.name, { durable: true });
     member.subscriptions = member.filters.map((filter) =>
@@ -83,10 +95,12 @@ class Run {
     if (member.cold) this.warm(member);
     if (member.attachment !== null) return;
     const consumer = new Collector(this.random.below(6));
+    const { broker } = this.rig;
     const deliver = consumer.deliver.bind(consumer);
     consumer.deliver = (delivery) => {
       deliver(delivery);
-      this.#got(member, delivery);
+      // What a server that has crashed still reads is for nobody.
+      if (this.rig.broker === broker) this.#got(member, delivery);
     };
     member.attachment = member.queue!.attach(consumer);
   }
@@ -95,7 +109,11 @@ class Run {
     const id = Number(delivery.message.value);
     const inFlight = new Set(member.got.map(({ message }) => Number(message.value)));
     const next = member.owed.find((owed) => !inFlight.has(owed));
-    if (next !== id) assert.ok(member.finished.includes(id), `${id} came before ${next}`);
+    if (next !== id)
+      assert.ok(
+        member.finished.includes(id),
+        `seed ${this.seed}, ${member.name}: ${id} came before ${next}`,
+      );
     member.got.push(delivery);
   }
 
@@ -115,7 +133,9 @@ class Run {
     const subscriptions = member.filters.map((filter) => {
       return { pattern: slashPattern(filter)!, options: 1 };
     });
-    this.rig.broker.cold.cool(member.name, subscriptions, this.random.next() < 0.3);
+    const { cold, state } = this.rig.broker;
+    state.put(OWNER_KIND, member.name, Buffer.from(String(cold.mark)));
+    cold.cool(member.name, subscriptions, this.random.next() < 0.3);
     member.queue = null;
     member.cold = true;
   }
@@ -148,18 +168,22 @@ class Run {
 
   async crash(): Promise<void> {
     await Promise.all(this.#waiting.splice(0));
-    await this.rig.crash({ coldWaitingMax: this.#waitingMax });
+    await this.rig.crash(this.#options);
     this.#policy();
     for (const member of this.members) {
-      // What was finished a moment ago may come again.
+      for (const id of member.finished) member.again.add(id);
       member.got.length = 0;
       member.attachment = null;
-      if (!member.cold) this.warm(member);
+      // What its owner had on disk decides.
+      const since = this.rig.broker.state.get(OWNER_KIND, member.name);
+      member.cold = since !== undefined;
+      if (since === undefined) this.warm(member);
       else {
+        member.queue = null;
         const subscriptions = member.filters.map((filter) => {
           return { pattern: slashPattern(filter)!, options: 1 };
         });
-        this.rig.broker.cold.cool(member.name, subscriptions, false);
+        this.rig.broker.cold.cool(member.name, subscriptions, false, Number(since));
       }
     }
     this.rig.broker.cold.sweep();

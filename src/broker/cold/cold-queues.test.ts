@@ -28,7 +28,7 @@ describe('a queue that is not in memory', () => {
     rig.broker.cold.policy = {
       settings: { durable: true },
       wants: ({ qos }) => qos > 0,
-      meta: (_, options) => options,
+      ...{ newestMax: Number.POSITIVE_INFINITY, dropped: () => {}, meta: (options) => options },
     };
   }
 

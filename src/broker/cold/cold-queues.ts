@@ -5,21 +5,26 @@
  * for a while when many messages wait, when there are too many, or when the first one expires:
  * never more than a few at a time, however many queues a message goes to (decision 0027).
  */
-import { expectBrokerError, type Log, type Timers } from '#kit';
-import { LOG_IDS_PER_SLOT, type LogEngine, SLOT_COUNT } from '#storage';
+import { expectBrokerError, type Log, type Metrics, type Timers } from '#kit';
+import type { LogEngine } from '#storage';
 import type { Queue } from '../queues/queue.ts';
 import type { QueueRoutes } from '../queues/queue-routes.ts';
 import type { Queues } from '../queues/queues.ts';
 import type { Message } from '../records/message.ts';
-import { homeOfName } from '../state/slot.ts';
+import { hasOneOwner, homeOfName } from '../state/slot.ts';
 import type { StateTable } from '../state/state-table.ts';
 import type { Follower, Partition } from '../streams/partition.ts';
 import type { TimeEngine } from '../time/time-engine.ts';
 import { ColdFilters } from './cold-filters.ts';
+import { ColdLines } from './cold-lines.ts';
+import { collectCold, type MatchingHost } from './cold-matching.ts';
+import { mergeReferences } from './cold-merge.ts';
+import { ColdNumbers } from './cold-numbers.ts';
 import { ColdPins } from './cold-pins.ts';
 import type { ColdMatches, ColdPolicy, ColdSubscription } from './cold-policy.ts';
-import { ColdReferences } from './cold-references.ts';
-import { CALLED, ColdRows, EXPIRING, KEPT, PLACED, STORED } from './cold-rows.ts';
+import { type ColdReference, ColdReferences, type NumberedReference } from './cold-references.ts';
+import { CALLED, ColdRows, EXPIRING, KEPT, NOTED, PLACED, STORED } from './cold-rows.ts';
+import { RecentReferences } from './recent-references.ts';
 import { type StoredCold, storedOf } from './stored-cold.ts';
 
 /** Definitions of queues that are not in memory. */
@@ -28,7 +33,10 @@ const KIND = 'cold/queue';
 const HEAD_KIND = 'queue.head';
 /** Queues that are in memory for a while at one time. */
 const VISITORS_MAX = 64;
+/** References that a queue takes at once. */
+const TAKEN_AT_ONCE = 1000;
 const NOTHING = Buffer.alloc(0);
+const NONE: readonly NumberedReference[] = [];
 
 interface ColdHost {
   readonly engine: LogEngine;
@@ -37,8 +45,11 @@ interface ColdHost {
   readonly timers: Timers;
   readonly queues: Queues;
   readonly log: Log;
+  readonly metrics: Metrics;
   /** Messages that wait as rows of state before a queue takes them. */
   readonly waitingMax: number;
+  /** Queues of one filter that share a row per message; fewer have one each. */
+  readonly lineMembers: number;
 }
 
 export class ColdQueues implements Follower {
@@ -47,6 +58,9 @@ export class ColdQueues implements Follower {
   readonly #rows = new ColdRows();
   readonly #references: ColdReferences;
   readonly #pins = new ColdPins();
+  readonly #numbers: ColdNumbers;
+  readonly #lines: ColdLines;
+  readonly #matching: MatchingHost;
   #policy: ColdPolicy | null = null;
   /** In memory without a consumer, by row, until they are still. */
   readonly #visitors = new Map<number, Queue>();
@@ -55,8 +69,7 @@ export class ColdQueues implements Follower {
   #calledAt = 0;
   /** Messages in stored queues. */
   #queued = 0;
-  /** References to messages that are not committed yet: the disk may be too full for them. */
-  #recent: { partition: Partition; offset: number; row: number; key: string }[] = [];
+  readonly #recent = new RecentReferences();
   /** Queues that took such references in. */
   readonly #moved = new Set<Queue>();
   #looking = false;
@@ -69,7 +82,13 @@ export class ColdQueues implements Follower {
   constructor(host: ColdHost) {
     this.#host = host;
     this.#single = hasOneOwner(host.engine);
-    this.#references = new ColdReferences(host.state);
+    this.#references = new ColdReferences(host.state, this.#pins);
+    this.#numbers = new ColdNumbers(host.state);
+    const [filters, policy] = [this.filters, (): ColdPolicy | null => this.#policy];
+    this.#lines = new ColdLines({ ...host, filters, pins: this.#pins, policy });
+    const lineMembers = this.#single ? host.lineMembers : Number.POSITIVE_INFINITY;
+    const lengthOf = (row: number): number => this.#lengthOf(row);
+    this.#matching = { filters, lines: this.#lines, lineMembers, lengthOf };
     host.engine.onCheckpoint(async () => this.#lookSoon());
     host.queues.cold = this;
   }
@@ -77,11 +96,12 @@ export class ColdQueues implements Follower {
   /** Reads what waits, once. */
   recover(): void {
     for (const [name, value] of this.#host.state.scan(KIND)) {
-      const { ready, pins } = storedOf(value);
+      const { queue, ready, pins, since = 0 } = storedOf(value);
       const row = this.#rows.of(name);
       this.#rows.queued[row] = ready;
+      this.#rows.since[row] = since;
       this.#queued += ready;
-      this.#rows.set(row, STORED, true);
+      this.#rows.set(row, queue === null ? NOTED : STORED, true);
       for (const [logId, offset] of pins) this.#pins.add(logId, offset);
     }
     for (const [name, { logId, offset }] of this.#references.scan()) {
@@ -89,6 +109,7 @@ export class ColdQueues implements Follower {
       this.#rows.waiting[row]!++;
       this.#pins.add(logId, offset);
     }
+    this.#lines.recover();
   }
 
   /** Of all queues that are not in memory; before the first of them is known. */
@@ -96,6 +117,12 @@ export class ColdQueues implements Follower {
     this.#policy = policy;
     // What is overdue after a start is looked at when it is known how.
     this.#host.time.register(HEAD_KIND, ({ id }) => this.#headEnds(id));
+    this.#lines.begin();
+  }
+
+  /** What comes from now on has this number or a greater one. */
+  get mark(): number {
+    return this.#numbers.next;
   }
 
   get count(): number {
@@ -118,7 +145,7 @@ export class ColdQueues implements Follower {
 
   /** Messages that wait for all of them. */
   get messages(): number {
-    let messages = this.#queued + this.#references.count;
+    let messages = this.#queued + this.#references.count + this.#lines.messages;
     for (const queue of this.#visitors.values()) messages += queue.readyCount;
     return messages;
   }
@@ -133,13 +160,22 @@ export class ColdQueues implements Follower {
    * A queue, when there is one of that name, leaves memory as soon as nothing of it is under way;
    * its subscriptions at once. Told again after a start.
    * @param placed its positions must stay what they are
+   * @param since the mark when it left memory
    */
-  cool(name: string, subscriptions: readonly ColdSubscription[], placed: boolean): void {
+  cool(
+    name: string,
+    subscriptions: readonly ColdSubscription[],
+    placed: boolean,
+    since = this.mark,
+  ): void {
     const row = this.#rows.of(name);
     this.#rows.set(row, KEPT, true);
     this.#rows.set(row, PLACED, placed);
-    this.filters.remove(row);
+    if (this.filters.firstOf(row) !== 0) this.#unsubscribe(row);
     for (const { pattern, options } of subscriptions) this.filters.add(row, pattern, options);
+    if (since > this.#rows.since[row]!) this.#rows.since[row] = since;
+    const from = this.#rows.since[row]!;
+    if (this.#lines.size > 0 && from < this.mark) this.#lines.rejoin(row, from);
     const queue = this.#host.queues.get(name);
     if (queue === undefined) return;
     this.#visitors.set(row, queue);
@@ -153,7 +189,7 @@ export class ColdQueues implements Follower {
   warm(name: string): Queue | null {
     const row = this.#rows.names.find(name);
     if (row < 0) return null;
-    const queue = this.#waits(row) || this.#visitors.has(row) ? this.#visit(row) : null;
+    const queue = this.#waits(row) || this.#visitors.has(row) ? this.#visit(row, false) : null;
     this.#forget(row, name);
     return queue;
   }
@@ -166,6 +202,7 @@ export class ColdQueues implements Follower {
       const queue = this.warm(names.textOf(row));
       if (queue !== null) this.#host.queues.remove(queue);
     }
+    this.#lines.known();
   }
 
   /** First offset of a partition that one of them still needs, or Infinity. */
@@ -176,60 +213,36 @@ export class ColdQueues implements Follower {
   /** What is in memory stays there: the server stops. */
   close(): void {
     this.#closed = true;
+    this.#lines.close();
   }
 
   // ---- messages ------------------------------------------------------------------------------
 
   /** Notes in `routes` which of them get a message. */
-  collect(message: Message, { filters, aliases }: ColdMatches, routes: QueueRoutes): void {
-    const policy = this.#policy;
-    if (policy === null || !policy.wants(message)) return;
-    const single = filters.length === 1;
-    const found = single ? null : new Map<number, { options: number; alias: boolean }>();
-    for (const [index, filter] of filters.entries()) {
-      const alias = aliases[index]!;
-      for (let at = this.filters.first(filter); at !== 0; at = this.filters.next(at)) {
-        const row = this.filters.ownerOf(at);
-        const options = this.filters.optionsOf(at);
-        if (found === null) {
-          this.#collectOne(policy, message, row, options, alias, routes);
-          continue;
-        }
-        const known = found.get(row);
-        if (known === undefined) found.set(row, { options, alias });
-        else {
-          known.options |= options;
-          known.alias &&= alias;
-        }
-      }
-    }
-    for (const [row, { options, alias }] of found ?? []) {
-      this.#collectOne(policy, message, row, options, alias, routes);
-    }
-  }
-
-  #collectOne(
-    policy: ColdPolicy,
-    message: Message,
-    row: number,
-    options: number,
-    alias: boolean,
-    routes: QueueRoutes,
-  ): void {
-    const meta = policy.meta(message, options, alias, this.#lengthOf(row));
-    if (meta === null) return;
-    routes.coldRows.push(row);
-    routes.coldMetas.push(meta);
-    routes.durable = true;
+  collect(message: Message, matches: ColdMatches, routes: QueueRoutes): void {
+    if (this.#policy?.wants(message) !== true) return;
+    collectCold(this.#matching, this.#policy, matches, routes);
   }
 
   /** Stores references to a message that has its place, for those that `collect` has noted. */
-  route(message: Message, { coldRows, coldMetas }: QueueRoutes, partition: Partition): void {
+  route(message: Message, routes: QueueRoutes, partition: Partition): void {
+    const { coldRows, coldMetas, coldFilters, coldAliases } = routes;
+    const number = this.#numbers.take();
+    const { offset } = message;
+    for (const [index, filter] of coldFilters.entries()) {
+      const alias = coldAliases[index]!;
+      const key = this.#lines.add(filter, number, message, partition, alias);
+      this.#recent.add(partition, offset, -1, key);
+    }
     for (const [index, row] of coldRows.entries()) {
       const meta = coldMetas[index]!;
       const visitor = this.#visitors.get(row) ?? this.#elsewhere(row, partition);
-      if (visitor === null) this.#add(message, row, meta, partition);
-      else {
+      if (visitor === null) this.#add(message, row, number, meta, partition);
+      else if (this.#lines.size > 0 && this.#lines.concerns(row)) {
+        // What it waits for in lines came before.
+        this.#add(message, row, number, meta, partition);
+        this.#takeIn(row, visitor, true);
+      } else {
         const apart = !this.#host.engine.sameOwner(visitor.id, partition.log.id);
         partition.touch(visitor, apart);
         visitor.route(message, meta);
@@ -240,10 +253,7 @@ export class ColdQueues implements Follower {
   }
 
   committed(partition: Partition): void {
-    const { highWatermark } = partition;
-    this.#recent = this.#recent.filter((recent) => {
-      return recent.partition !== partition || recent.offset >= highWatermark;
-    });
+    this.#recent.committed(partition);
     this.#toldMoved((queue) => queue.committed());
   }
 
@@ -254,20 +264,19 @@ export class ColdQueues implements Follower {
 
   /** The append of these offsets failed: nothing waits for them. */
   failed(partition: Partition, fromOffset: number): void {
-    this.#recent = this.#recent.filter(({ partition: other, offset, row, key }) => {
-      if (other !== partition || offset < fromOffset) return true;
+    for (const { offset, row, key } of this.#recent.failed(partition, fromOffset)) {
+      if (row < 0) this.#lines.undo(key);
       // What a queue has taken meanwhile fails there.
-      if (!this.#references.undo(key)) return false;
+      if (row < 0 || !this.#references.undo(key)) continue;
       this.#rows.waiting[row]!--;
       this.#pins.remove(partition.log.id, offset);
-      return false;
-    });
+    }
     this.#toldMoved((queue) => queue.failed(partition, fromOffset));
   }
 
   #toldMoved(tell: (queue: Queue) => void): void {
     for (const queue of this.#moved) if (!queue.removed) tell(queue);
-    if (this.#recent.length === 0) this.#moved.clear();
+    if (this.#recent.isEmpty) this.#moved.clear();
   }
 
   /** Called before an entry is written. */
@@ -275,13 +284,13 @@ export class ColdQueues implements Follower {
     if (this.#visitors.size > 0 || this.#called.length > 0) this.#lookSoon();
   }
 
-  #add(message: Message, row: number, meta: number, partition: Partition): void {
+  #add(message: Message, row: number, number: number, meta: number, partition: Partition): void {
     const { offset, value, expiresAtMs } = message;
     const size = value === null ? 0 : value.length;
     const name = this.#rows.names.textOf(row);
-    const key = this.#references.add(name, { logId: partition.log.id, offset, meta, size });
+    const key = this.#references.add(name, number, { logId: partition.log.id, offset, meta, size });
     this.#pins.add(partition.log.id, offset);
-    if (offset >= partition.highWatermark) this.#recent.push({ partition, offset, row, key });
+    this.#recent.add(partition, offset, row, key);
     const waiting = ++this.#rows.waiting[row]!;
     if (expiresAtMs !== 0) this.#expires(row, name, expiresAtMs);
     const lengthMax = this.#policy?.settings.lengthMax ?? Number.POSITIVE_INFINITY;
@@ -292,17 +301,20 @@ export class ColdQueues implements Follower {
   #elsewhere(row: number, partition: Partition): Queue | null {
     if (this.#single) return null;
     const home = homeOfName(this.#rows.names.textOf(row));
-    return this.#host.engine.sameOwner(home, partition.log.id) ? null : this.#visit(row);
+    return this.#host.engine.sameOwner(home, partition.log.id) ? null : this.#visit(row, true);
   }
 
   #lengthOf(row: number): number {
     const visitor = this.#visitors.size === 0 ? undefined : this.#visitors.get(row);
     const queued = visitor === undefined ? this.#rows.queued[row]! : visitor.readyCount;
-    return queued + this.#rows.waiting[row]!;
+    const own = queued + this.#rows.waiting[row]!;
+    if (this.#lines.size === 0) return own;
+    return own + this.#lines.lengthOf(row, this.#rows.since[row]!);
   }
 
   #waits(row: number): boolean {
-    return this.#rows.has(row, STORED) || this.#rows.waiting[row]! > 0;
+    if (this.#rows.has(row, STORED) || this.#rows.waiting[row]! > 0) return true;
+    return this.#lines.size > 0 && this.#lines.lengthOf(row, this.#rows.since[row]!) > 0;
   }
 
   // ---- expiry --------------------------------------------------------------------------------
@@ -334,8 +346,11 @@ export class ColdQueues implements Follower {
     this.#lookSoon();
   }
 
-  /** The queue of a row in memory, with all that waits for it. */
-  #visit(row: number): Queue {
+  /**
+   * The queue of a row in memory, with all that waits for it.
+   * @param stays the row does, too
+   */
+  #visit(row: number, stays: boolean): Queue {
     const { queues, state } = this.#host;
     const name = this.#rows.names.textOf(row);
     let queue = this.#visitors.get(row) ?? null;
@@ -343,32 +358,62 @@ export class ColdQueues implements Follower {
       const { queue: text, pins } = storedOf(state.get(KIND, name)!);
       for (const [logId, offset] of pins) this.#pins.remove(logId, offset);
       state.delete(KIND, name, name, 'there');
-      queue = queues.putBack(name, text);
+      queue = queues.putBack(name, text!);
       this.#rows.set(row, STORED, false);
       this.#queued -= this.#rows.queued[row]!;
       this.#rows.queued[row] = 0;
+      if (stays && this.#lines.size > 0) this.#note(row, name);
     }
     queue ??= queues.declare(name, this.#policy!.settings);
     this.#visitors.set(row, queue);
-    if (this.#rows.waiting[row]! > 0) this.#takeIn(row, name, queue);
+    this.#takeIn(row, queue, stays);
     if (this.#rows.has(row, EXPIRING)) queue.watchesHead = true;
     return queue;
   }
 
-  #takeIn(row: number, name: string, queue: Queue): void {
-    for (const references of this.#references.take(name)) {
-      this.#host.queues.takeIn(queue, references);
-      for (const { logId, offset } of references) this.#pins.remove(logId, offset);
+  #takeIn(row: number, queue: Queue, stays: boolean): void {
+    const { name } = queue;
+    const isLined = this.#lines.size > 0 && this.#lines.concerns(row);
+    if (!isLined && this.#rows.waiting[row] === 0) return;
+    const own = this.#rows.waiting[row] === 0 ? NONE : this.#references.take(name);
+    const since = this.#rows.since[row]!;
+    const lined = isLined ? this.#lines.take(row, since) : null;
+    const { readyCount } = queue;
+    const all = lined === null ? own : mergeReferences(own, lined, this.#policy!, readyCount);
+    let part: ColdReference[] = [];
+    for (const reference of all) {
+      part.push(reference);
+      if (part.length < TAKEN_AT_ONCE) continue;
+      this.#host.queues.takeIn(queue, part);
+      part = [];
     }
+    this.#host.queues.takeIn(queue, part);
     this.#rows.waiting[row] = 0;
-    if (this.#recent.length > 0) this.#moved.add(queue);
+    if (!this.#recent.isEmpty) this.#moved.add(queue);
+    if (!isLined) return;
+    this.#lines.leave(row, since, false);
+    this.#rows.since[row] = this.mark;
+    if (stays) this.#note(row, name);
+  }
+
+  /** What it has had from lines must not come again after a crash. */
+  #note(row: number, name: string): void {
+    const stored: StoredCold = { queue: null, ready: 0, pins: [], since: this.#rows.since[row]! };
+    this.#host.state.put(KIND, name, Buffer.from(JSON.stringify(stored)), name);
+    this.#rows.set(row, NOTED, true);
   }
 
   #forget(row: number, name: string): void {
     if (this.#rows.has(row, EXPIRING)) this.#host.time.cancel(HEAD_KIND, name);
+    if (this.#rows.has(row, NOTED)) this.#host.state.delete(KIND, name, name, 'there');
     this.#visitors.delete(row);
-    this.filters.remove(row);
+    this.#unsubscribe(row);
     this.#rows.names.remove(row);
+  }
+
+  #unsubscribe(row: number): void {
+    if (this.#lines.size > 0) this.#lines.leave(row, this.#rows.since[row]!, true);
+    this.filters.remove(row);
   }
 
   /** Those that are still go; others take their places. After what is under way is on disk. */
@@ -418,7 +463,7 @@ export class ColdQueues implements Follower {
       const row = this.#called[this.#calledAt++]!;
       if (!this.#rows.names.has(row) || !this.#rows.has(row, CALLED)) continue;
       this.#rows.set(row, CALLED, false);
-      this.#visit(row);
+      this.#visit(row, true);
     }
     if (this.#calledAt < this.#called.length) return;
     this.#called = [];
@@ -433,8 +478,11 @@ export class ColdQueues implements Follower {
     this.#rows.queued[row] = ready;
     this.#queued += ready;
     this.#rows.set(row, STORED, true);
-    const stored: StoredCold = { queue: this.#host.queues.putAway(queue), ready, pins };
-    this.#host.state.put(KIND, name, Buffer.from(JSON.stringify(stored)), name, 'new');
+    const text = this.#host.queues.putAway(queue);
+    const stored: StoredCold = { queue: text, ready, pins, since: this.#rows.since[row]! };
+    const known = this.#rows.has(row, NOTED) ? 'there' : 'new';
+    this.#rows.set(row, NOTED, false);
+    this.#host.state.put(KIND, name, Buffer.from(JSON.stringify(stored)), name, known);
   }
 
   /** @param endsAtMs when its first message expires; 0: never */
@@ -445,11 +493,4 @@ export class ColdQueues implements Follower {
     this.#rows.set(row, EXPIRING, endsAtMs !== 0);
     this.#visitors.delete(row);
   }
-}
-
-function hasOneOwner(engine: LogEngine): boolean {
-  for (let slot = 1; slot < SLOT_COUNT; slot++) {
-    if (!engine.sameOwner(0, slot * LOG_IDS_PER_SLOT)) return false;
-  }
-  return true;
 }

@@ -1,14 +1,14 @@
 /**
- * References to messages that wait for queues which are not in memory: rows of state, in the
+ * References to messages that wait for one queue which is not in memory: rows of state, in the
  * catalogue, one per message. They share the entry of the message; a queue that comes back takes
- * them in their order.
+ * them in their order. Where many queues wait for the same messages see `cold-lines.ts`.
  */
 import type { StateTable } from '../state/state-table.ts';
+import { keyOfNumber, numberAtEnd } from './cold-numbers.ts';
+import type { ColdPins } from './cold-pins.ts';
 
 /** Key: name of the queue, U+0000, number of the reference. */
 const KIND = 'cold/queue.waiting';
-/** Counts the starts of the server, so that numbers of references only grow. */
-const STARTS = 'queue.starts';
 const SEPARATOR = '\0';
 const AFTER_SEPARATOR = '\u0001';
 const BYTES = 24;
@@ -22,13 +22,19 @@ export interface ColdReference {
   readonly size: number;
 }
 
+/** With its place among all that waits. */
+export interface NumberedReference extends ColdReference {
+  readonly number: number;
+}
+
 export class ColdReferences {
   readonly #state: StateTable;
-  #prefix = '';
-  #count = 0;
+  readonly #pins: ColdPins;
 
-  constructor(state: StateTable) {
+  /** @param pins of what waits */
+  constructor(state: StateTable, pins: ColdPins) {
     this.#state = state;
+    this.#pins = pins;
   }
 
   get count(): number {
@@ -38,18 +44,15 @@ export class ColdReferences {
   /** All that wait, by queue, each queue's in their order. */
   *scan(): Generator<readonly [name: string, reference: ColdReference]> {
     for (const [key, value] of this.#state.scan(KIND)) {
-      yield [nameOf(key), decode(value)];
+      yield [nameOf(key), referenceAt(value)];
     }
   }
 
   /** @returns the key of the reference, for `undo` */
-  add(name: string, reference: ColdReference): string {
+  add(name: string, number: number, reference: ColdReference): string {
     const bytes = Buffer.allocUnsafe(BYTES);
-    bytes.writeDoubleBE(reference.logId, 0);
-    bytes.writeDoubleBE(reference.offset, 8);
-    bytes.writeUInt32BE(reference.meta, 16);
-    bytes.writeUInt32BE(reference.size, 20);
-    const key = name + SEPARATOR + this.#next();
+    writeReference(bytes, reference);
+    const key = name + SEPARATOR + keyOfNumber(number);
     this.#state.put(KIND, key, bytes, name, 'new');
     return key;
   }
@@ -59,24 +62,19 @@ export class ColdReferences {
     return this.#state.delete(KIND, key, nameOf(key));
   }
 
-  /** What waits for a queue, in its order and in parts; it does not wait here any more. */
-  *take(name: string): Generator<readonly ColdReference[]> {
+  /** What waits for a queue, in its order; what was given does not wait here any more. */
+  *take(name: string): Generator<NumberedReference> {
     const span = { from: name + SEPARATOR, before: name + AFTER_SEPARATOR, rowsMax: PART_ROWS };
     while (true) {
       const rows = this.#state.range(KIND, span);
       for (const { key } of rows) this.#state.delete(KIND, key, name, 'there');
-      if (rows.length > 0) yield rows.map(({ value }) => decode(value));
+      for (const { key, value } of rows) {
+        const reference = referenceAt(value);
+        this.#pins.remove(reference.logId, reference.offset);
+        yield { ...reference, number: numberAtEnd(key) };
+      }
       if (rows.length < PART_ROWS) return;
     }
-  }
-
-  #next(): string {
-    if (this.#prefix === '') {
-      const starts = Number(this.#state.get(STARTS, '')?.toString() ?? 0) + 1;
-      this.#state.put(STARTS, '', Buffer.from(String(starts)));
-      this.#prefix = starts.toString(36).padStart(6, '0');
-    }
-    return this.#prefix + (this.#count++).toString(36).padStart(9, '0');
   }
 }
 
@@ -84,7 +82,14 @@ function nameOf(key: string): string {
   return key.slice(0, key.lastIndexOf(SEPARATOR));
 }
 
-function decode(bytes: Buffer): ColdReference {
+export function writeReference(bytes: Buffer, { logId, offset, meta, size }: ColdReference): void {
+  bytes.writeDoubleBE(logId, 0);
+  bytes.writeDoubleBE(offset, 8);
+  bytes.writeUInt32BE(meta, 16);
+  bytes.writeUInt32BE(size, 20);
+}
+
+export function referenceAt(bytes: Buffer): ColdReference {
   return {
     logId: bytes.readDoubleBE(0),
     offset: bytes.readDoubleBE(8),

@@ -1,5 +1,5 @@
 /** What memory has of each queue that is not in it: its name, and some twenty bytes. */
-import { grownBytes, grownRows, grownWords } from './numbers.ts';
+import { grownBytes, grownNumbers, grownRows, grownWords } from './numbers.ts';
 import { TextTable } from './text-table.ts';
 
 /** Its owner has named its subscriptions since the start. */
@@ -12,6 +12,8 @@ export const CALLED = 4;
 export const EXPIRING = 8;
 /** Its positions must stay what they are: its owner knows some of them. */
 export const PLACED = 16;
+/** A row of state tells what it has had from lines, and that there is no stored queue. */
+export const NOTED = 32;
 
 export class ColdRows {
   readonly names = new TextTable();
@@ -19,10 +21,12 @@ export class ColdRows {
   waiting = new Uint32Array(0);
   /** Messages that wait in the stored queue. */
   queued = new Uint32Array(0);
+  /** It has all messages with lesser numbers that it is to have. */
+  since = new Float64Array(0);
   flags = new Uint8Array(0);
 
   get bytes(): number {
-    return this.names.bytes + 9 * this.flags.length;
+    return this.names.bytes + 17 * this.flags.length;
   }
 
   /** The row of a queue, made when there is none. */
@@ -33,6 +37,7 @@ export class ColdRows {
     if (row >= this.flags.length) this.#grow(grownRows(this.flags.length, row + 1));
     this.waiting[row] = 0;
     this.queued[row] = 0;
+    this.since[row] = 0;
     this.flags[row] = 0;
     return row;
   }
@@ -48,6 +53,7 @@ export class ColdRows {
   #grow(rows: number): void {
     this.waiting = grownWords(this.waiting, rows);
     this.queued = grownWords(this.queued, rows);
+    this.since = grownNumbers(this.since, rows);
     this.flags = grownBytes(this.flags, rows);
   }
 }

@@ -20,3 +20,12 @@ export function grownBytes(bytes: Bytes, rows: number): Bytes {
   grown.set(bytes);
   return grown;
 }
+
+export function grownNumbers(
+  numbers: Float64Array<ArrayBuffer>,
+  rows: number,
+): Float64Array<ArrayBuffer> {
+  const grown = new Float64Array(rows);
+  grown.set(numbers);
+  return grown;
+}

@@ -16,17 +16,29 @@ export class QueueRoutes {
   /** Queues that are not in memory, by their rows, and what is noted with a reference. */
   readonly coldRows: number[] = [];
   readonly coldMetas: number[] = [];
+  /** Filters whose lines get it, and whether they matched the flat name. */
+  readonly coldFilters: number[] = [];
+  readonly coldAliases: boolean[] = [];
   readonly groupMatches: { subscription: Subscription; alias: boolean }[] = [];
   durable = false;
   /** Groups of which no member accepts the message. */
   groupsWithout = 0;
   partition: Partition | null = null;
 
+  /** Queues that are not in memory get it. */
+  get toCold(): boolean {
+    return this.coldRows.length > 0 || this.coldFilters.length > 0;
+  }
+
   clear(): void {
     this.count = 0;
     if (this.coldRows.length > 0) {
       this.coldRows.length = 0;
       this.coldMetas.length = 0;
+    }
+    if (this.coldFilters.length > 0) {
+      this.coldFilters.length = 0;
+      this.coldAliases.length = 0;
     }
     if (this.groupMatches.length > 0) this.groupMatches.length = 0;
     this.durable = false;

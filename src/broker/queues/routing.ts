@@ -89,9 +89,7 @@ export class Routing {
       if (partition !== null) partition.touch(queue, this.apart(queue, partition));
       queue.route(message, metas[index]!);
     }
-    if (partition !== null && routes.coldRows.length > 0) {
-      this.#cold.route(message, routes, partition);
-    }
+    if (partition !== null && routes.toCold) this.#cold.route(message, routes, partition);
   }
 
   /** True when a message and the queue's reference to it cannot share a commit. */
@@ -114,7 +112,7 @@ export class Routing {
         const queue = routes.queues[index]!;
         touched.add(queue, this.apart(queue, partition));
       }
-      if (routes.coldRows.length > 0) touched.add(this.#cold, false);
+      if (routes.toCold) touched.add(this.#cold, false);
       this.route(message, routes, partition);
     }
     this.deliver(message, plan, routes);

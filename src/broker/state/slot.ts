@@ -29,3 +29,11 @@ export function newLogId(slot: number, engine: LogEngine, random: Random): numbe
     if (!engine.has(id)) return id;
   }
 }
+
+/** What is appended in one stretch shares its commit, whatever slots it is of. */
+export function hasOneOwner(engine: LogEngine): boolean {
+  for (let slot = 1; slot < SLOT_COUNT; slot++) {
+    if (!engine.sameOwner(0, slot * LOG_IDS_PER_SLOT)) return false;
+  }
+  return true;
+}

@@ -61,26 +61,24 @@ export class ColdSessions {
   restore(): void {
     const { broker, metrics, store, options } = this.#room;
     const { queueMax, queueOverflow } = options;
-    const newestMax = queueOverflow === 'drop-newest' && queueMax >= 0 ? queueMax : Infinity;
+    const dropsNewest = queueOverflow === 'drop-newest' && queueMax >= 0;
     broker.cold.policy = {
       settings: this.#room.queueSettings(true),
       wants: ({ qos }) => qos > 0,
-      meta: (_, bits, alias, length) => {
-        if (length >= newestMax) {
-          metrics.droppedFull.add();
-          return null;
-        }
+      newestMax: dropsNewest ? queueMax : Number.POSITIVE_INFINITY,
+      dropped: (messages) => metrics.droppedFull.add(messages),
+      meta: (bits, alias) => {
         const qos = (bits & QOS_2) === 0 ? 1 : 2;
         const retain = (bits & RETAIN_AS_PUBLISHED) === 0 ? 0 : META_RETAIN;
         return qos | retain | (alias ? META_ALIAS : 0);
       },
     };
-    for (const { clientId, subscriptions, placed } of store.scanCold()) {
+    for (const { clientId, subscriptions, placed, since } of store.scanCold()) {
       metrics.subscriptions.add(subscriptions.length);
       const waiting = subscriptions.filter(({ qos }) => qos > 0).map(coldSubscription);
       const name = SESSION_QUEUE_PREFIX + clientId;
-      const has = broker.cold.has(name) || broker.queues.get(name) !== undefined;
-      if (waiting.length > 0 || has) broker.cold.cool(name, waiting, placed);
+      const has = (): boolean => broker.cold.has(name) || broker.queues.get(name) !== undefined;
+      if (waiting.length > 0 || has()) broker.cold.cool(name, waiting, placed, since);
     }
   }
 
@@ -180,7 +178,7 @@ export class ColdSessions {
     const { queue, clientId } = session;
     const stored = session.stored();
     const waiting = stored.subscriptions.filter(({ qos }) => qos > 0).map(coldSubscription);
-    store.putCold(stored);
+    store.putCold(stored, broker.cold.mark);
     session.leaves();
     this.#left(session);
     if (waiting.length === 0 && queue === null) return;

@@ -66,7 +66,10 @@ export interface StoredSession {
   readonly identifiers: Map<number, number>;
 }
 
-/** The first line of a cold row has the subscriptions, behind a sign that tells if it is so. */
+/**
+ * The first line of a cold row has the subscriptions, behind the broker's mark and a sign that
+ * tells if the session is placed.
+ */
 const PLACED = '+';
 const NOT_PLACED = '-';
 
@@ -77,11 +80,15 @@ interface ColdRest extends Pick<StoredSession, 'record' | 'received' | 'released
   readonly identifiers: readonly (readonly [position: number, packetId: number])[];
 }
 
+const PAGE_ROWS = 256;
 const NEW_LINE = 10;
+const LIST_BEGINS = '['.charCodeAt(0);
 
 interface ColdFacts extends Pick<StoredSession, 'clientId' | 'subscriptions'> {
   /** It knows positions of its queue, which must stay what they are. */
   readonly placed: boolean;
+  /** The broker's mark when it left memory. */
+  readonly since: number;
 }
 
 export function isPlaced({ released, identifiers }: StoredSession): boolean {
@@ -166,15 +173,15 @@ export class SessionStore {
     return this.#state.count(COLD);
   }
 
-  /** All that is stored of a session goes into one row. */
-  putCold(session: StoredSession): void {
+  /** All that is stored of a session goes into one row. @param since the broker's mark now */
+  putCold(session: StoredSession, since: number): void {
     const { clientId, record, received, released, identifiers } = session;
     const rest: ColdRest = {
       ...{ record, received, released, identifiers: [...identifiers] },
       held: session.held.map(({ packetId, packet }) => [packetId, packet.toString('base64')]),
     };
     const sign = isPlaced(session) ? PLACED : NOT_PLACED;
-    const text = `${sign}${JSON.stringify(session.subscriptions)}\n${JSON.stringify(rest)}`;
+    const text = `${sign}${since}${JSON.stringify(session.subscriptions)}\n${JSON.stringify(rest)}`;
     this.#state.put(COLD, clientId, Buffer.from(text), clientId, 'new');
     this.#removeParts(session);
     this.remove(clientId);
@@ -199,9 +206,22 @@ export class SessionStore {
 
   /** What the broker must know of all sessions that are not in memory. */
   *scanCold(): Generator<ColdFacts> {
-    for (const [clientId, value] of this.#state.scan(COLD)) {
+    for (const { key: clientId, value } of this.#coldRows()) {
       const placed = value[0] === PLACED.charCodeAt(0);
-      yield { clientId, subscriptions: subscriptionsOf(value), placed };
+      // Those of an earlier version have none: they have had nothing.
+      const since = Number(value.toString('latin1', 1, value.indexOf(LIST_BEGINS)));
+      yield { clientId, subscriptions: subscriptionsOf(value), placed, since };
+    }
+  }
+
+  /** In small pages that are read at once: a start reads a million of these rows. */
+  *#coldRows(): Generator<{ readonly key: string; readonly value: Buffer }> {
+    let from = '';
+    while (true) {
+      const page = this.#state.range(COLD, { from, before: null, rowsMax: PAGE_ROWS });
+      yield* page;
+      if (page.length < PAGE_ROWS) return;
+      from = `${page.at(-1)!.key}${SEPARATOR}`;
     }
   }
 
@@ -287,7 +307,8 @@ export function recordOf(subscription: SubscriptionRecord): SubscriptionRecord {
 }
 
 function subscriptionsOf(value: Buffer): SubscriptionRecord[] {
-  return JSON.parse(value.toString('utf8', 1, value.indexOf(NEW_LINE))) as SubscriptionRecord[];
+  const text = value.toString('utf8', value.indexOf(LIST_BEGINS), value.indexOf(NEW_LINE));
+  return JSON.parse(text) as SubscriptionRecord[];
 }
 
 function decodeCold(clientId: string, value: Buffer): StoredSession {
