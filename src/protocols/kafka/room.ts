@@ -77,7 +77,7 @@ export class Room implements Instance {
       this.groups.patterns.version++;
     });
     const { metrics } = host;
-    const lag = new GroupLag(host.broker, host.clock, metrics);
+    const lag = new GroupLag(host.broker, host.clock, metrics, this.shares);
     const open = metrics.gauge('robustmq_kafka_transactions_open', 'Open Kafka transactions.');
     const ids = metrics.gauge('robustmq_kafka_transactional_ids', 'Transactional ids known.');
     const sessions = metrics.gauge('robustmq_kafka_fetch_sessions', 'Kafka fetch sessions.');

@@ -23,6 +23,20 @@ interface Lag {
   readonly records: number;
 }
 
+/** Where a group is in one partition. */
+export interface GroupPlace {
+  readonly partition: Partition;
+  /** First offset that it has not finished. */
+  readonly from: number;
+  readonly records: number;
+}
+
+/** Groups that finish records one by one. */
+export interface GroupsWithPlaces {
+  list(): Iterable<{ readonly id: string }>;
+  places(id: string): Iterable<GroupPlace>;
+}
+
 export class GroupLag {
   readonly #broker: Broker;
   readonly #clock: Clock;
@@ -31,8 +45,11 @@ export class GroupLag {
   /** First uncommitted records of groups that lag, by group, stream and partition. */
   #oldest = new Map<string, Oldest>();
 
-  constructor(broker: Broker, clock: Clock, metrics: Metrics) {
+  readonly #shares: GroupsWithPlaces;
+
+  constructor(broker: Broker, clock: Clock, metrics: Metrics, shares: GroupsWithPlaces) {
     this.#broker = broker;
+    this.#shares = shares;
     this.#clock = clock;
     this.#records = seriesOf(
       metrics,
@@ -54,6 +71,11 @@ export class GroupLag {
       for (const committed of cursors.list(group)) records += this.#behind(committed);
       lags.push({ group, records });
     }
+    for (const { id } of this.#shares.list()) {
+      let records = 0;
+      for (const place of this.#shares.places(id)) records += place.records;
+      lags.push({ group: id, records });
+    }
     const shown = lags.sort((a, b) => b.records - a.records).slice(0, GROUPS_MAX);
     const nowMs = this.#clock.nowMs();
     const known = this.#oldest;
@@ -63,11 +85,8 @@ export class GroupLag {
     this.#seconds.length = 0;
     for (const { group, records } of shown) {
       let oldestMs = nowMs;
-      for (const committed of records === 0 ? [] : cursors.list(group)) {
-        if (this.#behind(committed) === 0) continue;
-        const key = JSON.stringify([group, committed.stream, committed.partition]);
-        const partition = this.#partitionOf(committed)!;
-        const from = Math.max(committed.offset, partition.startOffset);
+      for (const { partition, from } of records === 0 ? [] : this.#behindOf(group)) {
+        const key = JSON.stringify([group, partition.stream.name, partition.index]);
         let oldest = known.get(key);
         if (oldest?.offset !== from && lookups > 0) {
           lookups--;
@@ -80,6 +99,17 @@ export class GroupLag {
       this.#records.push({ labels: { group }, instrument: gaugeOf(records) });
       this.#seconds.push({ labels: { group }, instrument: gaugeOf((nowMs - oldestMs) / 1000) });
     }
+  }
+
+  /** The places of a group that lag. An id belongs to one kind of group. */
+  *#behindOf(group: string): Generator<GroupPlace> {
+    for (const committed of this.#broker.cursors.list(group)) {
+      const records = this.#behind(committed);
+      if (records === 0) continue;
+      const partition = this.#partitionOf(committed)!;
+      yield { partition, from: Math.max(committed.offset, partition.startOffset), records };
+    }
+    for (const place of this.#shares.places(group)) if (place.records > 0) yield place;
   }
 
   /** Records that are there and not committed. */

@@ -55,7 +55,12 @@ export const shareFetchOperation = answersLater(shareFetch, (request, call, room
     return;
   }
   if (isLast) room.shares.sessions.end(groupId!, memberId!);
-  const places = isLast || isRenewAck ? [] : [...session.parts.values()];
+  // Others with the same quota took too much: nothing is read for now.
+  const { throttle } = call.session;
+  const debtMs = throttle.debtMs(call as unknown as Call, 'deliver-bytes');
+  throttle.delay(call as unknown as Call, 'deliver-bytes', debtMs);
+  const readsNothing = isLast || isRenewAck || debtMs > 0;
+  const places = readsNothing ? [] : [...session.parts.values()];
   const found = new Map<Place, Taker | number>();
   for (const place of places) found.set(place, takerAt(place, session, call, room));
   const takers = [...found.values()].filter((taker): taker is Taker => typeof taker !== 'number');
@@ -65,11 +70,13 @@ export const shareFetchOperation = answersLater(shareFetch, (request, call, room
   let missing = 2;
   const step = (): void => {
     missing--;
-    if (missing === 0) call.answer(answerOf(request, fetching, found, outcomes, room));
+    if (missing > 0) return;
+    throttle.take(call as unknown as Call, 'deliver-bytes', fetching.size);
+    call.answer(answerOf(request, fetching, found, outcomes, room));
   };
   const fetching = new ShareFetchCall(ordered, request, call, room, step);
   whenSaved(outcomes, room, step);
-  if (isLast || isRenewAck) fetching.finish();
+  if (readsNothing) fetching.finish();
   else fetching.begin();
 });
 

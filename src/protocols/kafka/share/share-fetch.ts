@@ -195,7 +195,10 @@ export class ShareFetchCall {
     this.#room = room;
     this.#limits = limits;
     this.#recordsMax = limits.maxRecords;
-    this.#bytesMax = Math.min(Math.max(0, limits.maxBytes), room.options.fetchBytesMax);
+    // What its quota gives at once: a client that takes more at a time would wait for long.
+    const most = call.session.throttle.most(call as unknown as Call, 'deliver-bytes');
+    const { fetchBytesMax } = room.options;
+    this.#bytesMax = Math.min(Math.max(0, limits.maxBytes), fetchBytesMax, Math.floor(most));
     this.#done = done;
     this.parts = takers.map((taker) => new SharePart(taker, this));
   }
@@ -204,6 +207,13 @@ export class ShareFetchCall {
     if (this.#ended) return false;
     if (this.#records === 0) return true;
     return this.#records < this.#recordsMax && this.#bytes < this.#bytesMax;
+  }
+
+  /** Bytes of the batches that go out. */
+  get size(): number {
+    let size = 0;
+    for (const { batches } of this.parts) for (const { bytes } of batches) size += bytes.length;
+    return size;
   }
 
   begin(): void {

@@ -72,6 +72,8 @@ export class ShareGroup {
   readonly topics = new Map<string, number>();
   /** Something is to be stored. */
   changed = false;
+  /** Changes that are on their way to the disk. */
+  saves = 0;
   /** Places that are being looked up. */
   preparing: Promise<void> | null = null;
   #fingerprint = '';

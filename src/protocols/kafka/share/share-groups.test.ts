@@ -149,6 +149,15 @@ describe('Kafka: share groups', () => {
     assert.deepEqual((await me.fetch()).acquired, [[0, 0, 2]]);
   });
 
+  test('the metrics tell how far share groups are behind K66 X66', async () => {
+    await at.write('a', 'b', 'c');
+    const me = await at.reader();
+    assert.deepEqual(at.lags(), { g: 3 });
+    await me.fetch();
+    await me.say([[1, 2, ACCEPT]]);
+    assert.deepEqual(at.lags(), { g: 1 });
+  });
+
   test('groups are listed, described, and not taken for groups of other kinds K66 K116 K177', async () => {
     const me = await at.reader();
     const { groups } = await at.client.ask(listGroups, 5, {

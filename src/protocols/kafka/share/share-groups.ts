@@ -9,6 +9,7 @@ import { KAFKA } from '../error-codes.ts';
 import type { GroupConfigs } from '../group-configs.ts';
 import { type HeartbeatAnswer, refusedBeat } from '../groups/consumer-heartbeat.ts';
 import type { Coordinator } from '../groups/coordinator.ts';
+import type { GroupPlace } from '../groups/group-lag.ts';
 import type { KafkaOptions } from '../options.ts';
 import { firstOffsetOf } from './offset-reset.ts';
 import { ShareGroup, type ShareGroupHost } from './share-group.ts';
@@ -66,6 +67,17 @@ export class ShareGroups {
   /** One partition as a group reads it; none before a member was told to. */
   partition(groupId: string, topicId: string, index: number): SharePartition | undefined {
     return this.#partitions.get(queueName(groupId, topicId, index));
+  }
+
+  /** Where a group is, partition by partition. */
+  *places(id: string): Generator<GroupPlace> {
+    for (const [topicId, count] of this.#groups.get(id)?.topics ?? []) {
+      for (let index = 0; index < count; index++) {
+        const share = this.partition(id, topicId, index);
+        if (share === undefined) continue;
+        yield { partition: share.partition, from: share.startOffset, records: share.lag };
+      }
+    }
   }
 
   heartbeat(id: string, beat: ShareBeat, answer: (answer: HeartbeatAnswer) => void): void {

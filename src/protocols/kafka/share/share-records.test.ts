@@ -144,6 +144,20 @@ describe('Kafka: records of share groups', () => {
     assert.deepEqual((await other.fetched()).acquired, []);
   });
 
+  test('a share fetch takes what its quota gives at once, then waits K66 K79', async () => {
+    for (const letter of ['a', 'b', 'c']) await at.write(letter.repeat(900));
+    const me = await at.reader();
+    at.room.broker.quotas.set({ user: 'anonymous' }, { 'deliver-bytes': 1500 });
+    const first = await me.fetch({ minBytes: 1 << 20 });
+    assert.deepEqual([first.acquired, first.throttleMs], [[[0, 0, 1]], 0]);
+    const second = await me.fetch();
+    assert.deepEqual(second.acquired, [[1, 1, 1]]);
+    assert.ok(second.throttleMs > 0);
+    me.sendFetch();
+    at.time.pass(second.throttleMs);
+    assert.deepEqual((await me.fetched()).acquired, [[2, 2, 1]]);
+  });
+
   test('sessions are numbered, limited, and end with -1: what was in hand goes back uncounted K66 K178', async () => {
     await at.restart({ shareSessionsMax: 2 });
     await at.write('a', 'b');

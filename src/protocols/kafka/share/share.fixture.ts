@@ -116,6 +116,7 @@ export class Member {
       partError: part?.errorCode ?? KAFKA.NONE,
       saidError: part?.acknowledgeErrorCode ?? KAFKA.NONE,
       acquired,
+      throttleMs: answer.throttleTimeMs,
       text: (part?.records ?? Buffer.alloc(0)).toString('latin1'),
     };
   }
@@ -222,6 +223,18 @@ export class Shares {
   write(...values: string[]) {
     const batch = batchOf(values, { timestampMs: this.time.clock.nowMs() });
     return produceTo(this.client, this.name, batch);
+  }
+
+  /** Records that groups are behind, as the metrics tell. */
+  lags(): Record<string, number> {
+    const lags: Record<string, number> = {};
+    for (const { name, series } of this.#host.metrics.read()) {
+      if (name !== 'robustmq_kafka_group_lag_records') continue;
+      for (const { labels, instrument } of series) {
+        if ('value' in instrument) lags[labels['group']!] = instrument.value;
+      }
+    }
+    return lags;
   }
 
   /** Start and lag of each partition, or an error code. */

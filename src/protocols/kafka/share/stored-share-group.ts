@@ -20,29 +20,25 @@ export class ShareGroupStore {
     }
   }
 
-  /** @param done told when all is on disk, or cannot be now */
+  /** @param done told when all that was changed so far is on disk, or cannot be now */
   save(group: ShareGroup, done: () => void): void {
     if (group.changed) {
       group.changed = false;
-      this.#unsaved.add(group);
       this.#state.put(KIND, group.id, Buffer.from(JSON.stringify(group.stored())));
-    }
-    if (!this.#unsaved.has(group)) {
+    } else if (group.saves === 0) {
       done();
       return;
     }
+    group.saves++;
     this.#state.committed((error) => {
-      if (error === null) this.#unsaved.delete(group);
-      else {
+      group.saves--;
+      if (error !== null) {
         const facts = { group: group.id, reason: error.message };
         this.#log.warn('a change of a share group is not stored', facts);
       }
       done();
     });
   }
-
-  /** Changes of these are on their way to the disk. */
-  readonly #unsaved = new Set<ShareGroup>();
 
   forget(id: string): void {
     this.#state.delete(KIND, id);
