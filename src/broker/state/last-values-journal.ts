@@ -22,10 +22,12 @@ export class LastValuesJournal implements PublishSink {
 
   /** Appends a record and sets its row. @returns its offset */
   append(message: Message, key: string, row: Buffer | null): number {
-    const offset = this.partition.endOffset;
+    const { partition } = this;
+    // Not behind the append: the log may refuse, and nobody asks for this one's fate yet.
+    if (partition.full) partition.seal();
+    const offset = partition.endOffset;
     this.#rows.set(offset, key, row);
-    this.partition.add(message, null, this, offset);
-    if (this.partition.full) this.partition.seal();
+    partition.add(message, null, this, offset);
     return offset;
   }
 

@@ -177,6 +177,23 @@ describe('last values that producers set', () => {
     rig.files.fault = null;
   });
 
+  it('a disk that is gone is told before a message is taken, and to all of a full batch X5 M116', async () => {
+    rig.files.fault = () => {
+      throw new Error('the disk is gone');
+    };
+    const { lastValues } = rig.broker;
+    lastValues.checkRoom();
+    const fates = Array.from({ length: 7 }, (_, n) => {
+      const message = rig.message(slashSpelling.parse(`a/${n}`), 'x'.repeat(400_000));
+      const offset = lastValues.keep(message);
+      return new Promise<BrokerError | null>((resolve) => lastValues.settled(offset, resolve));
+    });
+    for (const fate of fates) assert.equal((await fate)?.code, 'storage-failed');
+    assert.equal(lastValues.count, 0);
+    assert.throws(() => lastValues.checkRoom(), { code: 'storage-failed' });
+    rig.files.fault = null;
+  });
+
   it('belong to the server: no route, queue or publish leads there, and it stays X5', async () => {
     const { broker } = rig;
     const target = broker.target(slashSpelling.parse(LAST_VALUES), 'first-level');

@@ -55,6 +55,8 @@ interface LastValuesHost {
   readonly streams: Streams;
   readonly time: TimeEngine;
   readonly principals: Principals;
+  /** See `Broker.busy`. */
+  readonly busy: boolean;
 }
 
 /** What stands under it. */
@@ -84,6 +86,7 @@ export class LastValues {
   readonly #clock: Clock;
   readonly #spread: Spread;
   readonly #rows: LastValueRows;
+  readonly #engine: LogEngine;
   #journal: LastValuesJournal | null = null;
 
   /** @param spread hands out a message that a producer appended */
@@ -91,6 +94,7 @@ export class LastValues {
     const { clock, meta, timers, engine } = given;
     this.#host = host;
     this.#clock = clock;
+    this.#engine = engine;
     this.#spread = spread;
     const undone = (key: string): void => {
       const value = this.#rows.get(key);
@@ -135,6 +139,18 @@ export class LastValues {
   /** Is it the partition whose records are last values? */
   holds(partition: Partition): boolean {
     return partition.stream.name === LAST_VALUES;
+  }
+
+  /**
+   * Asked before a publisher's message is taken that is to be kept: it may go nowhere else.
+   * @throws BrokerError `busy`, `storage-full`, `storage-failed`
+   */
+  checkRoom(): void {
+    const { health } = this.#engine;
+    if (health !== 'ok') {
+      throw new BrokerError(health === 'full' ? 'storage-full' : 'storage-failed');
+    }
+    if (this.#host.busy) throw new BrokerError('busy');
   }
 
   /**

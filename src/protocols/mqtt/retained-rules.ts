@@ -32,6 +32,12 @@ export class RetainedRules {
     };
   }
 
+  /** Asked before a publisher's message is taken. @throws also BrokerError `busy` */
+  checkOffer(message: Message): void {
+    this.#broker.lastValues.checkRoom();
+    this.check(message);
+  }
+
   /** Asked before the message is taken. @throws BrokerError `message-too-large`, `limit-reached` */
   check(message: Message): void {
     this.#broker.lastValues.check(message);

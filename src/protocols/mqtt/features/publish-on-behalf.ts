@@ -107,7 +107,7 @@ export class PublishOnBehalf implements Feature {
   #publish(message: Message): Promise<void> {
     const { broker, retained } = this.#room;
     return new Promise((resolve, reject) => {
-      if (message.retain) retained.check(message);
+      if (message.retain) retained.checkOffer(message);
       const published = (_: number, error: BrokerError | null): void =>
         error === null ? resolve() : reject(error);
       const answer = new RetainedAnswer({ published }, broker.lastValues);

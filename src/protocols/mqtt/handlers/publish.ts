@@ -136,7 +136,7 @@ function hand(
     retain && inbound !== null ? new RetainedAnswer(inbound, room.broker.lastValues) : null;
   let taken: boolean;
   try {
-    if (retain) room.retained.check(message);
+    if (retain) room.retained.checkOffer(message);
     taken = room.dedupe === null || message.messageId === '';
     if (taken) room.broker.publish(message, target, answer ?? inbound, token);
     else taken = publishNew(room, message, target, answer ?? inbound, token);
