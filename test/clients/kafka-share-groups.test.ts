@@ -57,13 +57,13 @@ describe('share groups of the Java client', { skip: missing ?? false }, () => {
 
   it('two consumers share one partition, and each record goes to one of them K66 K202', async () => {
     const lines = await scenario('together');
-    assert.ok(lines.includes('both true'), lines.join('\n'));
+    assert.ok(lines.includes('both'), lines.join('\n'));
     assert.ok(lines.includes('read 400 different 400'), lines.join('\n'));
   });
 
   it('a record that is kept too long goes to another consumer K66 K67 K202', async () => {
     const lines = await scenario('timeout');
-    assert.ok(lines.includes('second deliveries 5'), lines.join('\n'));
+    assert.ok(lines.includes('again true'), lines.join('\n'));
     assert.ok(lines.includes('late InvalidRecordStateException'), lines.join('\n'));
   });
 
