@@ -94,6 +94,8 @@ export class LastValueRows {
   #end = 0;
   /** What the catalogue says of that. */
   #marked = 0;
+  /** A power cut could undo writes. */
+  #unsynced = false;
   #count = 0;
   #bytes = 0;
   #chain: Promise<void> = Promise.resolve();
@@ -292,6 +294,8 @@ export class LastValueRows {
   checkpoint(): Promise<void> {
     return this.#run(async () => {
       await this.#move(() => false);
+      if (this.#unsynced) await this.#meta.write([markRow(this.#marked)]);
+      this.#unsynced = false;
       if (!this.#closed || this.#changes.size > 0 || this.#dead.length > 0) return;
       const head = { mark: this.#marked, count: this.#count, bytes: this.#bytes };
       await this.#copy.save(this.#index, head, this.#turn);
@@ -370,7 +374,7 @@ export class LastValueRows {
     }
     if (rows.length === 0 && mark === this.#marked) return false;
     rows.push(...this.#copy.endedBy());
-    rows.push({ table: MARKS_TABLE, key: '', value: Buffer.from(String(mark)) });
+    rows.push(markRow(mark));
     try {
       // What a power cut undoes is in the log behind the mark that it undoes as well.
       await this.#meta.write(rows, true);
@@ -381,6 +385,7 @@ export class LastValueRows {
     this.#dead.splice(0, dead.length);
     this.#copy.ended();
     this.#marked = mark;
+    this.#unsynced = true;
     for (const [offset, change] of taken) this.#forget(offset, change);
     return true;
   }
@@ -427,6 +432,10 @@ export class LastValueRows {
     this.#count += (after === ENDED ? 0 : 1) - (before === ENDED ? 0 : 1);
     this.#bytes += (after === ENDED ? 0 : after) - (before === ENDED ? 0 : before);
   }
+}
+
+function markRow(mark: number): MetaChange {
+  return { table: MARKS_TABLE, key: '', value: Buffer.from(String(mark)) };
 }
 
 function digits(value: number, count: number): string {
