@@ -32,7 +32,7 @@ export interface GroupPlace {
 }
 
 /** Groups that finish records one by one. */
-export interface GroupsWithPlaces {
+interface GroupsWithPlaces {
   list(): Iterable<{ readonly id: string }>;
   places(id: string): Iterable<GroupPlace>;
 }

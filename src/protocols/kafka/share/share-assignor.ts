@@ -7,7 +7,7 @@ import { type Assignment, addTo, has, type MutableAssignment } from '../groups/a
 
 export const SHARE_ASSIGNOR = 'simple';
 
-export interface SharingMember {
+interface SharingMember {
   readonly id: string;
   readonly topicIds: ReadonlySet<string>;
   readonly before: Assignment;

@@ -20,7 +20,7 @@ const STRICT = 1;
 /** What a record takes beside its key and value, about. */
 const RECORD_BYTES = 16;
 
-export interface ShareFetchLimits {
+interface ShareFetchLimits {
   readonly maxWaitMs: number;
   readonly minBytes: number;
   readonly maxBytes: number;
@@ -29,14 +29,14 @@ export interface ShareFetchLimits {
   readonly shareAcquireMode: number;
 }
 
-export interface AcquiredRange {
+interface AcquiredRange {
   readonly firstOffset: number;
   lastOffset: number;
   readonly deliveryCount: number;
 }
 
 /** One partition of a fetch, and what it has acquired there. */
-export class SharePart implements ShareTake {
+class SharePart implements ShareTake {
   readonly taker: Taker;
   readonly #fetch: ShareFetchCall;
   /** How often each of these offsets was delivered. */

@@ -16,7 +16,7 @@ import {
 import type { GroupTopics } from '../groups/consumer-group.ts';
 import { assignShares } from './share-assignor.ts';
 
-export interface ShareMemberFacts {
+interface ShareMemberFacts {
   readonly id: string;
   readonly rackId: string | null;
   readonly clientId: string;

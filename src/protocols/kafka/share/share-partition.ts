@@ -16,7 +16,7 @@ export interface ShareTake {
   hurry(): void;
 }
 
-export interface ShareTerms {
+interface ShareTerms {
   /** How long a member may keep a record. */
   readonly lockMs: number;
   /** Records of transactions that are open or aborted are delivered as well. */

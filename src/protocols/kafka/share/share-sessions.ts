@@ -11,7 +11,7 @@ const INITIAL_EPOCH = 0;
 export const FINAL_EPOCH = -1;
 const EPOCH_MAX = 0x7fffffff;
 
-export interface SharedPart {
+interface SharedPart {
   readonly topicId: string;
   readonly index: number;
 }

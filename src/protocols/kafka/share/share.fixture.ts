@@ -20,7 +20,7 @@ export const RENEW = 4;
 /** Offsets from, to, and what becomes of them: one type for all, or one each. */
 export type Said = readonly [from: number, to: number, ...types: number[]];
 /** Offsets from, to, and how often they were delivered. */
-export type Acquired = readonly [from: number, to: number, deliveries: number];
+type Acquired = readonly [from: number, to: number, deliveries: number];
 
 interface FetchMore {
   readonly said?: readonly Said[];
