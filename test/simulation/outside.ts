@@ -1,5 +1,5 @@
 /**
- * Whether a run asks the machine for anything: a timer, the thread pool, a socket, a file. Whatever
+ * Whether a run asks the machine for anything: a timer, the thread pool, a socket. Whatever
  * would be done outside of virtual time is made known by the runtime as a resource; the turns of
  * the scheduler are the only ones there may be.
  */
