@@ -1,7 +1,7 @@
 /** References to messages that are not committed yet: the disk may be too full for them. */
 import type { Partition } from '../streams/partition.ts';
 
-export interface RecentReference {
+interface RecentReference {
   readonly partition: Partition;
   readonly offset: number;
   /** -1: it waits in a line, for many. */
