@@ -13,14 +13,14 @@ const BESIDE_MIN = 4;
 /** Undisturbed commits that are needed for a comparison. */
 const CALM_MIN = 16;
 /** What a mean may be above the undisturbed one, with a margin for coarse clocks. */
-const SLOWER_MAX = 1.5;
+const SLOWER_MAX = 1.2;
 const MARGIN_MS = 0.1;
-const FACTOR_MAX = 3;
+const FACTOR_MAX = 8;
 /** A look is not over before this: a burst is no answer to the last change. */
 const LOOK_MS_MIN = 100;
 
 export class CommitWatch {
-  /** 1: as fast as planned; 3: a third of that. */
+  /** 1: as fast as planned; 8: an eighth of that. */
   factor = 1;
   /** Mean of undisturbed commits, older ones counting less. */
   #calmMs = 0;
