@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { SHORT_HEARTBEATS } from './kafka-heartbeats.ts';
 import { run } from './program.ts';
 import { type Server, startServer } from './server.ts';
 import { FULL } from './tier.ts';
@@ -24,7 +25,7 @@ async function built(
   describe(program, { skip: missing ?? false }, () => {
     let server: Server;
     before(async () => {
-      server = await startServer();
+      server = await startServer({ flags: SHORT_HEARTBEATS });
     });
     after(() => server[Symbol.asyncDispose]());
     for (const [scenario, title] of Object.entries(scenarios)) {

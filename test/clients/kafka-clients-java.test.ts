@@ -1,6 +1,7 @@
 /** Producer, consumer and admin of the Java client: programs/java/Clients.java, one JVM for all. */
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { SHORT_HEARTBEATS } from './kafka-heartbeats.ts';
 import { Program } from './program.ts';
 import { type Server, startServer } from './server.ts';
 import { FULL } from './tier.ts';
@@ -26,7 +27,7 @@ if (FULL) {
     let server: Server;
     let program: Program;
     before(async () => {
-      server = await startServer();
+      server = await startServer({ flags: SHORT_HEARTBEATS });
       const jvm = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx256m'];
       const source = ['-cp', path.join(folder ?? '', '*'), PROGRAM, server.address('kafka')];
       program = new Program('java', [...jvm, ...source, ...Object.keys(SCENARIOS)]);

@@ -1,6 +1,7 @@
 /** @platformatic/kafka, unmodified: programs/node/platformatic.mjs, one process for all. */
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { SHORT_HEARTBEATS } from './kafka-heartbeats.ts';
 import { Program } from './program.ts';
 import { type Server, startServer } from './server.ts';
 import { FULL } from './tier.ts';
@@ -25,7 +26,7 @@ if (FULL) {
     let server: Server;
     let program: Program;
     before(async () => {
-      server = await startServer();
+      server = await startServer({ flags: SHORT_HEARTBEATS });
       const args = [PROGRAM, folder ?? '', server.address('kafka'), ...Object.keys(SCENARIOS)];
       program = new Program(process.execPath, args);
     });

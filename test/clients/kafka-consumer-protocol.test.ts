@@ -1,17 +1,14 @@
 /**
  * Groups of the consumer protocol (KIP-848) with librdkafka: programs/python/
- * confluent_consumer_groups.py. Heartbeats are short, so that no test waits for the usual ones.
+ * confluent_consumer_groups.py.
  */
 import { after, before, describe, it } from 'node:test';
+import { SHORT_HEARTBEATS } from './kafka-heartbeats.ts';
 import { runPython } from './python-scenarios.ts';
 import { HOST, type Server, startServer } from './server.ts';
 import { python, ready } from './toolchains/index.ts';
 
 const { folder, missing } = await ready(python);
-const SHORT = ['heartbeat-interval-min', 'heartbeat-interval'].flatMap((name) => [
-  `--kafka-consumer-${name}`,
-  '200ms',
-]);
 const SCENARIOS: Readonly<Record<string, string>> = {
   share: 'two members share, the last one gets all, and committed offsets hold K64 K204',
   ranges: 'the range assignor of the server gives stretches K64',
@@ -24,7 +21,7 @@ const SCENARIOS: Readonly<Record<string, string>> = {
 describe('confluent-kafka with group.protocol=consumer', { skip: missing ?? false }, () => {
   let server: Server;
   before(async () => {
-    server = await startServer({ flags: SHORT });
+    server = await startServer({ flags: SHORT_HEARTBEATS });
   });
   after(() => server[Symbol.asyncDispose]());
 
