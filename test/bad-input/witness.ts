@@ -17,7 +17,8 @@ export class Witness {
   #channel!: ConfirmChannel;
   #admin!: Admin;
   readonly #mqttInbox = new Inbox<string>();
-  readonly #lost: string[] = [];
+  readonly #lost = Promise.withResolvers<never>();
+  #closing = false;
   #trips = 0;
 
   static async connect(server: Addresses): Promise<Witness> {
@@ -27,7 +28,11 @@ export class Witness {
   }
 
   /** One round trip on each connection, all of them opened long before. */
-  async roundTrips(): Promise<void> {
+  roundTrips(): Promise<void> {
+    return Promise.race([this.#roundTrips(), this.#lost.promise]);
+  }
+
+  async #roundTrips(): Promise<void> {
     const body = `trip ${++this.#trips}`;
     await this.#mqtt.publishAsync('witness', body, { qos: 1 });
     while ((await this.#mqttInbox.next()) !== body);
@@ -37,11 +42,14 @@ export class Witness {
     const got = await this.#channel.get('witness-queue', { noAck: true });
     if (got === false || String(got.content) !== body) throw new Error('AMQP lost a message');
     await this.#admin.fetchTopicMetadata({ topics: ['witness'] });
-    if (this.#lost.length > 0) throw new Error(`connections were lost: ${this.#lost}`);
+  }
+
+  #loses(protocol: string): void {
+    if (!this.#closing) this.#lost.reject(new Error(`the ${protocol} connection was lost`));
   }
 
   async close(): Promise<void> {
-    this.#lost.push = () => 0; // From here on the end is wanted.
+    this.#closing = true;
     await this.#mqtt.endAsync(true);
     await this.#nats.close();
     await this.#amqp.close();
@@ -49,22 +57,24 @@ export class Witness {
   }
 
   async #connect(server: Addresses): Promise<void> {
+    // Who waits hears of it; nobody waits while nothing is asked.
+    this.#lost.promise.catch(() => {});
     const options = { reconnectPeriod: 0 };
     this.#mqtt = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`, options);
     this.#mqtt.on('message', (_topic, payload) => this.#mqttInbox.put(String(payload)));
-    this.#mqtt.on('close', () => this.#lost.push('mqtt'));
+    this.#mqtt.on('close', () => this.#loses('MQTT'));
     await this.#mqtt.subscribeAsync('witness', { qos: 1 });
     this.#nats = await connect({ servers: server.address('nats'), reconnect: false });
-    void this.#nats.closed().then(() => this.#lost.push('nats'));
+    void this.#nats.closed().then(() => this.#loses('NATS'));
     this.#amqp = await amqp.connect(`amqp://${server.address('amqp')}`);
     this.#amqp.on('error', () => {});
-    this.#amqp.on('close', () => this.#lost.push('amqp'));
+    this.#amqp.on('close', () => this.#loses('AMQP'));
     this.#channel = await this.#amqp.createConfirmChannel();
     await this.#channel.assertQueue('witness-queue');
     const brokers = [server.address('kafka')];
     const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING, retry: { retries: 0 } });
     this.#admin = kafka.admin();
     await this.#admin.connect();
-    this.#admin.on('admin.disconnect', () => this.#lost.push('kafka'));
+    this.#admin.on('admin.disconnect', () => this.#loses('Kafka'));
   }
 }

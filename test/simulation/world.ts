@@ -35,7 +35,7 @@ const LIMITS = {
 const BUCKET_MS = [2, 40] as const;
 const BUCKET_OPEN_MAX = 8;
 /** What happened behind the clients: a run in which none of it did shows less. */
-export const UPKEEP = {
+const UPKEEP = {
   adopted: 'robustmq_storage_adopted_bytes_total',
   merges: 'robustmq_storage_merges_total',
   compactions: 'robustmq_storage_compactions_total',

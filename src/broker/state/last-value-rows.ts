@@ -24,7 +24,7 @@ export interface RowLimits {
   readonly heldBytes: number;
 }
 
-export const ROW_LIMITS: RowLimits = {
+const ROW_LIMITS: RowLimits = {
   pieceRows: 1_000,
   pieceBytes: 512 << 10,
   heldRows: 4_096,
