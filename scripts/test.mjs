@@ -154,7 +154,8 @@ async function runTests(group) {
 async function installToolchains() {
   const script = path.join(ROOT, 'test', 'clients', 'toolchains', 'install.ts');
   if (!existsSync(script)) return '';
-  const { output } = await execute(process.execPath, [script]);
+  const env = { TEST_TIER: full ? 'full' : 'fast' };
+  const { output } = await execute(process.execPath, [script], { env });
   return output.trim();
 }
 

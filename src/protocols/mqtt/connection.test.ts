@@ -117,6 +117,19 @@ describe('MQTT: connection', () => {
     await remote.closed();
   });
 
+  test('an empty user name with no password names nobody, with a password it is refused M39 M177', async () => {
+    for (const [peer, password, reason] of [
+      [{}, null, 0],
+      [{}, Buffer.alloc(0), 0],
+      [{}, Buffer.from('x'), 0x86],
+      [{ loopback: false, address: '192.0.2.1' }, null, 0x87],
+    ] as const) {
+      const client = bench.client({ peer });
+      client.connect('c', { user: '', password });
+      assert.equal((await client.expect('CONNACK')).reason, reason);
+    }
+  });
+
   test('an empty client identifier gets one in 5.0, needs a clean session in 3.1.1, and is refused in 3.1 M24 M41', async () => {
     const names = new Set<string>();
     for (let count = 0; count < 2; count++) {

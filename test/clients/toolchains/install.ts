@@ -1,10 +1,13 @@
 /**
  * Installs every toolchain, in parallel, and says what is there. Never fails: tests skip by name.
  */
-import { forgetFailure, ready, TOOLCHAINS } from './index.ts';
+import { FULL } from '../tier.ts';
+import { FULL_TOOLCHAINS, forgetFailure, ready, TOOLCHAINS } from './index.ts';
+
+const wanted = FULL ? [...TOOLCHAINS, ...FULL_TOOLCHAINS] : TOOLCHAINS;
 
 await Promise.all(
-  TOOLCHAINS.map(async (toolchain) => {
+  wanted.map(async (toolchain) => {
     const startedAt = performance.now();
     forgetFailure(toolchain);
     const { folder, missing } = await ready(toolchain);

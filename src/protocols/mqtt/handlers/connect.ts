@@ -108,9 +108,11 @@ async function principalOf(
   const origination = originationOf(link, clientId);
   const user = link.connection.peer.identity?.user ?? null;
   if (user !== null) return broker.principals.proved(user, origination);
-  if (packet.user === null && password === null) return broker.anonymous(origination);
   const text = password?.toString('utf8') ?? '';
-  return broker.authenticate({ user: packet.user ?? '', password: text, ...origination });
+  const name = packet.user ?? '';
+  // Clients with an empty setting for it send an empty name: who names nobody is nobody.
+  if (name === '' && text === '') return broker.anonymous(origination);
+  return broker.authenticate({ user: name, password: text, ...origination });
 }
 
 /** The one of its certificate, its own, or a new one. */
