@@ -15,12 +15,15 @@ const CALM_MIN = 16;
 /** What a mean may be above the undisturbed one, with a margin for coarse clocks. */
 const SLOWER_MAX = 1.2;
 const MARGIN_MS = 0.1;
-const FACTOR_MAX = 8;
+const FACTOR_MAX = 16;
+/** It gives way quickly and comes back slowly: what a burst of steps costs comes in bursts, too. */
+const GIVES_WAY = 1.5;
+const COMES_BACK = 0.95;
 /** A look is not over before this: a burst is no answer to the last change. */
 const LOOK_MS_MIN = 100;
 
 export class CommitWatch {
-  /** 1: as fast as planned; 8: an eighth of that. */
+  /** 1: as fast as planned; 16: a sixteenth of that. */
   factor = 1;
   /** Mean of undisturbed commits, older ones counting less. */
   #calmMs = 0;
@@ -45,6 +48,8 @@ export class CommitWatch {
       this.#calmMs += (tookMs - this.#calmMs) / this.#calmCount;
     }
     if (++this.#looked < LOOK_COMMITS || nowMs - this.#lookMs < LOOK_MS_MIN) return;
+    // The less it does, the longer it takes until enough is seen of it.
+    if (this.#besideCount < BESIDE_MIN) return;
     this.#look();
     this.#looked = 0;
     this.#besideCount = 0;
@@ -55,8 +60,8 @@ export class CommitWatch {
   #look(): void {
     const slower =
       this.#calmCount >= CALM_MIN &&
-      this.#besideCount >= BESIDE_MIN &&
       this.#besideSumMs / this.#besideCount > this.#calmMs * SLOWER_MAX + MARGIN_MS;
-    this.factor = slower ? Math.min(FACTOR_MAX, this.factor * 1.5) : Math.max(1, this.factor * 0.8);
+    this.factor *= slower ? GIVES_WAY : COMES_BACK;
+    this.factor = Math.max(1, Math.min(FACTOR_MAX, this.factor));
   }
 }

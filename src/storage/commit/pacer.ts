@@ -22,7 +22,7 @@ const WINDOW_MS = 1_000;
 const PAUSE_MS_MAX = 100;
 /** From this pressure on the background does not rest. */
 const HURRY = 0.5;
-/** From this pressure on merges wait for level 1. */
+/** From this pressure on merges wait for level 1, and both become faster until they hurry. */
 const LEVEL_ONE_FIRST = 0.25;
 /** From this pressure on commits are slowed down. */
 const SLOW = 0.5;
@@ -91,9 +91,11 @@ export class Pacer {
     for (const look of waiting) look();
   }
 
-  /** True while a lane is in a step: ask when a commit begins. */
+  /** True while a lane is in a step, but for one that hangs: ask when a commit begins. */
   get isWorking(): boolean {
-    return this.#begunMs[0]! >= 0 || this.#begunMs[1]! >= 0;
+    const sinceMs = this.#parts.clock.monotonicMs() - STEP_MS_MAX;
+    const [one, other] = this.#begunMs;
+    return (one! >= 0 && one! > sinceMs) || (other! >= 0 && other! > sinceMs);
   }
 
   /**
@@ -184,6 +186,7 @@ export class Pacer {
     const pressure = this.#parts.pressure();
     if (pressure >= HURRY) return Number.POSITIVE_INFINITY;
     const spare = this.#parts.limits.backgroundBytesPerSecond / this.#watch.factor;
-    return (spare + this.#appendRate * COPIES) * (1 + 6 * pressure);
+    const urgent = Math.max(0, pressure - LEVEL_ONE_FIRST) / (HURRY - LEVEL_ONE_FIRST);
+    return (spare + this.#appendRate * COPIES) * (1 + 3 * urgent);
   }
 }
