@@ -21,10 +21,17 @@ const GIVES_WAY = 1.5;
 const COMES_BACK = 0.95;
 /** A look is not over before this: a burst is no answer to the last change. */
 const LOOK_MS_MIN = 100;
+/**
+ * Without a look for so long the factor begins to fall, to half of it each time this passes: who
+ * has gone, or commits seldom, must not hold up the background for ever.
+ */
+const FORGETS_MS = 5_000;
+/** A commit that took longer was held up by something else: a process that was stopped, say. */
+const TOOK_MS_MAX = 100;
 
 export class CommitWatch {
-  /** 1: as fast as planned; 16: a sixteenth of that. */
-  factor = 1;
+  /** After the last look. */
+  #factor = 1;
   /** Mean of undisturbed commits, older ones counting less. */
   #calmMs = 0;
   #calmCount = 0;
@@ -34,34 +41,42 @@ export class CommitWatch {
   #besideSumMs = 0;
   #lookMs = Number.NEGATIVE_INFINITY;
 
+  /** 1: as fast as planned; 16: a sixteenth of that. */
+  factorAt(nowMs: number): number {
+    const forgottenMs = nowMs - this.#lookMs - FORGETS_MS;
+    if (forgottenMs <= 0) return this.#factor;
+    return Math.max(1, this.#factor * 0.5 ** (forgottenMs / FORGETS_MS));
+  }
+
   /**
    * Takes note of a commit that is done.
    * @param beside the background was in a step when it began
    */
   note(bytes: number, tookMs: number, beside: boolean, nowMs: number): void {
     if (bytes > SMALL_BYTES) return;
+    const countedMs = Math.min(tookMs, TOOK_MS_MAX);
     if (beside) {
       this.#besideCount++;
-      this.#besideSumMs += tookMs;
+      this.#besideSumMs += countedMs;
     } else {
       this.#calmCount = Math.min(this.#calmCount + 1, LOOK_COMMITS * 4);
-      this.#calmMs += (tookMs - this.#calmMs) / this.#calmCount;
+      this.#calmMs += (countedMs - this.#calmMs) / this.#calmCount;
     }
     if (++this.#looked < LOOK_COMMITS || nowMs - this.#lookMs < LOOK_MS_MIN) return;
     // The less it does, the longer it takes until enough is seen of it.
     if (this.#besideCount < BESIDE_MIN) return;
-    this.#look();
+    this.#look(nowMs);
     this.#looked = 0;
     this.#besideCount = 0;
     this.#besideSumMs = 0;
     this.#lookMs = nowMs;
   }
 
-  #look(): void {
+  #look(nowMs: number): void {
     const slower =
       this.#calmCount >= CALM_MIN &&
       this.#besideSumMs / this.#besideCount > this.#calmMs * SLOWER_MAX + MARGIN_MS;
-    this.factor *= slower ? GIVES_WAY : COMES_BACK;
-    this.factor = Math.max(1, Math.min(FACTOR_MAX, this.factor));
+    const factor = this.factorAt(nowMs) * (slower ? GIVES_WAY : COMES_BACK);
+    this.#factor = Math.max(1, Math.min(FACTOR_MAX, factor));
   }
 }

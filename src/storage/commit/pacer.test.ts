@@ -109,3 +109,41 @@ test('commits that take longer beside copying make it slower', async () => {
   const later = await copied(5);
   assert.ok(later > first * 2, `${first} ms, then ${later} ms`);
 });
+
+test('two lanes keep to the set rate, and owe nothing when the backlog grows', async () => {
+  const time = new VirtualTime();
+  const backlog = { pressure: 0.2 };
+  const pacer = new Pacer({
+    limits: { ...DEFAULT_LIMITS, backgroundBytesPerSecond: 2 ** 20 },
+    ...{ clock: time, timers: time },
+    pressure: () => backlog.pressure,
+    mergesAreBehind: () => true,
+  });
+  let [bytes, ends] = [0, false];
+  const copies = async (lane: number): Promise<void> => {
+    while (!ends) {
+      await pacer.pass(2 ** 17, lane);
+      bytes += 2 ** 17;
+    }
+  };
+  const lanes = [copies(LANE.levelOne), copies(LANE.merge)];
+  await time.advance(20_000);
+  assert.ok(bytes > 19 * 2 ** 20 && bytes < 22 * 2 ** 20, `${bytes} bytes in 20 s`);
+  ends = true;
+  const late = pacer.pass(8 * 2 ** 20, LANE.levelOne);
+  backlog.pressure = 0.6;
+  await time.until(Promise.all([...lanes, late]).then(() => {}));
+  const nowMs = time.monotonicMs();
+  for (let step = 0; step < 100; step++) await time.until(pacer.pass(2 ** 20, LANE.levelOne));
+  assert.equal(time.monotonicMs(), nowMs, 'nobody rests in a hurry');
+});
+
+test('a hurry that comes up during a long wait ends it', async () => {
+  const { time, backlog, pacer } = paced();
+  const passing = pacer.pass(2 ** 30, LANE.levelOne);
+  await time.advance(1_000);
+  backlog.pressure = 0.5;
+  const nowMs = time.monotonicMs();
+  await time.until(passing);
+  assert.ok(time.monotonicMs() - nowMs <= 100);
+});

@@ -18,7 +18,7 @@ const RESTS = 3;
 /** A step that seems to take longer was none: its lane had nothing to do meanwhile. */
 const STEP_MS_MAX = 50;
 const WINDOW_MS = 1_000;
-/** Longest wait of a step, so that a change of pressure is felt soon. */
+/** Longest rest after a step, and longest wait without a look at the pressure. */
 const PAUSE_MS_MAX = 100;
 /** From this pressure on the background does not rest. */
 const HURRY = 0.5;
@@ -125,7 +125,7 @@ export class Pacer {
    * Rejects merges when the engine is closing: they would take long and can be done again.
    */
   async pass(bytes: number, lane: number): Promise<void> {
-    const { clock, timers, pressure, mergesAreBehind } = this.#parts;
+    const { clock, pressure, mergesAreBehind } = this.#parts;
     const stepMs = this.#stepEnds(lane);
     if (lane === LANE.merge) {
       while (!this.#stopped && pressure() > LEVEL_ONE_FIRST && !mergesAreBehind()) {
@@ -137,10 +137,25 @@ export class Pacer {
     const rate = this.#rate(nowMs);
     this.#paidMs = Math.max(this.#paidMs, nowMs - WINDOW_MS / 10) + (bytes * 1000) / rate;
     const restMs = stepMs * RESTS * Math.max(0, 1 - pressure() / HURRY);
-    const pauseMs = Math.min(Math.max(this.#paidMs - nowMs, restMs), PAUSE_MS_MAX);
-    if (pauseMs < 1 || this.#stopped) await new Promise<void>((go) => timers.soon(go));
-    else await new Promise<void>((go) => timers.after(pauseMs, go));
+    await this.#pause(Math.max(this.#paidMs, nowMs + Math.min(restMs, PAUSE_MS_MAX)));
     this.#begunMs[lane] = clock.monotonicMs();
+  }
+
+  /** Waits for that time, unless hurry comes up meanwhile: then what is not paid is forgiven. */
+  async #pause(untilMs: number): Promise<void> {
+    const { clock, timers, pressure } = this.#parts;
+    for (let paused = false; ; paused = true) {
+      const nowMs = clock.monotonicMs();
+      const isHurry = this.#stopped || pressure() >= HURRY;
+      if (isHurry) this.#paidMs = Math.min(this.#paidMs, nowMs);
+      const leftMs = isHurry ? 0 : untilMs - nowMs;
+      if (leftMs >= 1) {
+        await new Promise<void>((go) => timers.after(Math.min(leftMs, PAUSE_MS_MAX), go));
+      } else {
+        if (!paused) await new Promise<void>((go) => timers.soon(go));
+        return;
+      }
+    }
   }
 
   /** How long the step took that a lane ends now. */
@@ -185,7 +200,7 @@ export class Pacer {
     }
     const pressure = this.#parts.pressure();
     if (pressure >= HURRY) return Number.POSITIVE_INFINITY;
-    const spare = this.#parts.limits.backgroundBytesPerSecond / this.#watch.factor;
+    const spare = this.#parts.limits.backgroundBytesPerSecond / this.#watch.factorAt(nowMs);
     const urgent = Math.max(0, pressure - LEVEL_ONE_FIRST) / (HURRY - LEVEL_ONE_FIRST);
     return (spare + this.#appendRate * COPIES) * (1 + 3 * urgent);
   }
