@@ -5,6 +5,7 @@
  */
 
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { Metronome } from './metronome.ts';
 import { announce, type Outlet, resultOf, sleep } from './pump.ts';
 import type { LatencyUs, LoadResult, LoadSpec } from './spec.ts';
 
@@ -70,16 +71,18 @@ export class Pace {
 
   async run(): Promise<LoadResult> {
     const { warmMs, runMs } = this.#spec;
-    const startMs = performance.now();
-    await this.#sendUntil(startMs, startMs + warmMs);
+    const metronome = await Metronome.start(STEP_MS);
+    const { startMs } = metronome;
+    await this.#sendUntil(metronome, startMs, startMs + warmMs);
     announce('begin');
     this.#fromMs = startMs + warmMs;
     this.#sent = 0;
     const cpuBefore = process.cpuUsage();
-    await this.#sendUntil(startMs + warmMs, startMs + warmMs + runMs);
+    await this.#sendUntil(metronome, startMs + warmMs, startMs + warmMs + runMs);
     const cpu = process.cpuUsage(cpuBefore);
     const seconds = (performance.now() - startMs - warmMs) / 1000;
     announce('end');
+    await metronome.stop();
     const lastMs = performance.now() + LAST_WAIT_MS;
     while (this.#arrived < this.#sent && performance.now() < lastMs) await sleep(STEP_MS);
     if (this.#arrived === 0) throw new Error(`nothing arrived in ${LAST_WAIT_MS} ms`);
@@ -92,11 +95,11 @@ export class Pace {
     return { ...result, latency, verified: `all of ${this.#arrived} in order` };
   }
 
-  async #sendUntil(fromMs: number, untilMs: number): Promise<void> {
+  async #sendUntil(metronome: Metronome, fromMs: number, untilMs: number): Promise<void> {
     const perStep = (this.#spec.perSecond * STEP_MS) / 1000;
     let due = 0;
     for (let dueMs = fromMs; dueMs < untilMs; dueMs += STEP_MS) {
-      await reached(dueMs);
+      await metronome.reached(dueMs);
       due += perStep;
       const count = Math.floor(due);
       due -= count;
@@ -105,9 +108,4 @@ export class Pace {
       this.#sendDue(count, dueMs);
     }
   }
-}
-
-/** Turns of the event loop until the moment has come: timers are only good to a millisecond. */
-async function reached(atMs: number): Promise<void> {
-  while (performance.now() < atMs) await new Promise((resolve) => setImmediate(resolve));
 }
