@@ -67,11 +67,15 @@ export function idsOf(title: string): string[] {
   return ids;
 }
 
-/** Titles of `test`, `it`, `describe` and `suite` calls; the literal must be the first argument. */
+/**
+ * Titles of `test`, `it`, `describe` and `suite` calls; the literal must be the first argument. And
+ * titles in tables of scenarios, which one call names: `seek: 'reads from the end K36'`.
+ */
 export function titlesOf(source: string): string[] {
   const calls =
     /\b(?:test|it|describe|suite)(?:\.\w+)?\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g;
-  return [...source.matchAll(calls)].map(([, single, double, template]) =>
+  const rows = /^\s+\w+:\s*'([^'\\]* [a-z][^'\\]* [MKNJAQGXOR]\d+)',?$/gm;
+  return [...source.matchAll(calls), ...source.matchAll(rows)].map(([, single, double, template]) =>
     (single ?? double ?? template ?? '').replaceAll(/\\(.)/g, '$1'),
   );
 }
