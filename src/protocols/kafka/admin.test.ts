@@ -51,7 +51,8 @@ async function configOf(client: Client, name: string, key: string) {
   return results[0]!.configs[0]!;
 }
 
-test('error codes are those from -1 to 133, each once K13', () => {
+test('error codes are those from -1 to 133, each once K13 K83', () => {
+  assert.equal(KAFKA.REBOOTSTRAP_REQUIRED, 129);
   const codes = Object.values(KAFKA).sort((a, b) => a - b);
   assert.deepEqual(
     codes,

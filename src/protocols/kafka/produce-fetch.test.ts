@@ -204,6 +204,31 @@ test('a leader epoch that never was is refused K34', async () => {
   assert.equal(responses[0]!.partitions[0]!.errorCode, KAFKA.UNKNOWN_LEADER_EPOCH);
 });
 
+test('who is fenced is told the leader and its address; others get no such fields K34 K35', async () => {
+  const client = new Client(room);
+  const { name, topicId } = await newTopic(client);
+  await produceTo(client, name, batchOf(['one']));
+  const ask = (currentLeaderEpoch: number) => {
+    const asked = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20, currentLeaderEpoch };
+    const topics = [{ topicId, partitions: [asked] }];
+    const limits = { maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 20 };
+    return client.ask(fetch, 16, { ...limits, topics, forgottenTopicsData: [] });
+  };
+  const fenced = await ask(-2);
+  const [part] = fenced.responses[0]!.partitions;
+  assert.equal(part!.errorCode, KAFKA.FENCED_LEADER_EPOCH);
+  assert.deepEqual(part!.currentLeader, { leaderId: 0, leaderEpoch: 0 });
+  assert.deepEqual(fenced.nodeEndpoints, [
+    { nodeId: 0, host: '127.0.0.1', port: 9092, rack: null },
+  ]);
+  const served = await ask(0);
+  assert.deepEqual(served.nodeEndpoints, []);
+  assert.equal(served.responses[0]!.partitions[0]!.currentLeader.leaderId, -1);
+  const made = await client.ask(produce, 10, produceBody(name, batchOf(['two'])));
+  assert.deepEqual(made.nodeEndpoints, []);
+  assert.equal(made.responses[0]!.partitionResponses[0]!.currentLeader.leaderId, -1);
+});
+
 test('a client that has more than the log is told where the log ends, at once K34', async () => {
   const client = new Client(room);
   const { name, topicId } = await newTopic(client);

@@ -13,11 +13,12 @@ import { fetch } from '../messages/01-fetch.ts';
 import { answersLater } from '../operation.ts';
 import type { Room } from '../room.ts';
 import type { RequestOf, ResponseOf } from '../rows.ts';
-import { LEADER_EPOCH } from '../topics.ts';
+import { LEADER_EPOCH, NODE_ID } from '../topics.ts';
 
 const READ_COMMITTED = 1;
 const TRANSACTIONAL = 0x10;
 const NO_BATCHES: readonly StoredBatch[] = [];
+const LEADER = { leaderId: NODE_ID, leaderEpoch: LEADER_EPOCH };
 const NONE_ABORTED: readonly AbortedTransaction[] = [];
 
 type FetchRequest = RequestOf<typeof fetch>;
@@ -227,6 +228,7 @@ class FetchCall {
     this.#cutToSize();
     const responses: TopicAnswer[] = [];
     let size = 0;
+    let fenced = false;
     let last: { topic: string; topicId: string; partitions: PartitionAnswer[] } | null = null;
     for (const part of this.#parts) {
       const answer = this.#answerOf(part);
@@ -238,10 +240,17 @@ class FetchCall {
       }
       last.partitions.push(answer);
       size += part.size;
+      fenced ||= part.errorCode === KAFKA.FENCED_LEADER_EPOCH;
     }
     const call = this.#call as unknown as Call;
     call.session.throttle.take(call, 'deliver-bytes', size);
-    this.#call.answer({ sessionId: this.#plan.answered(), responses });
+    this.#call.answer({
+      sessionId: this.#plan.answered(),
+      responses,
+      ...(fenced && {
+        nodeEndpoints: [{ nodeId: NODE_ID, ...this.#room.advertised(call.session) }],
+      }),
+    });
   }
 
   #answerOf(part: Part): PartitionAnswer {
@@ -255,6 +264,8 @@ class FetchCall {
       ...(part.diverges && {
         divergingEpoch: { epoch: LEADER_EPOCH, endOffset: partition!.highWatermark },
       }),
+      // Who has another leader in mind is told which one it is, and where (KIP-951).
+      ...(part.errorCode === KAFKA.FENCED_LEADER_EPOCH && { currentLeader: LEADER }),
       abortedTransactions: this.#isCommitted ? this.#abortedIn(part) : null,
       preferredReadReplica: -1,
       records: part.batches.map((batch) => batch.bytes),
