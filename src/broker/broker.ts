@@ -359,6 +359,7 @@ export class Broker {
     this.time.close();
     this.state.close();
     this.retention.close();
+    this.transactions.close();
     this.cold.close();
     this.queues.close();
     await this.definitions.durable();
@@ -471,8 +472,7 @@ export class Broker {
   #openLate(log: Log): LateDeliveries {
     const planOf = ({ address }: Message): Plan => this.#planOf(this.target(address, 'captured'));
     return new LateDeliveries({
-      ...{ state: this.state, streams: this.streams, log },
-      soon: (call) => this.#timers.soon(call),
+      ...{ state: this.state, streams: this.streams, log, timers: this.#timers },
       busy: () => this.busy,
       onRoom: (call) => this.onRoom(call),
       isUnwatched: (partition) =>

@@ -254,7 +254,12 @@ class Start {
       ...(this.#around.deriveKey === null ? {} : { deriveKey: this.#around.deriveKey }),
     });
     broker.streams.remoteStore = this.#objects?.isThere === true;
-    if (this.#objects !== null) this.#objects.onBack = () => broker.queues.readAgain();
+    if (this.#objects !== null) {
+      this.#objects.onBack = () => {
+        broker.queues.readAgain();
+        broker.transactions.readAgain();
+      };
+    }
     this.#closing.add('broker', () => broker.close());
     return broker;
   }

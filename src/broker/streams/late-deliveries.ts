@@ -7,7 +7,7 @@
  * How far that is, is a row of state from a marker on until nothing is left: it commits with the
  * references that the deliveries made, so a crash neither loses nor doubles them.
  */
-import { BrokerError, type Log } from '#kit';
+import { BrokerError, type Log, type Timer, type Timers } from '#kit';
 import type { Message } from '../records/message.ts';
 import type { StateTable } from '../state/state-table.ts';
 import type { Follower, Partition, Run } from './partition.ts';
@@ -18,12 +18,14 @@ const KIND = 'transaction.delivered';
 const READ_BYTES = 256 << 10;
 /** Reads from memory before others get their turn. */
 const READS_PER_TURN = 4;
+/** What cannot be read now, and is not lost, is tried again after this. */
+const AGAIN_MS = 5_000;
 
 export interface LateHost {
   readonly state: StateTable;
   readonly streams: Streams;
   readonly log: Log;
-  readonly soon: (call: () => void) => void;
+  readonly timers: Timers;
   readonly busy: () => boolean;
   readonly onRoom: (call: () => void) => void;
   /** Nobody takes batches of producers from this partition. */
@@ -38,6 +40,10 @@ export interface LateHost {
 export class LateDeliveries {
   readonly #host: LateHost;
   #waiting: Partition[] | null = [];
+  /** Partitions that cannot be read now. What comes to them meanwhile waits behind. */
+  readonly #unread = new Set<Partition>();
+  #again: Timer | null = null;
+  #closed = false;
 
   constructor(host: LateHost) {
     this.#host = host;
@@ -106,7 +112,7 @@ export class LateDeliveries {
       }
       if (reads === READS_PER_TURN) {
         transactions.reading = true;
-        this.#host.soon(() => this.#goOn(partition, transactions));
+        this.#host.timers.soon(() => this.#goOn(partition, transactions));
         return;
       }
       if (!this.#read(partition, transactions)) return;
@@ -114,9 +120,27 @@ export class LateDeliveries {
     this.#finish(partition, transactions);
   }
 
+  /** What could not be read is tried again: an object store may be back. */
+  readAgain(): void {
+    if (this.#closed) return;
+    this.#again?.cancel();
+    this.#again = null;
+    const unread = [...this.#unread];
+    this.#unread.clear();
+    for (const partition of unread) {
+      if (partition.transactions !== null) this.#goOn(partition, partition.transactions);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#again?.cancel();
+  }
+
   forget(partition: Partition): void {
     const { transactions } = partition;
     if (transactions === null) return;
+    this.#unread.delete(partition);
     transactions.untail?.();
     if (transactions.saved) this.#delete(partition);
     partition.transactions = null;
@@ -144,14 +168,13 @@ export class LateDeliveries {
           if (this.#take(partition, transactions, read)) this.#goOn(partition, transactions);
         },
         (error: unknown) => {
-          this.#skip(partition, transactions, error);
-          this.#goOn(partition, transactions);
+          if (partition.transactions !== transactions) return;
+          if (this.#failed(partition, transactions, error)) this.#goOn(partition, transactions);
         },
       );
       return false;
     } catch (error) {
-      this.#skip(partition, transactions, error);
-      return true;
+      return this.#failed(partition, transactions, error);
     }
   }
 
@@ -164,12 +187,15 @@ export class LateDeliveries {
       return true;
     }
     transactions.reading = true;
-    const stored = (): void => {
+    let isLost = false;
+    const stored = (error: BrokerError | null): void => {
       waiting--;
-      if (waiting > 0 || partition.transactions !== transactions) return;
+      isLost ||= error !== null;
+      // The disk of its owner has failed: the place stays, and the next start delivers it again.
+      if (waiting > 0 || isLost || partition.transactions !== transactions) return;
       this.#passed(partition, transactions, run.next);
       // Not in the middle of the commit that tells.
-      this.#host.soon(() => this.#goOn(partition, transactions));
+      this.#host.timers.soon(() => this.#goOn(partition, transactions));
     };
     for (const follower of apart) follower.stored!(partition, run.next, stored);
     return false;
@@ -180,18 +206,34 @@ export class LateDeliveries {
     if (transactions.saved) this.#put(partition, transactions);
   }
 
-  /** What is damaged or trimmed is passed over; what is far away is given up, and said. */
-  #skip(partition: Partition, transactions: PartitionTransactions, error: unknown): void {
+  /**
+   * What is damaged or trimmed does not exist any more and is passed over, which is said. All else
+   * may be over later: an object store that is away, a disk that cannot read now.
+   * @returns true when there is something to read behind it
+   */
+  #failed(partition: Partition, transactions: PartitionTransactions, error: unknown): boolean {
     if (!(error instanceof BrokerError)) throw error;
-    const to = error.code === 'damaged' ? Number(error.details['to']) : partition.stableOffset;
+    if (this.#closed) return false;
+    const { log } = this.#host;
     const from = transactions.delivered;
-    transactions.delivered = Math.max(to, from + 1);
-    if (error.code === 'offset-out-of-range') transactions.delivered = partition.startOffset;
-    const fields = { stream: partition.stream.name, from, to: transactions.delivered };
-    this.#host.log.warn('messages behind a transaction cannot be delivered', {
-      ...fields,
-      reason: error.message,
-    });
+    const fields = { stream: partition.stream.name, partition: partition.index, from };
+    const to = endOfGone(partition, error);
+    if (to > from) {
+      transactions.delivered = to;
+      log.warn('messages behind a transaction are gone', { ...fields, to, reason: error.message });
+      return true;
+    }
+    if (transactions.unreadFrom !== from) {
+      log.warn('messages behind a transaction wait: they cannot be read now', {
+        ...fields,
+        reason: error.message,
+      });
+    }
+    transactions.unreadFrom = from;
+    transactions.reading = true;
+    this.#unread.add(partition);
+    this.#again ??= this.#host.timers.after(AGAIN_MS, () => this.readAgain());
+    return false;
   }
 
   /** Everything is delivered: messages go their direct way again. */
@@ -221,4 +263,10 @@ export class LateDeliveries {
   #delete({ stream, index }: Partition): void {
     this.#host.state.delete(KIND, JSON.stringify([stream.id, index]), stream.name);
   }
+}
+
+/** The offset before which nothing can ever be read, as the error tells; 0 when it does not. */
+function endOfGone(partition: Partition, { code, details }: BrokerError): number {
+  if (code === 'damaged') return Number(details['to']);
+  return code === 'offset-out-of-range' ? partition.startOffset : 0;
 }

@@ -19,6 +19,8 @@ export class PartitionTransactions {
   saved = false;
   /** Being read from the log. */
   reading = false;
+  /** Where it could not be read, which was said; -1 when it could. */
+  unreadFrom = -1;
   untail: (() => void) | null = null;
   readonly #byProducer = new Map<number, OpenTransaction>();
   /** Each until its marker is on disk; in the order of their offsets. */

@@ -107,6 +107,15 @@ export class Transactions {
     return this.#aborted.between(partition, from, before);
   }
 
+  /** The object store answers again: what could not be delivered for want of it is tried again. */
+  readAgain(): void {
+    this.#parts.late.readAgain();
+  }
+
+  close(): void {
+    this.#parts.late.close();
+  }
+
   #restore(): void {
     const { state, late } = this.#parts;
     const open: { partition: Partition; transaction: OpenTransaction }[] = [];
