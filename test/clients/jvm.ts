@@ -6,6 +6,7 @@ import { Program, run } from './program.ts';
 
 const PROGRAMS = path.join(import.meta.dirname, 'programs/java');
 const COMPILE_TIMEOUT_MS = 60_000;
+const SHOWN_LINES = 30;
 
 export interface Start {
   readonly main: string;
@@ -64,6 +65,16 @@ export class Jvm {
     ]);
     this.#started.push(program);
     return program;
+  }
+
+  /** Waits for what the programs do elsewhere; when it fails, the error shows what they said. */
+  async watch<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await promise;
+    } catch (error) {
+      const said = this.#started.map(({ lines }) => lines.slice(-SHOWN_LINES).join('\n'));
+      throw new Error(`${String(error)}\n${said.join('\n---\n')}`, { cause: error });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

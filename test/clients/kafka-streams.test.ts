@@ -94,7 +94,7 @@ if (FULL) {
       await server.kill();
       await server.start();
       const all = 4 * LINES;
-      await kafka.read('words.counts', (seen) => seen.length >= all, PATIENCE_MS);
+      await jvm.watch(kafka.read('words.counts', (seen) => seen.length >= all, PATIENCE_MS));
       await close(second);
       assertCounted(await kafka.all('words.counts', PATIENCE_MS), LINES);
     });
@@ -103,7 +103,9 @@ if (FULL) {
       await kafka.send('words.lines', lines(LINES, LINES + 1));
       const elsewhere = streams('words', 'elsewhere', EXACTLY_ONCE);
       const ends = (LINES + 1) * 4;
-      await kafka.read('words.counts', (seen) => seen.filter(isCount).length >= ends, PATIENCE_MS);
+      await jvm.watch(
+        kafka.read('words.counts', (seen) => seen.filter(isCount).length >= ends, PATIENCE_MS),
+      );
       await close(elsewhere);
       const restored = elsewhere.lines.filter((line) => /^restored counts \d [1-9]/.test(line));
       assert.ok(restored.length > 1, elsewhere.lines.join('\n'));

@@ -10,7 +10,9 @@ import java.util.Arrays;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
@@ -24,10 +26,11 @@ import org.apache.kafka.streams.kstream.Suppressed;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.processor.StateRestoreListener;
+import org.apache.kafka.streams.state.WindowStore;
 
 public class Streams {
   private static final int TELL_EVERY = 250;
-  static final Duration WINDOW = Duration.ofSeconds(10);
+  private static final Duration WINDOW = Duration.ofSeconds(10);
   private static final Duration GRACE = Duration.ofMinutes(5);
   private static final AtomicLong PROCESSED = new AtomicLong();
 
@@ -45,7 +48,6 @@ public class Streams {
     streams.setUncaughtExceptionHandler(
         exception -> {
           System.out.println("exception " + exception);
-          exception.printStackTrace();
           return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
         });
     Thread stop =
@@ -94,15 +96,17 @@ public class Streams {
   private static void orders(StreamsBuilder builder) {
     KTable<String, String> regions = builder.table("customers", Materialized.as("regions"));
     KStream<String, String> orders = builder.stream("orders");
+    Serde<String> text = Serdes.String();
+    Materialized<String, String, WindowStore<Bytes, byte[]>> store = Materialized.as("sums");
     KTable<Windowed<String>, String> sums =
         orders
             .peek((key, amount) -> tell())
             .join(regions, (amount, region) -> region + " " + amount)
             .selectKey((customer, joined) -> joined.split(" ")[0])
             .mapValues(joined -> joined.split(" ")[1])
-            .groupByKey(Grouped.as("by-region"))
+            .groupByKey(Grouped.with("by-region", text, text))
             .windowedBy(TimeWindows.ofSizeAndGrace(WINDOW, GRACE))
-            .reduce(Streams::add, Materialized.as("sums"));
+            .reduce(Streams::add, store.withKeySerde(text).withValueSerde(text));
     sums.toStream((window, sum) -> name(window)).to("orders.sums");
     Suppressed.StrictBufferConfig whole = Suppressed.BufferConfig.unbounded();
     sums.suppress(Suppressed.untilWindowCloses(whole).withName("last"))
