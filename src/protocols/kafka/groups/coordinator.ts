@@ -294,10 +294,13 @@ export class Coordinator {
 
   /**
    * What lives on of a group without members are its offsets; its generation counts on with them.
+   * One without offsets stays for a while too, for those who describe and delete it.
    */
   #emptied(group: Group | ConsumerGroup): void {
     if (!group.idle || this.#groups.get(group.id) !== group) return;
-    if (this.#cursors.list(group.id).length === 0) {
+    // Half of the places are for groups that have more to keep.
+    const stays = wasFormed(group) && this.#groups.size <= this.#options.groupsMax / 2;
+    if (!stays && this.#cursors.list(group.id).length === 0) {
       this.#forget(group.id);
       return;
     }
@@ -432,7 +435,7 @@ export class Coordinator {
 
   readonly #expireOffsets = (): void => {
     const nowMs = this.#host.clock.nowMs();
-    for (const id of [...this.#cursors.groups()]) {
+    for (const id of [...this.#emptiedMs.keys(), ...this.#cursors.groups()]) {
       const group = this.#groups.get(id);
       if (group !== undefined && !group.idle) continue;
       const emptiedMs = this.#emptiedMs.get(id) ?? this.#openedMs;
@@ -440,7 +443,8 @@ export class Coordinator {
         if (nowMs - Math.max(timeMs, emptiedMs) < this.#options.offsetsRetention) continue;
         this.#cursors.remove(id, stream, partition);
       }
-      if (this.#cursors.list(id).length > 0) continue;
+      const isRecent = nowMs - emptiedMs < RETENTION_CHECK_MS;
+      if (isRecent || this.#cursors.list(id).length > 0) continue;
       this.#forget(id);
     }
     this.#retentionTimer = this.#host.timers.after(RETENTION_CHECK_MS, this.#expireOffsets);
@@ -455,6 +459,11 @@ export class Coordinator {
       .map((end, index) => hex.slice([0, 8, 12, 16, 20][index], end))
       .join('-');
   }
+}
+
+/** Had it members? Who was only told an id leaves nothing behind. */
+function wasFormed(group: Group | ConsumerGroup): boolean {
+  return (group.type === 'consumer' ? group.epoch : group.generation) > 0;
 }
 
 /** @returns an error code */

@@ -9,10 +9,12 @@ import { heartbeat } from '../messages/12-heartbeat.ts';
 import { leaveGroup } from '../messages/13-leave-group.ts';
 import { syncGroup } from '../messages/14-sync-group.ts';
 import { describeGroups } from '../messages/15-describe-groups.ts';
+import { listGroups } from '../messages/16-list-groups.ts';
 import { deleteGroups } from '../messages/42-delete-groups.ts';
 import type { Room } from '../room.ts';
 
 const SESSION_MS = 10_000;
+const GONE_MS = 600_000;
 
 describe('Kafka: restart', () => {
   let time: ManualTimers;
@@ -172,5 +174,29 @@ describe('Kafka: restart', () => {
     await restart();
     assert.equal(await stateOf(), 'Dead');
     assert.equal((await joined()).generationId, 1);
+  });
+
+  test('a group that its members left without offsets is empty for a while, then gone K60 K62', async () => {
+    const { memberId } = await joined();
+    const members = [{ memberId, groupInstanceId: null }];
+    await client.ask(leaveGroup, 5, { groupId: 'g', members });
+    assert.equal(await stateOf(), 'Empty');
+    await restart();
+    const { groups } = await client.ask(listGroups, 5, { statesFilter: ['Empty'] });
+    assert.deepEqual(
+      groups.map(({ groupId, protocolType }) => [groupId, protocolType]),
+      [['g', 'consumer']],
+    );
+    time.pass(GONE_MS - 1);
+    assert.equal(await stateOf(), 'Empty');
+    time.pass(1);
+    assert.equal(await stateOf(), 'Dead');
+  });
+
+  test('a group whose first member never joined with its id leaves nothing behind K60 K62', async () => {
+    const { errorCode } = await join('');
+    assert.equal(errorCode, KAFKA.MEMBER_ID_REQUIRED);
+    time.pass(SESSION_MS);
+    assert.equal(await stateOf(), 'Dead');
   });
 });
