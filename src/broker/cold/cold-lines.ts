@@ -193,6 +193,15 @@ export class ColdLines {
     return false;
   }
 
+  /** True when messages of some line of an owner expire. */
+  expires(owner: number): boolean {
+    const { filters } = this.#host;
+    for (let at = filters.firstOf(owner); at !== 0; at = filters.nextOf(at)) {
+      if (this.#byFilter.get(filters.filterOf(at))?.expiring === true) return true;
+    }
+    return false;
+  }
+
   /** Messages that wait for an owner; one that came by two of its filters counts twice. */
   lengthOf(owner: number, since: number): number {
     const { filters } = this.#host;

@@ -48,6 +48,8 @@ describe('a queue that is not in memory', () => {
 
   const partition = (): Partition => rig.broker.streams.get('s')!.partitions[0]!;
 
+  const brief = (): { expiresAtMs: number } => ({ expiresAtMs: rig.nowMs + 1000 });
+
   /** The consumer comes back. */
   async function values(count: number): Promise<string[]> {
     const queue = rig.broker.cold.warm('q')!;
@@ -140,6 +142,22 @@ describe('a queue that is not in memory', () => {
     await settled();
     assert.equal(rig.broker.cold.length('q'), 1);
     assert.deepEqual(await values(1), ['lasting']);
+  });
+
+  it('loses at its time what a line brought, back in memory without a consumer M66 M198', async () => {
+    await rig.close();
+    await rig.open({ coldLineMembers: 1 });
+    prepare();
+    rig.broker.streams.create('s');
+    rig.broker.cold.cool('q', subscriptions, false);
+    await rig.publish(slashSpelling.parse('a/b'), 'brief', brief(), { stream: 's' });
+    assert.equal(rig.broker.state.count('cold/queue.line'), 1);
+    const queue = rig.broker.cold.warm('q')!;
+    await settled();
+    assert.equal(queue.readyCount, 1);
+    rig.pass(1000);
+    await settled();
+    assert.equal(queue.readyCount, 0);
   });
 
   it('gets records of a batch that was appended as it came M198', async () => {

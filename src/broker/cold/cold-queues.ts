@@ -10,6 +10,7 @@ import type { LogEngine } from '#storage';
 import type { Queue } from '../queues/queue.ts';
 import type { QueueRoutes } from '../queues/queue-routes.ts';
 import type { Queues } from '../queues/queues.ts';
+import { storedApart } from '../queues/stored-apart.ts';
 import type { Message } from '../records/message.ts';
 import { hasOneOwner, homeOfName } from '../state/slot.ts';
 import type { StateTable } from '../state/state-table.ts';
@@ -237,17 +238,16 @@ export class ColdQueues implements Follower {
     for (const [index, row] of coldRows.entries()) {
       const meta = coldMetas[index]!;
       const visitor = this.#visitors.get(row) ?? this.#elsewhere(row, partition);
-      if (visitor === null) this.#add(message, row, number, meta, partition);
-      else if (this.#lines.size > 0 && this.#lines.concerns(row)) {
-        // What it waits for in lines came before.
-        this.#add(message, row, number, meta, partition);
-        this.#takeIn(row, visitor, true);
-      } else {
-        const apart = !this.#host.engine.sameOwner(visitor.id, partition.log.id);
-        partition.touch(visitor, apart);
+      const concerned = visitor !== null && this.#lines.size > 0 && this.#lines.concerns(row);
+      if (visitor === null || concerned) this.#add(message, row, number, meta, partition);
+      if (visitor === null) continue;
+      // What it waits for in lines came before.
+      if (concerned) this.#takeIn(row, visitor, true);
+      else {
+        partition.touch(visitor, storedApart(this.#host.engine, visitor, partition));
         visitor.route(message, meta);
-        if (message.expiresAtMs !== 0) visitor.watchesHead = true;
       }
+      if (message.expiresAtMs !== 0) visitor.watchesHead = true;
     }
     partition.touch(this, false);
   }
@@ -391,6 +391,7 @@ export class ColdQueues implements Follower {
     this.#rows.waiting[row] = 0;
     if (!this.#recent.isEmpty) this.#moved.add(queue);
     if (!isLined) return;
+    if (this.#lines.expires(row)) queue.watchesHead = true;
     this.#lines.leave(row, since, false);
     this.#rows.since[row] = this.mark;
     if (stays) this.#note(row, name);

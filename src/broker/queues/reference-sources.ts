@@ -23,6 +23,8 @@ const GONE: Source = { partition: null, pinned: true, apart: false };
 
 export class ReferenceSources {
   readonly all: Source[] = [];
+  /** Another owner has some of them. */
+  anyApart = false;
   readonly #numbers = new Map<Partition | null, number>();
   /** 0: the lane does not survive a restart. */
   readonly #laneLog: number;
@@ -67,6 +69,7 @@ export class ReferenceSources {
     const laneLog = this.#laneLog;
     const apart =
       partition !== null && laneLog !== 0 && !this.#host.sameOwner(partition.log.id, laneLog);
+    this.anyApart ||= apart;
     this.all[number] = { partition, pinned: false, apart };
     this.#numbers.set(partition, number);
     return number;

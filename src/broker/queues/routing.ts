@@ -7,6 +7,7 @@ import type { Partition, Touched } from '../streams/partition.ts';
 import type { Queue } from './queue.ts';
 import { QueueRoutes, ROUTES_KEPT_MAX } from './queue-routes.ts';
 import type { Queues } from './queues.ts';
+import { storedApart } from './stored-apart.ts';
 
 export class Routing {
   readonly #engine: LogEngine;
@@ -86,15 +87,10 @@ export class Routing {
     for (let index = 0; index < count; index++) {
       const queue = queues[index]!;
       if (queue.cursor?.partition !== partition) this.#queues.holdReferences(queue);
-      if (partition !== null) partition.touch(queue, this.apart(queue, partition));
+      if (partition !== null) partition.touch(queue, storedApart(this.#engine, queue, partition));
       queue.route(message, metas[index]!);
     }
     if (partition !== null && routes.toCold) this.#cold.route(message, routes, partition);
-  }
-
-  /** True when a message and the queue's reference to it cannot share a commit. */
-  apart(queue: Queue, partition: Partition): boolean {
-    return queue.durable && !this.#engine.sameOwner(queue.id, partition.log.id);
   }
 
   deliver(message: Message, plan: Plan, routes: QueueRoutes | null): void {
@@ -110,7 +106,7 @@ export class Routing {
     if (routes !== null) {
       for (let index = 0; index < routes.count; index++) {
         const queue = routes.queues[index]!;
-        touched.add(queue, this.apart(queue, partition));
+        touched.add(queue, storedApart(this.#engine, queue, partition));
       }
       if (routes.toCold) touched.add(this.#cold, false);
       this.route(message, routes, partition);
@@ -142,7 +138,7 @@ export class Routing {
     const apart: Queue[] = [];
     for (const queue of routed) {
       queue.committed();
-      if (this.apart(queue, partition)) apart.push(queue);
+      if (storedApart(this.#engine, queue, partition)) apart.push(queue);
     }
     return apart;
   }
