@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 import uuid
 
@@ -103,28 +104,65 @@ def nulls():
     reader.close()
 
 
+class Member(threading.Thread):
+    """A consumer in a thread of its own. This client drops an assignment that comes between two
+    polls and joins anew, so that two members whose polls alternate rebalance for ever."""
+
+    def __init__(self, topic, changed):
+        super().__init__(daemon=True)
+        self.client = consumer(topic, group_id=topic)
+        self.owned = set()
+        self.changed = changed
+        self.leaving = False
+        self.failed = None
+
+    def run(self):
+        try:
+            while not self.leaving:
+                self.client.poll(timeout_ms=200)
+                with self.changed:
+                    self.owned = {each.partition for each in self.client.assignment()}
+                    self.changed.notify_all()
+        except Exception as error:
+            with self.changed:
+                self.failed = error
+                self.changed.notify_all()
+
+    def leave(self):
+        self.leaving = True
+        self.join()
+
+
+def settled(members, sizes):
+    """Waits until each of three partitions has one owner, and members own so many."""
+
+    def so():
+        for member in members:
+            if member.failed is not None:
+                raise member.failed
+        owned = sorted(partition for member in members for partition in member.owned)
+        return owned == [0, 1, 2] and sorted(len(member.owned) for member in members) == sizes
+
+    changed = members[0].changed
+    with changed:
+        assert changed.wait_for(so, WAIT), f"partitions are {[m.owned for m in members]}"
+
+
 def group():
     topic = fill(3)
-    members = [consumer(topic, group_id=topic) for _ in range(2)]
-    seen = []
-    until = time.monotonic() + WAIT
-    while time.monotonic() < until:
-        for member in members:
-            for records in member.poll(timeout_ms=100).values():
-                seen += records
-        sizes = sorted(len(member.assignment()) for member in members)
-        if sizes == [1, 2]:
-            break
-    expect(sizes, [1, 2])
-    owned = [part.partition for member in members for part in member.assignment()]
-    expect(sorted(owned), [0, 1, 2])
-    members.pop().close()
-    while time.monotonic() < until and len(members[0].assignment()) < 3:
-        members[0].poll(timeout_ms=100)
-    expect(len(members[0].assignment()), 3)
+    changed = threading.Condition()
+    members = [Member(topic, changed) for _ in range(2)]
+    for member in members:
+        member.start()
+    settled(members, [1, 2])
+    members[1].leave()
+    members[1].client.close()
+    settled(members[:1], [3])
+    members[0].leave()
+    last = members[0].client
     offsets = {TopicPartition(topic, p): OffsetAndMetadata(4 + p, f"m{p}", -1) for p in range(3)}
-    members[0].commit(offsets)
-    members[0].close()
+    last.commit(offsets)
+    last.close()
     again = consumer(topic, group_id=topic)
     got = sorted((r.partition, r.offset, r.value) for r in take(again, 6 + 5 + 4))
     wanted = [(p, n, str(n).encode()) for p in range(3) for n in range(4 + p, 10)]

@@ -230,14 +230,28 @@ func (one *member) wait(count int) {
 	}
 }
 
+// share waits until two members have all of three partitions between them. Which one has two of
+// them is decided by the order of their ids, which the broker draws.
+func share(first, second *member) {
+	late := time.After(check.Wait)
+	one, two := 3, 0
+	for one == 0 || two == 0 || one+two != 3 {
+		select {
+		case one = <-first.given:
+		case two = <-second.given:
+		case <-late:
+			panic(fmt.Sprintf("never shared three partitions, but %d and %d", one, two))
+		}
+	}
+}
+
 func group(server, topic string) {
 	admin := fill(server, topic, 3)
 	defer admin.Close()
 	first := join(server, topic)
 	first.wait(3)
 	second := join(server, topic)
-	second.wait(1)
-	first.wait(2)
+	share(first, second)
 	described, err := admin.DescribeConsumerGroups([]string{topic})
 	check.Done("describe", err)
 	check.Equal("members", len(described[0].Members), 2)
