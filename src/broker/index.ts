@@ -80,6 +80,7 @@ export type {
   QuotaValues,
 } from './quotas/quota.ts';
 export type { QuotaClient } from './quotas/quota-client.ts';
+export { decompress } from './records/compression.ts';
 export { keyFaults, type RecordFault } from './records/key-check.ts';
 export {
   type Header,

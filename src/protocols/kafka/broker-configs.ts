@@ -5,7 +5,7 @@ import { DEFAULT_SETTINGS } from '#broker';
 import type { Room } from './room.ts';
 import { mechanismsOf } from './sasl.ts';
 import { SHARE_ASSIGNOR } from './share/share-assignor.ts';
-import type { ConfigKind } from './topic-configs.ts';
+import { type ConfigKind, TOPIC_DEFAULTS } from './topic-configs.ts';
 import { NODE_ID } from './topics.ts';
 
 export interface BrokerConfig {
@@ -63,7 +63,7 @@ export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
     row('log.cleanup.policy', 'list', 'delete'),
     row('log.message.timestamp.after.max.ms', 'long', options.timestampAheadMax),
     row('log.message.timestamp.type', 'string', 'CreateTime'),
-    row('log.retention.bytes', 'long', DEFAULT_SETTINGS.retentionBytes),
+    row('log.retention.bytes', 'long', TOPIC_DEFAULTS.retentionBytes),
     row('log.retention.ms', 'long', DEFAULT_SETTINGS.retentionMs),
     row('message.max.bytes', 'int', DEFAULT_SETTINGS.messageBytesMax),
     row('min.insync.replicas', 'int', 1),
@@ -74,5 +74,6 @@ export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
     row('process.roles', 'list', 'broker,controller'),
     row('sasl.enabled.mechanisms', 'list', mechanismsOf(room).join(',')),
     row('socket.request.max.bytes', 'int', options.requestBytesMax),
+    row('telemetry.max.bytes', 'int', options.telemetryBytesMax),
   ];
 }

@@ -212,6 +212,13 @@ export const options = {
     min: 0,
     help: 'A fetch session that was used within this time gives its place to a larger one only.',
   },
+  'telemetry-bytes-max': {
+    type: 'bytes',
+    default: MIB,
+    min: 1 * KIB,
+    max: 16 * MIB,
+    help: 'Largest push of metrics by a client (KIP-714), as it is sent; opened it may be ten times as large.',
+  },
 } as const satisfies OptionRows;
 
 export type KafkaOptions = Values<typeof options>;

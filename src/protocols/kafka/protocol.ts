@@ -21,6 +21,10 @@ export const kafka: Protocol<typeof options> = {
       noun: 'transactions',
       columns: ['id', 'state', 'producerId', 'epoch', 'partitions', 'since', 'timeoutMs'],
     },
+    {
+      noun: 'client-metrics',
+      columns: ['instance', 'client', 'software', 'peer', 'metric', 'value'],
+    },
   ],
   open(host, values) {
     for (const text of values.advertised) parseAdvertised(text);

@@ -24,6 +24,8 @@ import type { KafkaOptions } from './options.ts';
 import type { Reader } from './reader.ts';
 import { Session } from './session.ts';
 import { ShareGroups } from './share/share-groups.ts';
+import { ClientMetricsConfigs } from './telemetry/client-metrics-configs.ts';
+import { ClientTelemetry } from './telemetry/client-telemetry.ts';
 import { Topics } from './topics.ts';
 import type { Transaction } from './transactions/transaction.ts';
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
@@ -43,6 +45,8 @@ export class Room implements Instance {
   readonly shares: ShareGroups;
   readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessions;
+  readonly clientMetrics: ClientMetricsConfigs;
+  readonly telemetry: ClientTelemetry;
   readonly writer = new Writer();
   readonly refused: Counter;
   readonly apiMetrics: ApiMetrics;
@@ -64,6 +68,8 @@ export class Room implements Instance {
     this.shares = new ShareGroups(host, options, this.groupConfigs, this.groups);
     this.transactions = new TransactionCoordinator(host, options, this.groups);
     this.fetchSessions = new FetchSessions(host, options);
+    this.clientMetrics = new ClientMetricsConfigs(host.broker.definitions);
+    this.telemetry = new ClientTelemetry(host, options, this.clientMetrics);
     // All protocols are opened in one turn.
     host.timers.soon(() => host.broker.resume());
     this.#stopWatching = host.broker.streams.watch((event, stream) => {
@@ -114,13 +120,14 @@ export class Room implements Instance {
       }
     } else if (noun === 'transactions') {
       for (const transaction of this.transactions.list()) yield transactionRow(transaction);
-    }
+    } else if (noun === 'client-metrics') yield* this.telemetry.rows();
   }
 
   close(): Promise<void> {
     this.#stopWatching();
     this.#stopAsking();
     this.#stopMeasuring();
+    this.telemetry.close();
     return new Promise((resolve) => {
       const patience = this.host.timers.after(STOP_PATIENCE_MS, () => {
         for (const session of [...this.#sessions]) session.connection.destroy('server stops');

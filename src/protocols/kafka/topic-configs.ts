@@ -27,7 +27,7 @@ export const CONFIG_TYPES: Readonly<Record<ConfigKind, number>> = {
 
 type Changes = { -readonly [Name in keyof StreamSettings]?: StreamSettings[Name] };
 
-interface ConfigRow {
+export interface ConfigRow {
   readonly name: string;
   readonly kind: ConfigKind;
   readonly help: string;
@@ -47,6 +47,12 @@ interface ConfigRow {
   /** Cannot be changed later. */
   readonly atCreation?: true;
 }
+
+/**
+ * What a topic has that a client makes and says nothing else of. Kafka bounds it by time alone; a
+ * stream that its first message made keeps less (decision 0042).
+ */
+export const TOPIC_DEFAULTS: StreamSettings = { ...DEFAULT_SETTINGS, retentionBytes: -1 };
 
 const LONG_MAX = '9223372036854775807';
 const INT_MAX = 0x7fffffff;
@@ -266,14 +272,14 @@ const byName = new Map(TOPIC_CONFIGS.map((row) => [row.name, row]));
  */
 export function readTopicConfigs(
   configs: readonly { readonly name: string; readonly value: string | null }[],
-  settings: StreamSettings = DEFAULT_SETTINGS,
+  settings: StreamSettings = TOPIC_DEFAULTS,
 ): Partial<StreamSettings> | string {
   const changes: Changes = {};
   let config: Record<string, string> | undefined;
   for (const { name, value } of configs) {
     const row = byName.get(name);
     if (row === undefined) return `unknown topic config '${name}'`;
-    const preset = row.show(DEFAULT_SETTINGS);
+    const preset = row.show(TOPIC_DEFAULTS);
     const text = (value ?? preset).trim();
     if (row.keep !== undefined) {
       const fault = row.keep(text);
@@ -301,9 +307,13 @@ export function changedList(
   adds: boolean,
 ): string | null {
   const row = byName.get(name);
-  if (row?.kind !== 'list') return null;
+  return row?.kind === 'list' ? changedValues(row.show(settings), values, adds) : null;
+}
+
+/** The values of a list, with commas between, and others added or taken away. */
+export function changedValues(before: string, values: string, adds: boolean): string {
   const split = (text: string): string[] => text.split(',').map((one) => one.trim());
-  const own = split(row.show(settings)).filter((one) => one !== '');
+  const own = split(before).filter((one) => one !== '');
   const given = split(values);
   const rest = own.filter((one) => !given.includes(one));
   return (adds ? [...own, ...given.filter((one) => !own.includes(one))] : rest).join(',');

@@ -1,4 +1,4 @@
-/** IncrementalAlterConfigs and the older AlterConfigs, for topics and groups. */
+/** IncrementalAlterConfigs and the older AlterConfigs: topics, groups, metrics of clients. */
 import type { Stream } from '#broker';
 import { BrokerError } from '#kit';
 import type { Call } from '../call.ts';
@@ -9,9 +9,12 @@ import { alterConfigs } from '../messages/33-alter-configs.ts';
 import { incrementalAlterConfigs } from '../messages/44-incremental-alter-configs.ts';
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
-import { changedList, readTopicConfigs, TOPIC_CONFIGS } from '../topic-configs.ts';
+import { CLIENT_METRICS_CONFIGS } from '../telemetry/client-metrics-configs.ts';
+import { changedList, changedValues, readTopicConfigs, TOPIC_CONFIGS } from '../topic-configs.ts';
 import { RESOURCE } from './configs.ts';
 
+/** Broker configs have a way of their own. */
+const CONFIGURABLE: readonly number[] = [RESOURCE.TOPIC, RESOURCE.GROUP, RESOURCE.CLIENT_METRICS];
 const OPERATION = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 } as const;
 
 interface Change {
@@ -63,7 +66,7 @@ async function alterAll(
     const { resourceType, resourceName } = alteration;
     return { resourceType, resourceName, ...alter(alteration, validateOnly, call, room) };
   });
-  // Streams and groups are definitions both.
+  // All of them are definitions.
   if (!validateOnly) await room.groupConfigs.durable();
   return responses;
 }
@@ -76,8 +79,8 @@ function alter(
 ): Fault {
   const { resourceType, configs } = alteration;
   if (resourceType === RESOURCE.BROKER) return brokerFault(configs, call, room);
-  if (resourceType !== RESOURCE.TOPIC && resourceType !== RESOURCE.GROUP) {
-    return fault(KAFKA.INVALID_REQUEST, 'only topics and groups can be configured here');
+  if (!CONFIGURABLE.includes(resourceType)) {
+    return fault(KAFKA.INVALID_REQUEST, `there are no configs of resource type ${resourceType}`);
   }
   if (new Set(configs.map(({ name }) => name)).size !== configs.length) {
     return fault(KAFKA.INVALID_REQUEST, 'a config is named twice');
@@ -87,9 +90,39 @@ function alter(
       return fault(KAFKA.INVALID_REQUEST, `${name}: a value is missing`);
     }
   }
-  return resourceType === RESOURCE.TOPIC
-    ? alterTopic(alteration, validateOnly, call, room)
-    : alterGroup(alteration, validateOnly, call, room);
+  if (resourceType === RESOURCE.TOPIC) return alterTopic(alteration, validateOnly, call, room);
+  if (resourceType === RESOURCE.GROUP) return alterGroup(alteration, validateOnly, call, room);
+  return alterClientMetrics(alteration, validateOnly, call, room);
+}
+
+function alterClientMetrics(
+  { resourceName, configs, replaces }: Alteration,
+  validateOnly: boolean,
+  call: Pick<Call, 'session'>,
+  room: Room,
+): Fault {
+  if (!room.mayOnCluster(call.session, 'alter-settings')) {
+    return fault(KAFKA.CLUSTER_AUTHORIZATION_FAILED, 'not authorized');
+  }
+  if (resourceName === '') return fault(KAFKA.INVALID_REQUEST, 'a subscription has a name');
+  const own: Record<string, string> = replaces ? {} : { ...room.clientMetrics.own(resourceName) };
+  for (const { name, configOperation, value } of configs) {
+    const row = CLIENT_METRICS_CONFIGS.find((known) => known.name === name);
+    const isList = row?.kind === 'list';
+    if (configOperation === OPERATION.DELETE) delete own[name];
+    else if (configOperation === OPERATION.SET) own[name] = value!.trim();
+    else if (isList && configOperation === OPERATION.APPEND) {
+      own[name] = changedValues(own[name] ?? row.preset, value!, true);
+    } else if (isList && configOperation === OPERATION.SUBTRACT) {
+      own[name] = changedValues(own[name] ?? row.preset, value!, false);
+    } else return fault(KAFKA.INVALID_CONFIG, `${name}: values cannot be appended or subtracted`);
+  }
+  const wrong = room.clientMetrics.fault(resourceName, own);
+  if (wrong !== null) {
+    return fault(wrong.isMatch ? KAFKA.INVALID_CONFIG : KAFKA.INVALID_REQUEST, wrong.message);
+  }
+  if (!validateOnly) room.clientMetrics.set(resourceName, own);
+  return DONE;
 }
 
 /** What Kafka says of configs that only a start can change: here, all of them are options. */

@@ -1,5 +1,5 @@
 /** DescribeConfigs and ListConfigResources: topics, groups and the broker. */
-import { DEFAULT_SETTINGS, type Stream } from '#broker';
+import type { Stream } from '#broker';
 import { brokerConfigs } from '../broker-configs.ts';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
@@ -9,14 +9,21 @@ import { listConfigResources } from '../messages/74-list-config-resources.ts';
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import type { RequestOf, ResponseOf } from '../rows.ts';
-import { CONFIG_TYPES, isReadOnly, TOPIC_CONFIGS } from '../topic-configs.ts';
+import { CLIENT_METRICS_CONFIGS } from '../telemetry/client-metrics-configs.ts';
+import {
+  CONFIG_TYPES,
+  type ConfigRow,
+  isReadOnly,
+  TOPIC_CONFIGS,
+  TOPIC_DEFAULTS,
+} from '../topic-configs.ts';
 import { AFTER_MAX } from '../topic-limits.ts';
 import { NODE_ID } from '../topics.ts';
 
 /** Wire numbers of the resources that have configs. */
 export const RESOURCE = { TOPIC: 2, BROKER: 4, CLIENT_METRICS: 16, GROUP: 32 } as const;
 
-const SOURCE = { TOPIC: 1, STATIC_BROKER: 4, DEFAULT: 5, GROUP: 8 } as const;
+const SOURCE = { TOPIC: 1, STATIC_BROKER: 4, DEFAULT: 5, CLIENT_METRICS: 7, GROUP: 8 } as const;
 
 type Described = ResponseOf<typeof describeConfigs>['results'][number];
 type Config = Described['configs'][number];
@@ -28,6 +35,9 @@ export const describeConfigsOperation = answers(describeConfigs, (request, call,
     const { resourceType, resourceName } = resource;
     if (resourceType === RESOURCE.TOPIC) return describeTopic(resource, request, call, room);
     if (resourceType === RESOURCE.GROUP) return describeGroup(resource, request, call, room);
+    if (resourceType === RESOURCE.CLIENT_METRICS) {
+      return describeClientMetrics(resource, request, call, room);
+    }
     if (
       resourceType === RESOURCE.BROKER &&
       (resourceName === '' || resourceName === String(NODE_ID))
@@ -59,25 +69,37 @@ function describeTopic(
 
 function topicRows(stream: Stream, resource: AskedResource, request: Asked, room: Room): Config[] {
   return TOPIC_CONFIGS.filter(({ name }) => isAsked(resource, name)).map((row) => {
-    // One default is an option of the server.
-    const ahead = row.name === AFTER_MAX ? String(room.options.timestampAheadMax) : null;
-    const preset = ahead ?? row.show(DEFAULT_SETTINGS);
-    const kept = stream.settings.config[row.name];
-    const value = kept ?? ahead ?? row.show(stream.settings);
-    const own = kept !== undefined || value !== preset;
+    const { value, preset, configSource } = topicConfig(row, stream, room);
     const synonyms = [{ name: row.name, value: preset, source: SOURCE.DEFAULT as number }];
-    if (own) synonyms.unshift({ name: row.name, value, source: SOURCE.TOPIC });
+    if (configSource === SOURCE.TOPIC) {
+      synonyms.unshift({ name: row.name, value, source: configSource });
+    }
     return {
       name: row.name,
       value,
       readOnly: isReadOnly(row),
-      configSource: own ? SOURCE.TOPIC : SOURCE.DEFAULT,
+      configSource,
       isSensitive: false,
       synonyms: request.includeSynonyms ? synonyms : [],
       configType: CONFIG_TYPES[row.kind],
       documentation: request.includeDocumentation ? row.help : null,
     };
   });
+}
+
+/** What a config of a topic is, what it would be without the topic's own, and which holds. */
+export function topicConfig(
+  row: ConfigRow,
+  { settings }: Stream,
+  room: Room,
+): { value: string; preset: string; configSource: number } {
+  // One default is an option of the server.
+  const ahead = row.name === AFTER_MAX ? String(room.options.timestampAheadMax) : null;
+  const preset = ahead ?? row.show(TOPIC_DEFAULTS);
+  const kept = settings.config[row.name];
+  const value = kept ?? ahead ?? row.show(settings);
+  const own = kept !== undefined || value !== preset;
+  return { value, preset, configSource: own ? SOURCE.TOPIC : SOURCE.DEFAULT };
 }
 
 function brokerRows(
@@ -151,6 +173,36 @@ function describeGroup(
   return described(resource, rows);
 }
 
+/** A subscription need not exist: then all is as without it. */
+function describeClientMetrics(
+  resource: AskedResource,
+  request: Asked,
+  call: Pick<Call, 'session'>,
+  room: Room,
+): Described {
+  if (!room.mayOnCluster(call.session, 'describe-settings')) {
+    return refused(resource, KAFKA.CLUSTER_AUTHORIZATION_FAILED, 'not authorized');
+  }
+  const { resourceName } = resource;
+  if (resourceName === '') return refused(resource, KAFKA.INVALID_REQUEST, 'it has a name');
+  const own = room.clientMetrics.own(resourceName);
+  const asked = CLIENT_METRICS_CONFIGS.filter(({ name }) => isAsked(resource, name));
+  const rows = asked.map(({ name, kind, preset: value, help }): Config => {
+    const preset = { name, value, source: SOURCE.DEFAULT };
+    const mine = own[name];
+    const set = { name, value: mine ?? value, source: SOURCE.CLIENT_METRICS };
+    const holds = mine === undefined ? preset : set;
+    return {
+      ...{ name, value: holds.value, readOnly: false, isSensitive: false },
+      configSource: holds.source,
+      synonyms: request.includeSynonyms ? (mine === undefined ? [preset] : [set, preset]) : [],
+      configType: CONFIG_TYPES[kind],
+      documentation: request.includeDocumentation ? help : null,
+    };
+  });
+  return described(resource, rows);
+}
+
 export const listConfigResourcesOperation = answers(listConfigResources, (request, call, room) => {
   const { TOPIC, BROKER, CLIENT_METRICS, GROUP } = RESOURCE;
   const all = call.version > 0 && request.resourceTypes.length === 0;
@@ -170,6 +222,8 @@ export const listConfigResourcesOperation = answers(listConfigResources, (reques
     [...topics].map(({ safeName }) => safeName),
   );
   list(BROKER, [String(NODE_ID)]);
+  const mayKnow = room.mayOnCluster(call.session, 'describe-settings');
+  list(CLIENT_METRICS, mayKnow ? room.clientMetrics.names() : []);
   const groups = [...room.groupConfigs.groups()];
   list(
     GROUP,

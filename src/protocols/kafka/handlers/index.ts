@@ -50,6 +50,7 @@ import {
   describeShareOffsetsOperation,
 } from './share-offsets.ts';
 import { shareAcknowledgeOperation, shareFetchOperation } from './share-records.ts';
+import { getTelemetryOperation, pushTelemetryOperation } from './telemetry.ts';
 import {
   createPartitionsOperation,
   createTopicsOperation,
@@ -123,6 +124,8 @@ const ALL: readonly Operation[] = [
   describeQuorumOperation,
   consumerHeartbeatOperation,
   consumerDescribeOperation,
+  getTelemetryOperation,
+  pushTelemetryOperation,
   listConfigResourcesOperation,
   describeTopicPartitionsOperation,
   shareHeartbeatOperation,

@@ -12,7 +12,12 @@ import { MutationQuota, QUOTA_EXCEEDED } from '../mutation-quota.ts';
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import { type RequestOf, type ResponseOf, ZERO_UUID } from '../rows.ts';
-import { isReadOnly, readTopicConfigs, TOPIC_CONFIGS } from '../topic-configs.ts';
+import {
+  isReadOnly,
+  readTopicConfigs,
+  TOPIC_CONFIGS,
+  TOPIC_DEFAULTS,
+} from '../topic-configs.ts';
 import { NODE_ID, nameFault } from '../topics.ts';
 
 const DEFAULT = -1;
@@ -77,12 +82,13 @@ function createTopic(
   if (quota === null) return { topicId: ZERO_UUID, numPartitions: partitions, ...REPLICATION };
   if (!quota.takes(partitions)) return QUOTA_EXCEEDED;
   try {
-    const stream = room.topics.create(name, { ...settings, partitions });
+    const { retentionBytes } = TOPIC_DEFAULTS;
+    const stream = room.topics.create(name, { retentionBytes, ...settings, partitions });
     return {
       topicId: stream.id,
       numPartitions: partitions,
       replicationFactor: REPLICAS,
-      configs: configsOf(stream),
+      configs: configsOf(stream, room),
     };
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
@@ -117,13 +123,11 @@ function isAssignment(brokerIds: readonly number[]): boolean {
   return brokerIds.length === 1 && brokerIds[0] === NODE_ID;
 }
 
-function configsOf(stream: Stream): NonNullable<CreatedTopic['configs']> {
-  return TOPIC_CONFIGS.map((row) => ({
-    name: row.name,
-    value: row.show(stream.settings),
-    readOnly: isReadOnly(row),
-    configSource: 5,
-  }));
+function configsOf(stream: Stream, room: Room): NonNullable<CreatedTopic['configs']> {
+  return TOPIC_CONFIGS.map((row) => {
+    const { value, configSource } = topicConfig(row, stream, room);
+    return { name: row.name, value, readOnly: isReadOnly(row), configSource };
+  });
 }
 
 export const deleteTopicsOperation = answers(deleteTopics, async (request, call, room) => {
@@ -236,5 +240,5 @@ export const describeLogDirsOperation = answers(describeLogDirs, (request, call,
     });
     return [{ name: stream.safeName, partitions }];
   });
-  return { results: [{ errorCode: KAFKA.NONE, logDir: '/data', topics }] };
+  return { results: [{ errorCode: KAFKA.NONE, logDir: LOG_DIR, topics }] };
 });
