@@ -1,8 +1,9 @@
 /** Results as one line each, and the numbers in them. */
 
+import type { Contestant, ContestRow } from './contest.ts';
 import type { CostFigure } from './cost.ts';
 import { CHECK_FAILED, type Ratio, type RowFigures, type SideFigures } from './figures.ts';
-import type { CostResult, CurveResult } from './results.ts';
+import type { ContestResult, CostResult, CurveResult } from './results.ts';
 
 export function lineOf(name: string, row: RowFigures): string {
   const against = row.comparisons.map((c) => {
@@ -27,6 +28,31 @@ export function curveLineOf({ name, series }: Pick<CurveResult, 'name' | 'series
   const points = (label: string, all: CurveResult['series'][number]['points']) =>
     `${label} ${all.map(([x, y]) => `${number(x)}: ${shortNumber(y)}`).join(', ')}`;
   return `${name}: ${series.map((one) => points(one.label, one.points)).join('; ')}`;
+}
+
+export function contestLineOf({
+  name,
+  rows,
+  skipped,
+}: Pick<ContestResult, 'name' | 'rows' | 'skipped'>): string {
+  const lines = rows.map((row) => {
+    const { what, mine, theirs } = row;
+    const side = ({ name: who, setting }: Contestant) => `${who} (${setting})`;
+    const against =
+      theirs === undefined ? '' : `; ${side(theirs)} ${sized(row, theirs)} = ${spread(theirs.of)}`;
+    const limit =
+      row.atMost === undefined || mine.value <= row.atMost ? '' : `, MISSES ${number(row.atMost)}`;
+    return `${what}: ${side(mine)} ${sized(row, mine)}${limit}${against}`;
+  });
+  return [name, ...lines, ...skipped.map((reason) => `skipped ${reason}`)].join('\n  ');
+}
+
+/** A figure of a contest with its unit. */
+export function sized(
+  { unit }: Pick<ContestRow, 'unit'>,
+  { value }: Pick<Contestant, 'value'>,
+): string {
+  return unit === '/s' ? `${number(value)}/s` : `${shortNumber(value)} ${unit}`;
 }
 
 export function costOf({ what, value, unit, atMost }: CostFigure): string {

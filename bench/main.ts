@@ -2,17 +2,18 @@
 
 import { parseArgs } from 'node:util';
 import { ask, profile } from './ask.ts';
+import { contend } from './contend.ts';
+import { contests } from './contests/index.ts';
 import { costs } from './costs/index.ts';
 import { curves } from './curves/index.ts';
 import { factsOfMachine } from './facts.ts';
-import { costLineOf, curveLineOf, lineOf } from './lines.ts';
+import { contestLineOf, costLineOf, curveLineOf, lineOf } from './lines.ts';
 import { draw } from './page/page.ts';
 import { questions } from './questions/index.ts';
-
 import { type Result, writeResult } from './results.ts';
 import type { Effort } from './turns.ts';
 
-const GROUPS = ['questions', 'tools', 'costs', 'curves'];
+const GROUPS = ['questions', 'contests', 'tools', 'costs', 'curves'];
 const USAGE = `usage: node bench/run.mjs [question…] [--quick] [--rounds N] [--dry] [--profile]
   --quick     one short round: shows that the harness works, writes nothing
   --rounds N  rounds in which ours and the peers take turns (default 5)
@@ -21,6 +22,7 @@ const USAGE = `usage: node bench/run.mjs [question…] [--quick] [--rounds N] [-
   --draw      measure nothing, draw docs/benchmarks.md again from what was measured
 groups: ${GROUPS.join(', ')}
 questions: ${questions.map((question) => question.name).join(', ')}
+contests: ${contests.map((contest) => contest.name).join(', ')}
 costs: ${costs.map((cost) => cost.name).join(', ')}
 curves: ${curves.map((curve) => curve.name).join(', ')}
 `;
@@ -36,7 +38,10 @@ const { values: flags, positionals: names } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-const known = [...GROUPS, ...[...questions, ...costs, ...curves].map((one) => one.name)];
+const known = [
+  ...GROUPS,
+  ...[...questions, ...contests, ...costs, ...curves].map((one) => one.name),
+];
 const unknown = names.filter((name) => !known.includes(name));
 const rounds = flags.quick ? 1 : Number(flags.rounds);
 if (flags.help || unknown.length > 0 || !(rounds >= 1)) {
@@ -88,6 +93,15 @@ for (const question of questions) {
     const rows = await ask(question, effort);
     for (const row of rows) report(lineOf(name, row));
     keep({ kind: 'question', name, title, group, rows });
+  });
+}
+for (const contest of flags.profile ? [] : contests) {
+  const { name, title, explained, plot, group = 'contests' } = contest;
+  await attempt(name, group, async () => {
+    const held = await contend(contest, effort);
+    report(contestLineOf({ name, ...held }));
+    const axes = plot === undefined ? {} : { plot };
+    keep({ kind: 'contest', name, title, group, explained, ...axes, ...held });
   });
 }
 for (const { name, title, measure } of flags.profile ? [] : costs) {

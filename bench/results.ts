@@ -2,6 +2,7 @@
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Contest, ContestRow } from './contest.ts';
 import type { CostFigure } from './cost.ts';
 import type { Series } from './curve.ts';
 import type { Facts } from './facts.ts';
@@ -38,7 +39,14 @@ export interface CurveResult extends Common {
   readonly series: readonly Series[];
 }
 
-export type Result = QuestionResult | CostResult | CurveResult;
+export interface ContestResult extends Common, Pick<Contest, 'explained' | 'plot'> {
+  readonly kind: 'contest';
+  readonly group: string;
+  readonly rows: readonly ContestRow[];
+  readonly skipped: readonly string[];
+}
+
+export type Result = QuestionResult | CostResult | CurveResult | ContestResult;
 
 export function writeResult(result: Result): void {
   mkdirSync(FOLDER, { recursive: true });

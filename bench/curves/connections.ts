@@ -1,8 +1,8 @@
 /** Does a pair of busy clients notice how many others are connected? */
 
-import { openFilesMax, openMany } from '../costs/memory-connections.ts';
 import type { Curve } from '../curve.ts';
 import { openIdle } from '../load/mqtt-client.ts';
+import { openFilesMax, openMany } from '../load/open-many.ts';
 import type { Wire } from '../load/wire.ts';
 import { startOurs } from '../peers/ours.ts';
 import { loadOn, upTo } from './measure.ts';

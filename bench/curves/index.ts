@@ -7,16 +7,5 @@ import { curve as publishers } from './publishers.ts';
 import { curve as retained } from './retained.ts';
 import { curve as size } from './size.ts';
 import { curve as streams } from './streams.ts';
-import { curve as subscribers } from './subscribers.ts';
-import { curve as subscriptions } from './subscriptions.ts';
 
-export const curves: readonly Curve[] = [
-  connections,
-  streams,
-  subscriptions,
-  subscribers,
-  retained,
-  size,
-  backlog,
-  publishers,
-];
+export const curves: readonly Curve[] = [connections, streams, retained, size, backlog, publishers];

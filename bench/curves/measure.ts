@@ -1,7 +1,7 @@
 /** One point of a curve: a short load on a server that is there already. */
 
 import { runLoad } from '../load/child.ts';
-import { type LoadResult, type LoadSpec, PLAIN } from '../load/spec.ts';
+import { type LoadResult, type LoadSpec, type Moment, PLAIN } from '../load/spec.ts';
 import type { Running } from '../peers/peer.ts';
 
 const WARM_MS = 400;
@@ -11,9 +11,11 @@ const PAYLOAD_BYTES = 128;
 export function loadOn(
   running: Pick<Running, 'port'>,
   load: Pick<LoadSpec, 'load'> & Partial<LoadSpec>,
+  onMoment?: (moment: Moment) => void,
 ): Promise<LoadResult> {
   const plain = { ...PLAIN, payloadBytes: PAYLOAD_BYTES, window: 0, name: 'curve' };
-  return runLoad({ ...plain, warmMs: WARM_MS, runMs: RUN_MS, port: running.port, ...load });
+  const timed = { ...plain, warmMs: WARM_MS, runMs: RUN_MS, port: running.port };
+  return runLoad({ ...timed, ...load }, onMoment);
 }
 
 /** The sizes up to the share of the largest one. */

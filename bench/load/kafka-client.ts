@@ -53,7 +53,8 @@ export function recordBatch(records: number, payload: (index: number) => Buffer)
     .done();
 }
 
-function request(apiKey: number, version: number, body: Buffer): Buffer {
+/** A request with the first header that Kafka had: no tagged fields. */
+export function request(apiKey: number, version: number, body: Buffer): Buffer {
   const head = new ByteWriter().i16(apiKey).i16(version).i32(0).text16('bench').done();
   return new ByteWriter()
     .i32(head.length + body.length)
@@ -99,9 +100,9 @@ export class Client implements Scanner {
   onRead: (() => void) | undefined;
   wire!: Wire;
 
-  static async open(port: number): Promise<Client> {
+  static async open(port: number, readBytes = READ_BUFFER_BYTES): Promise<Client> {
     const client = new Client();
-    client.wire = await Wire.open(port, client, READ_BUFFER_BYTES);
+    client.wire = await Wire.open(port, client, readBytes);
     return client;
   }
 

@@ -9,7 +9,9 @@ import { kafkaFetch } from './kafka-fetch.ts';
 import { kafkaPaced } from './kafka-paced.ts';
 import { kafkaProduce } from './kafka-produce.ts';
 import { mqttConfirm, mqttFlow, mqttPaced, mqttStore, mqttThrough } from './mqtt.ts';
+import { mqttConnect } from './mqtt-connect.ts';
 import { mqttCrossing } from './mqtt-crossing.ts';
+import { mqttMatch } from './mqtt-match.ts';
 import { natsFlow, natsPaced, natsPublish, natsRequest } from './nats.ts';
 import type { LoadName, LoadResult, LoadSpec } from './spec.ts';
 
@@ -20,6 +22,8 @@ const RUN: Record<LoadName, (spec: LoadSpec) => Promise<LoadResult>> = {
   'mqtt-paced': mqttPaced,
   'mqtt-store': mqttStore,
   'mqtt-crossing': mqttCrossing,
+  'mqtt-connect': mqttConnect,
+  'mqtt-match': mqttMatch,
   'nats-flow': natsFlow,
   'nats-publish': natsPublish,
   'nats-paced': natsPaced,

@@ -10,6 +10,8 @@ export const LOADS = [
   'mqtt-paced',
   'mqtt-store',
   'mqtt-crossing',
+  'mqtt-connect',
+  'mqtt-match',
   'nats-flow',
   'nats-publish',
   'nats-paced',

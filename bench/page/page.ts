@@ -3,7 +3,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../peers/peer.ts';
-import { type CostResult, type CurveResult, type QuestionResult, readResults } from '../results.ts';
+import {
+  type ContestResult,
+  type CostResult,
+  type CurveResult,
+  type QuestionResult,
+  readResults,
+} from '../results.ts';
+import { contestSeries, contestTable } from './contests.ts';
 import { curvePlot, latencyPlot, targetsPlot } from './plots.ts';
 import {
   circumstances,
@@ -35,13 +42,18 @@ export function draw(): void {
   const questions = results.filter((one) => one.kind === 'question');
   const asked = questions.filter(({ group }) => group === 'questions');
   const tools = questions.filter(({ group }) => group === 'tools');
+  const contests = results.filter((one) => one.kind === 'contest');
+  const sized = contests.filter(({ group }) => group === 'contests');
+  const toolContests = contests.filter(({ group }) => group === 'tools');
   const costs = results.filter((one) => one.kind === 'cost');
   const curves = results.filter((one) => one.kind === 'curve');
   const parts = [
     ...[INTRO, ''],
     ...(results.length === 0 ? [] : ['## Circumstances', '', ...circumstances(results), '']),
     ...(asked.length === 0 ? [] : ['## Questions', '', ...asked.flatMap(questionPart)]),
-    ...(tools.length === 0 ? [] : ['## With the tools of the peers', '']),
+    ...(sized.length === 0 ? [] : ['## Contests', '', ...sized.flatMap(contestPart)]),
+    ...(tools.length + toolContests.length === 0 ? [] : ['## With the tools of the peers', '']),
+    ...toolContests.flatMap(contestPart),
     ...tools.flatMap(questionPart),
     ...(curves.length === 0 ? [] : ['## Curves', '', ...curves.flatMap(curvePart)]),
     ...costPart(costs),
@@ -86,6 +98,13 @@ function curvePart({ name, title, x, y, explained, series }: CurveResult): strin
     plot(name, curvePlot({ title, x, y }, series)),
     '',
   ];
+}
+
+function contestPart(contest: ContestResult): string[] {
+  const { name, title, explained, plot: axes } = contest;
+  const head = [`### ${title} (\`${name}\`)`, '', explained, '', ...contestTable(contest), ''];
+  if (axes === undefined) return head;
+  return [...head, plot(name, curvePlot({ title, ...axes }, contestSeries(contest))), ''];
 }
 
 function costPart(costs: readonly CostResult[]): string[] {

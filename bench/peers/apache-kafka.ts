@@ -22,7 +22,8 @@ const ARTEFACTS = [
   ['org.slf4j', 'slf4j-nop', '1.7.36'],
 ] as const;
 
-function kafka(setting: string, durability: string, lines: readonly string[]): Side {
+/** @param lines of its configuration, beyond what a single node needs */
+export function kafkaWith(setting: string, durability: string, lines: readonly string[]): Side {
   return {
     name: 'kafka',
     setting,
@@ -41,6 +42,20 @@ function install(): void {
 
 /** @param name of its folder */
 export async function startKafka(name: string, lines: readonly string[]): Promise<Running> {
+  return launchKafka(await prepareKafka(name, lines));
+}
+
+/** A formatted folder; a node can be started on it again and again, on the same ports. */
+export interface KafkaFolder {
+  readonly folder: string;
+  readonly config: string;
+  readonly port: number;
+}
+
+const JAVA = ['-Xms1g', '-Xmx1g', '-XX:+UseG1GC', '-cp', `${KAFKA_LIBRARIES}/*`];
+
+/** @param name of its folder */
+export async function prepareKafka(name: string, lines: readonly string[]): Promise<KafkaFolder> {
   const folder = freshFolder(`kafka-${name.replaceAll(/[^a-z]+/g, '-')}`);
   const [port, controller] = [await freePort(), await freePort()];
   const config = join(folder, 'server.properties');
@@ -55,22 +70,28 @@ export async function startKafka(name: string, lines: readonly string[]): Promis
     'offsets.topic.replication.factor=1',
     'transaction.state.log.replication.factor=1',
     'transaction.state.log.min.isr=1',
+    'share.coordinator.state.topic.replication.factor=1',
+    'share.coordinator.state.topic.min.isr=1',
     ...lines,
   ];
   writeFileSync(config, `${all.join('\n')}\n`);
-  const java = ['-Xms1g', '-Xmx1g', '-XX:+UseG1GC', '-cp', `${KAFKA_LIBRARIES}/*`];
   const format = ['format', '--standalone', '-t', CLUSTER_ID, '-c', config];
-  runStep('java', [...java, 'kafka.tools.StorageTool', ...format], {});
+  runStep('java', [...JAVA, 'kafka.tools.StorageTool', ...format], {});
+  return { folder, config, port };
+}
+
+export async function launchKafka({ folder, config, port }: KafkaFolder): Promise<Running> {
   const server = new ServerProcess({
     command: 'java',
-    args: [...java, 'kafka.Kafka', config],
+    args: [...JAVA, 'kafka.Kafka', config],
     log: join(folder, 'server.log'),
   });
   await server.listens(port);
-  return { port, kafkaPort: port, process: server, stop: () => server.stop() };
+  const stop: Running['stop'] = (signal, patienceMs) => server.stop(signal, patienceMs);
+  return { port, kafkaPort: port, process: server, stop };
 }
 
-export const kafkaPageCache = kafka('usual', 'page cache, no fsync before the answer', []);
-export const kafkaFlush = kafka('log.flush.interval.messages=1', 'fsync before the answer', [
+export const kafkaPageCache = kafkaWith('usual', 'page cache, no fsync before the answer', []);
+export const kafkaFlush = kafkaWith('log.flush.interval.messages=1', 'fsync before the answer', [
   'log.flush.interval.messages=1',
 ]);

@@ -71,7 +71,7 @@ export async function startOurs(wire: WireName, options: OursOptions = {}): Prom
     ...{ port: ports[wire], kafkaPort: kafka, adminPort: admin, ports },
     process: server,
     loopDelayMs: async () => 1000 * (await metricOf(admin, LOOP_DELAY_P99)),
-    stop: (signal) => server.stop(signal),
+    stop: (signal, patienceMs) => server.stop(signal, patienceMs),
   };
 }
 

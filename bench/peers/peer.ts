@@ -14,7 +14,8 @@ export interface Running {
   readonly process: Pick<ServerProcess, 'cpuSeconds' | 'residentBytes'>;
   /** Delay of the event loop since the last call, 99th percentile in ms, where a side tells. */
   readonly loopDelayMs?: () => Promise<number>;
-  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** @param patienceMs after which it is killed; without it some seconds */
+  stop(signal?: NodeJS.Signals, patienceMs?: number): Promise<void>;
 }
 
 export interface Side {
@@ -34,6 +35,8 @@ export interface Side {
    * with the same `start` share it.
    */
   readonly staysUp?: true;
+  /** Kafka: what topics of this side are created with. */
+  readonly topicConfigs?: Readonly<Record<string, string>>;
   /** Starts on an empty folder. */
   start(wire: WireName): Promise<Running>;
   /** In place of a server under load: one figure from the machine itself, in microseconds. */

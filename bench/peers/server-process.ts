@@ -96,13 +96,13 @@ export class ServerProcess {
   }
 
   /** Asks every process of the tree to end; kills what is left after a while. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', patienceMs = STOP_TIMEOUT_MS): Promise<void> {
     const tree = this.#tree();
     const kill = (how: NodeJS.Signals) => {
       for (const pid of tree) send(pid, how);
     };
     kill(signal);
-    const timer = setTimeout(() => kill('SIGKILL'), STOP_TIMEOUT_MS);
+    const timer = setTimeout(() => kill('SIGKILL'), patienceMs);
     await this.#exited;
     clearTimeout(timer);
     kill('SIGKILL');

@@ -21,8 +21,6 @@ import { question as natsFanOut } from './nats-fan-out.ts';
 import { question as natsLatency } from './nats-latency.ts';
 import { question as natsPub } from './nats-pub.ts';
 import { question as natsRequest } from './nats-request.ts';
-import { question as toolKafkaConsumer } from './tool-kafka-consumer.ts';
-import { question as toolKafkaProducer } from './tool-kafka-producer.ts';
 import { question as toolNatsBench } from './tool-nats-bench.ts';
 import { question as toolPerfTest } from './tool-perf-test.ts';
 
@@ -47,8 +45,6 @@ export const questions: readonly Question[] = [
   amqpDrain,
   amqpLatency,
   crossing,
-  toolKafkaProducer,
-  toolKafkaConsumer,
   toolPerfTest,
   toolNatsBench,
 ];

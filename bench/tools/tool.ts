@@ -1,4 +1,4 @@
-/** Runs a program of somebody else and finds one rate in what it prints. */
+/** Runs a program of somebody else and finds a figure in what it prints. */
 
 import { spawn } from 'node:child_process';
 import type { LoadResult } from '../load/spec.ts';
@@ -13,7 +13,26 @@ export interface ToolCommand {
 
 export async function runTool(tool: ToolCommand): Promise<LoadResult> {
   const started = performance.now();
-  const child = spawn(tool.command, tool.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const perSecond = await figureOfTool(tool, tool.rate);
+  const seconds = (performance.now() - started) / 1000;
+  const megabytesPerSecond = (perSecond * tool.payloadBytes) / 1e6;
+  const messages = Math.round(perSecond * seconds);
+  return { messages, seconds, perSecond, megabytesPerSecond, lost: 0, loadCpu: 0 };
+}
+
+type Program = Pick<ToolCommand, 'command' | 'args'>;
+
+/** The number that the pattern finds last. */
+export async function figureOfTool(program: Program, pattern: RegExp): Promise<number> {
+  const out = await outputOfTool(program);
+  const found = [...out.matchAll(pattern)].at(-1)?.[1];
+  if (found === undefined) throw new Error(`${program.command} says ${out.trim().slice(-300)}`);
+  return Number(found.replaceAll(',', ''));
+}
+
+/** Everything that it prints; a program that fails is an error with its last words. */
+export async function outputOfTool({ command, args }: Program): Promise<string> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   const collect = (chunk: Buffer) => {
     out += chunk;
@@ -24,13 +43,6 @@ export async function runTool(tool: ToolCommand): Promise<LoadResult> {
     child.once('error', reject);
     child.once('close', resolve);
   });
-  const seconds = (performance.now() - started) / 1000;
-  const found = [...out.matchAll(tool.rate)].at(-1)?.[1];
-  if (code !== 0 || found === undefined) {
-    throw new Error(`${tool.command} ended with ${code}: ${out.trim().slice(-300)}`);
-  }
-  const perSecond = Number(found.replaceAll(',', ''));
-  const megabytesPerSecond = (perSecond * tool.payloadBytes) / 1e6;
-  const messages = Math.round(perSecond * seconds);
-  return { messages, seconds, perSecond, megabytesPerSecond, lost: 0, loadCpu: 0 };
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${out.trim().slice(-300)}`);
+  return out;
 }
