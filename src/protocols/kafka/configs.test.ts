@@ -4,8 +4,11 @@ import { openTestHost, type TestHost } from '../../../test/contract/test-host.ts
 import { batchOf, Client, newTopic, openRoom, produceTo } from './client.fixture.ts';
 import { KAFKA } from './error-codes.ts';
 import { saslHandshake } from './messages/17-sasl-handshake.ts';
+import { createTopics } from './messages/19-create-topics.ts';
 import { describeConfigs } from './messages/32-describe-configs.ts';
 import { alterConfigs } from './messages/33-alter-configs.ts';
+import { alterReplicaLogDirs } from './messages/34-alter-replica-log-dirs.ts';
+import { describeLogDirs } from './messages/35-describe-log-dirs.ts';
 import { saslAuthenticate } from './messages/36-sasl-authenticate.ts';
 import { electLeaders } from './messages/43-elect-leaders.ts';
 import { incrementalAlterConfigs } from './messages/44-incremental-alter-configs.ts';
@@ -157,6 +160,44 @@ test('AlterConfigs replaces all configs of a topic K133', async () => {
   assert.deepEqual((await shown(TOPIC, name, 'retention.ms'))[1], 5, 'the default again');
   assert.equal((await shown(TOPIC, name, 'robustmq.durability'))[0], 'async', 'cannot change');
   assert.equal(await replace([{ name: 'nonsense', value: '1' }]), KAFKA.INVALID_CONFIG);
+});
+
+test('a topic that a client makes is bounded by time alone, one that a message made by size too K39 K42', async () => {
+  const { name } = await newTopic(client);
+  assert.deepEqual(await shown(TOPIC, name, 'retention.bytes'), ['-1', 5, [5]]);
+  assert.equal(host.broker.streams.get(name)!.settings.retentionBytes, -1);
+  const other = host.broker.streams.create('made-by-a-message', {});
+  const size = String(2 ** 30);
+  assert.deepEqual(await shown(TOPIC, other.name, 'retention.bytes'), [size, 1, [1, 5]]);
+  assert.equal(await alter(TOPIC, other.name, [['retention.bytes', DELETE, null]]), KAFKA.NONE);
+  assert.equal(host.broker.streams.get(other.name)!.settings.retentionBytes, -1);
+});
+
+test('CreateTopics tells which configs are those of the topic itself K81', async () => {
+  const configs = [{ name: 'retention.ms', value: '1000' }];
+  const wanted = { name: 'told', numPartitions: 1, replicationFactor: 1, assignments: [], configs };
+  const { topics } = await client.ask(createTopics, 7, { topics: [wanted] });
+  const own = topics[0]!.configs!.filter(({ configSource }) => configSource === 1);
+  assert.deepEqual(
+    own.map(({ name, value }) => [name, value]),
+    [['retention.ms', '1000']],
+  );
+});
+
+test('a replica may be asked to where it is, in the one directory, and nowhere else K134', async () => {
+  const { name } = await newTopic(client, 2);
+  const root = await superuser();
+  const move = async (by: Client, path: string): Promise<number[]> => {
+    const dirs = [{ path, topics: [{ name, partitions: [1, 2] }] }];
+    const { results } = await by.ask(alterReplicaLogDirs, 2, { dirs });
+    return results.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode));
+  };
+  const { logDir } = (await root.ask(describeLogDirs, 4, { topics: null })).results[0]!;
+  const unknown = KAFKA.UNKNOWN_TOPIC_OR_PARTITION;
+  assert.deepEqual(await move(root, logDir), [KAFKA.NONE, unknown]);
+  assert.deepEqual(await move(root, '/x'), [KAFKA.LOG_DIR_NOT_FOUND, KAFKA.LOG_DIR_NOT_FOUND]);
+  const denied = KAFKA.CLUSTER_AUTHORIZATION_FAILED;
+  assert.deepEqual(await move(client, logDir), [denied, denied]);
 });
 
 test('elections, reassignments and the quorum are answered as one broker K143 K145 K146 K155', async () => {

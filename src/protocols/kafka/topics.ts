@@ -18,6 +18,8 @@ import { BrokerError } from '#kit';
 
 export const NODE_ID = 0;
 export const LEADER_EPOCH = 0;
+/** All logs share the same files, so there is one directory. */
+export const LOG_DIR = '/data';
 
 const LEGAL_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 /** Names whose owners are parts of the server (`docs/mapping.md`). */

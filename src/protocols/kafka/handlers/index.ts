@@ -37,6 +37,7 @@ import {
 } from './offsets-of-logs.ts';
 import {
   alterReassignmentsOperation,
+  alterReplicaLogDirsOperation,
   describeQuorumOperation,
   electLeadersOperation,
   listReassignmentsOperation,
@@ -102,6 +103,7 @@ const ALL: readonly Operation[] = [
   createAclsOperation,
   deleteAclsOperation,
   describeConfigsOperation,
+  alterReplicaLogDirsOperation,
   describeLogDirsOperation,
   saslAuthenticateOperation,
   createPartitionsOperation,

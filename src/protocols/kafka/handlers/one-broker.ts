@@ -1,9 +1,11 @@
 /**
  * What a cluster does with several brokers, answered as the one broker that there is: leaders are
- * elected already, replicas are where they can be, and the quorum has one voter.
+ * elected already, replicas are where they can be, in the one directory, and the quorum has one
+ * voter.
  */
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
+import { alterReplicaLogDirs } from '../messages/34-alter-replica-log-dirs.ts';
 import { electLeaders } from '../messages/43-elect-leaders.ts';
 import { alterPartitionReassignments } from '../messages/45-alter-partition-reassignments.ts';
 import { listPartitionReassignments } from '../messages/46-list-partition-reassignments.ts';
@@ -11,7 +13,7 @@ import { describeQuorum } from '../messages/55-describe-quorum.ts';
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import { ZERO_UUID } from '../rows.ts';
-import { LEADER_EPOCH, NODE_ID } from '../topics.ts';
+import { LEADER_EPOCH, LOG_DIR, NODE_ID } from '../topics.ts';
 
 const METADATA_TOPIC = '__cluster_metadata';
 const DENIED = {
@@ -82,6 +84,26 @@ export const listReassignmentsOperation = answers(listPartitionReassignments, ()
   errorCode: KAFKA.NONE,
   topics: [],
 }));
+
+export const alterReplicaLogDirsOperation = answers(alterReplicaLogDirs, (request, call, room) => {
+  const allowed = room.mayOnCluster(call.session, 'alter');
+  const move = (path: string, name: string, index: number): number => {
+    if (!allowed) return KAFKA.CLUSTER_AUTHORIZATION_FAILED;
+    if (path !== LOG_DIR) return KAFKA.LOG_DIR_NOT_FOUND;
+    return isThere(room, name, index) ? KAFKA.NONE : KAFKA.UNKNOWN_TOPIC_OR_PARTITION;
+  };
+  return {
+    results: request.dirs.flatMap(({ path, topics }) =>
+      topics.map(({ name, partitions }) => ({
+        topicName: name,
+        partitions: partitions.map((partitionIndex) => ({
+          partitionIndex,
+          errorCode: move(path, name, partitionIndex),
+        })),
+      })),
+    ),
+  };
+});
 
 export const describeQuorumOperation = answers(describeQuorum, (request, call, room) => ({
   errorCode: KAFKA.NONE,

@@ -12,13 +12,9 @@ import { MutationQuota, QUOTA_EXCEEDED } from '../mutation-quota.ts';
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import { type RequestOf, type ResponseOf, ZERO_UUID } from '../rows.ts';
-import {
-  isReadOnly,
-  readTopicConfigs,
-  TOPIC_CONFIGS,
-  TOPIC_DEFAULTS,
-} from '../topic-configs.ts';
-import { NODE_ID, nameFault } from '../topics.ts';
+import { isReadOnly, readTopicConfigs, TOPIC_CONFIGS, TOPIC_DEFAULTS } from '../topic-configs.ts';
+import { LOG_DIR, NODE_ID, nameFault } from '../topics.ts';
+import { topicConfig } from './configs.ts';
 
 const DEFAULT = -1;
 const REPLICAS = 1;
@@ -215,9 +211,7 @@ function growTopic(
   }
 }
 
-/**
- * All logs share the same files, so there is one directory; sizes are what each log takes of it.
- */
+/** Sizes are what each log takes of the files that all share. */
 export const describeLogDirsOperation = answers(describeLogDirs, (request, call, room) => {
   const asked =
     request.topics === null
