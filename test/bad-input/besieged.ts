@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
-import { type Server, startServer } from '../clients/server.ts';
+import { type Server, type ServerOptions, startServer } from '../clients/server.ts';
 import { Witness } from './witness.ts';
 
 export class Besieged {
@@ -12,10 +12,10 @@ export class Besieged {
   witness!: Witness;
 }
 
-export function besieged(): Besieged {
+export function besieged(options: ServerOptions = {}): Besieged {
   const side = new Besieged();
   before(async () => {
-    side.server = await startServer();
+    side.server = await startServer(options);
     side.witness = await Witness.connect(side.server);
     await side.witness.roundTrips();
   });

@@ -64,7 +64,7 @@ export class MatchIndex<T> {
       removed = values?.delete(value) ?? false;
       if (values?.size === 0) form.exact.delete(key);
     } else {
-      removed = removeFrom(rootOf(form, pattern), pattern.parts, 0, value);
+      removed = removeFrom(rootOf(form, pattern), pattern.parts, value);
     }
     if (removed) {
       this.size--;
@@ -163,36 +163,47 @@ function walk<T>(
   found: (value: T) => void,
   seen: Map<Node<T>, Set<number>> | null,
 ): void {
-  if (seen !== null) {
-    let positions = seen.get(node);
-    if (positions === undefined) {
-      positions = new Set();
-      seen.set(node, positions);
-    }
-    if (positions.has(at)) return;
-    positions.add(at);
-  }
-  if (node.any !== null) {
-    const below = seen ?? new Map<Node<T>, Set<number>>();
-    const ends = node.any.children === null && node.any.one === null && node.any.some === null;
-    // The usual case, ANY as the last part, needs no walk over the rest.
-    if (ends && node.any.any === null) {
-      if (node.any.values !== null && firstVisit(seen, node.any)) {
-        for (const value of node.any.values) found(value);
+  // One way to go on is a turn of the loop, so that a deep pattern costs no stack.
+  for (let next: Node<T> | undefined = node; next !== undefined; at++) {
+    node = next;
+    if (seen !== null) {
+      let positions = seen.get(node);
+      if (positions === undefined) {
+        positions = new Set();
+        seen.set(node, positions);
       }
-    } else
-      for (let rest = at; rest <= words.length; rest++) walk(node.any, words, rest, found, below);
-  }
-  if (at === words.length) {
-    if (node.values !== null) {
-      for (const value of node.values) found(value);
+      if (positions.has(at)) return;
+      positions.add(at);
     }
+    if (node.any !== null) walkAny(node.any, words, at, found, seen);
+    if (at === words.length) {
+      if (node.values !== null) for (const value of node.values) found(value);
+      return;
+    }
+    if (node.some !== null) for (const value of node.some) found(value);
+    next = node.children?.get(words[at]!);
+    if (node.one === null) continue;
+    if (next === undefined) next = node.one;
+    else walk(node.one, words, at + 1, found, seen);
+  }
+}
+
+function walkAny<T>(
+  any: Node<T>,
+  words: readonly string[],
+  at: number,
+  found: (value: T) => void,
+  seen: Map<Node<T>, Set<number>> | null,
+): void {
+  const ends = any.children === null && any.one === null && any.some === null;
+  // The usual case, ANY as the last part, needs no walk over the rest.
+  if (ends && any.any === null) {
+    if (any.values === null || !firstVisit(seen, any)) return;
+    for (const value of any.values) found(value);
     return;
   }
-  if (node.some !== null) for (const value of node.some) found(value);
-  if (node.one !== null) walk(node.one, words, at + 1, found, seen);
-  const child = node.children?.get(words[at]!);
-  if (child !== undefined) walk(child, words, at + 1, found, seen);
+  const below = seen ?? new Map<Node<T>, Set<number>>();
+  for (let rest = at; rest <= words.length; rest++) walk(any, words, rest, found, below);
 }
 
 /** Below an ANY a closing ANY is reached from several positions, but counts once. */
@@ -204,29 +215,43 @@ function firstVisit<T>(seen: Map<Node<T>, Set<number>> | null, node: Node<T>): b
 }
 
 /** Removes the value and the nodes that only it kept. */
-function removeFrom<T>(node: Node<T>, parts: readonly Part[], at: number, value: T): boolean {
-  if (at === parts.length) {
-    const removed = node.values?.delete(value) ?? false;
-    if (node.values?.size === 0) node.values = null;
-    return removed;
-  }
-  const part = parts[at]!;
-  if (part === SOME) {
-    const removed = node.some?.delete(value) ?? false;
-    if (node.some?.size === 0) node.some = null;
-    return removed;
-  }
-  const child =
-    part === ONE ? node.one : part === ANY ? node.any : (node.children?.get(part) ?? null);
-  if (child === null) return false;
-  const removed = removeFrom(child, parts, at + 1, value);
-  if (removed && child.empty) {
-    if (part === ONE) node.one = null;
-    else if (part === ANY) node.any = null;
-    else {
-      node.children!.delete(part);
-      if (node.children!.size === 0) node.children = null;
+function removeFrom<T>(root: Node<T>, parts: readonly Part[], value: T): boolean {
+  const path = [root];
+  let values: Set<T> | null = null;
+  for (const part of parts) {
+    const node: Node<T> = path.at(-1)!;
+    if (part === SOME) {
+      values = node.some;
+      break;
     }
+    const child = nextOf(node, part);
+    if (child === null) return false;
+    path.push(child);
   }
-  return removed;
+  const last = path.at(-1)!;
+  const ofSome = path.length <= parts.length;
+  if (!ofSome) values = last.values;
+  if (values === null || !values.delete(value)) return false;
+  if (values.size === 0) {
+    if (ofSome) last.some = null;
+    else last.values = null;
+  }
+  for (let at = path.length - 1; at > 0 && path[at]!.empty; at--) {
+    cut(path[at - 1]!, parts[at - 1] as Exclude<Part, typeof SOME>);
+  }
+  return true;
+}
+
+function nextOf<T>(node: Node<T>, part: Exclude<Part, typeof SOME>): Node<T> | null {
+  if (part === ONE) return node.one;
+  return part === ANY ? node.any : (node.children?.get(part) ?? null);
+}
+
+function cut<T>(node: Node<T>, part: Exclude<Part, typeof SOME>): void {
+  if (part === ONE) node.one = null;
+  else if (part === ANY) node.any = null;
+  else {
+    node.children!.delete(part);
+    if (node.children!.size === 0) node.children = null;
+  }
 }
