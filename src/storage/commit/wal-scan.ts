@@ -102,18 +102,37 @@ export async function faultOf(file: ScannedFile, entry: FoundEntry): Promise<str
   return entryFault(await file.view(entry.position, entry.header.entryBytes));
 }
 
-/** Position of the first header at or after `from` with a sequence above `after`, or -1. */
+/**
+ * Position of the first header at or after `from` with a sequence above `after`, or -1. Mostly it
+ * looks through all that was never written, after a crash: while it looks at one piece, the next
+ * one is read.
+ */
 export async function findHeader(file: ScannedFile, from: number, after: number): Promise<number> {
-  for (let position = from; position < file.wal.size; ) {
-    const view = await file.view(position, Math.min(WINDOW_BYTES, file.wal.size - position));
-    if (view.length < HEADER_BYTES) return -1;
-    for (let at = 0; at + HEADER_BYTES <= view.length; at += ENTRY_ALIGN) {
-      if (view[at] !== MAGIC_BYTE) continue;
-      const header = decodeHeader(view.subarray(at, at + HEADER_BYTES));
-      if (header === null || header.generation !== file.wal.generation) continue;
-      if (header.sequence > after) return position + at;
+  const { size } = file.wal;
+  if (from + HEADER_BYTES > size) return -1;
+  const bytes = Math.min(WINDOW_BYTES, size - from);
+  const windows = [Buffer.allocUnsafeSlow(bytes), Buffer.allocUnsafeSlow(bytes)];
+  const reads = [file.wal.file.read(windows[0]!, from)];
+  for (let position = from, piece = 0; ; position += bytes, piece++) {
+    const count = await reads[piece % 2]!;
+    const isLast = count < bytes || position + bytes >= size;
+    if (!isLast) {
+      const next = file.wal.file.read(windows[(piece + 1) % 2]!, position + bytes);
+      next.catch(() => {});
+      reads[(piece + 1) % 2] = next;
     }
-    position += Math.ceil(view.length / ENTRY_ALIGN) * ENTRY_ALIGN;
+    const found = headerIn(windows[piece % 2]!.subarray(0, count), file.wal.generation, after);
+    if (found >= 0) return position + found;
+    if (isLast) return -1;
+  }
+}
+
+/** Where in these bytes, which begin where an entry may, the first such header is; -1: nowhere. */
+function headerIn(bytes: Buffer, generation: number, after: number): number {
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; at += ENTRY_ALIGN) {
+    if (bytes[at] !== MAGIC_BYTE) continue;
+    const header = decodeHeader(bytes.subarray(at, at + HEADER_BYTES));
+    if (header?.generation === generation && header.sequence > after) return at;
   }
   return -1;
 }

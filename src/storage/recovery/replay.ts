@@ -92,7 +92,7 @@ export class Replay {
     for (let index = 0; index < files.length; index++) {
       // The window is shared: it holds bytes of another file.
       for (const other of files) other.forget();
-      await this.#runFile(files, index);
+      if (await this.#isEnd(files, index)) break;
     }
     await this.#settleTail();
     if (this.expected <= this.#parts.known) {
@@ -106,7 +106,8 @@ export class Replay {
     for (const range of this.damaged) damage.report(range);
   }
 
-  async #runFile(files: readonly ScannedFile[], index: number): Promise<void> {
+  /** Goes through one file. @returns true when nothing comes after it, in other files neither */
+  async #isEnd(files: readonly ScannedFile[], index: number): Promise<boolean> {
     const file = files[index]!;
     let position = 0;
     while (position < file.wal.size) {
@@ -115,15 +116,18 @@ export class Replay {
         this.#advance(file, entry);
       } else {
         const next = await this.#later(files, index, position);
-        if (next === 'end') return this.#torn(file, position, entry);
-        if (next === 'next file') return;
+        if (next === 'end') {
+          await this.#torn(file, position, entry);
+          return true;
+        }
+        if (next === 'next file') return false;
         const salvaged = await salvageAt(file, position);
         if (salvaged === null || salvaged.header.sequence !== this.expected) {
           const lost = next.sequence > this.expected && !this.#blind;
           if (lost) this.#lost(this.expected, next.sequence - 1, file.wal.path, 'bad entry');
           this.#applyPending();
           this.expected = next.sequence;
-          if (next.position < 0) return;
+          if (next.position < 0) return false;
           position = next.position;
           continue;
         }
@@ -134,6 +138,7 @@ export class Replay {
       }
       position += entry.header.entryBytes;
     }
+    return false;
   }
 
   #advance(file: ScannedFile, entry: FoundEntry): void {
