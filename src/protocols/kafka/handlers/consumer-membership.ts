@@ -4,6 +4,7 @@ import { type Assignment, assignmentOf, listOf } from '../groups/assignment.ts';
 import type { ConsumerGroup } from '../groups/consumer-group.ts';
 import { type HeartbeatAnswer, refusedBeat } from '../groups/consumer-heartbeat.ts';
 import type { ConsumerMember } from '../groups/consumer-member.ts';
+import { areTooMany, TOO_MANY_TOPICS } from '../groups/topic-names.ts';
 import { consumerGroupHeartbeat } from '../messages/68-consumer-group-heartbeat.ts';
 import { consumerGroupDescribe } from '../messages/69-consumer-group-describe.ts';
 import { answers, answersLater } from '../operation.ts';
@@ -61,6 +62,9 @@ function refusalOf(
 ): HeartbeatAnswer | null {
   if (!room.mayUseGroup(session, 'subscribe', request.groupId)) {
     return refusedBeat(KAFKA.GROUP_AUTHORIZATION_FAILED, 'not authorized');
+  }
+  if (areTooMany(request.subscribedTopicNames)) {
+    return refusedBeat(KAFKA.INVALID_REQUEST, TOO_MANY_TOPICS);
   }
   const denied = request.subscribedTopicNames?.find((name) => {
     const stream = room.topics.byName(name);

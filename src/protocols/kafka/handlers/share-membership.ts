@@ -2,6 +2,7 @@
 import { KAFKA } from '../error-codes.ts';
 import { type Assignment, listOf } from '../groups/assignment.ts';
 import { type HeartbeatAnswer, refusedBeat } from '../groups/consumer-heartbeat.ts';
+import { areTooMany, TOO_MANY_TOPICS } from '../groups/topic-names.ts';
 import { shareGroupHeartbeat } from '../messages/76-share-group-heartbeat.ts';
 import { shareGroupDescribe } from '../messages/77-share-group-describe.ts';
 import { answers, answersLater } from '../operation.ts';
@@ -20,6 +21,10 @@ export const shareHeartbeatOperation = answersLater(shareGroupHeartbeat, (reques
   };
   if (!room.mayUseGroup(session, 'subscribe', groupId)) {
     reply(refusedBeat(KAFKA.GROUP_AUTHORIZATION_FAILED, 'not authorized'));
+    return;
+  }
+  if (areTooMany(topicNames)) {
+    reply(refusedBeat(KAFKA.INVALID_REQUEST, TOO_MANY_TOPICS));
     return;
   }
   if (topicNames?.some((name) => !mayKnow(name, session, room))) {

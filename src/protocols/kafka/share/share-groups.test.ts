@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { batchOf, produceTo } from '../client.fixture.ts';
+import { batchOf, newTopic, produceBody, produceTo } from '../client.fixture.ts';
 import { KAFKA } from '../error-codes.ts';
 import { produce } from '../messages/00-produce.ts';
 import { offsetCommit } from '../messages/08-offset-commit.ts';
@@ -13,6 +13,7 @@ import { createPartitions } from '../messages/37-create-partitions.ts';
 import { deleteGroups } from '../messages/42-delete-groups.ts';
 import { consumerGroupHeartbeat } from '../messages/68-consumer-group-heartbeat.ts';
 import { shareGroupDescribe } from '../messages/77-share-group-describe.ts';
+import { describeShareGroupOffsets } from '../messages/90-describe-share-group-offsets.ts';
 import { alterShareGroupOffsets } from '../messages/91-alter-share-group-offsets.ts';
 import { deleteShareGroupOffsets } from '../messages/92-delete-share-group-offsets.ts';
 import { ACCEPT, Shares } from './share.fixture.ts';
@@ -229,5 +230,50 @@ describe('Kafka: share groups', () => {
     const { results } = await at.client.ask(deleteGroups, 2, { groupsNames: ['g'] });
     assert.equal(results[0]!.errorCode, KAFKA.NONE);
     assert.equal(await at.offsets(), KAFKA.GROUP_ID_NOT_FOUND);
+  });
+
+  test('a place in one partition leaves the others to be read from where the group begins K66 K191', async () => {
+    const { name } = await newTopic(at.client, 3);
+    for (const index of [0, 1, 2]) {
+      await at.client.ask(produce, 8, produceBody(name, batchOf(['a', 'b']), -1, index));
+    }
+    const me = await at.reader();
+    await me.beat(null, -1);
+    const partitions = [{ partitionIndex: 2, startOffset: 1 }];
+    const move = { groupId: 'g', topics: [{ topicName: name, partitions }] };
+    const { responses } = await at.client.ask(alterShareGroupOffsets, 0, move);
+    assert.equal(responses[0]!.partitions[0]!.errorCode, KAFKA.NONE);
+    for (let life = 0; life < 2; life++) {
+      const reader = at.member();
+      assert.equal((await reader.beat([name], 0)).errorCode, KAFKA.NONE);
+      const { groups } = await at.client.ask(describeShareGroupOffsets, 1, {
+        groups: [{ groupId: 'g', topics: [{ topicName: name, partitions: [0, 1, 2] }] }],
+      });
+      const places = groups[0]!.topics[0]!.partitions.map((part) => [part.startOffset, part.lag]);
+      assert.deepEqual(places, [
+        ...[
+          [0, 2],
+          [0, 2],
+          [1, 1],
+        ],
+      ]);
+      await reader.beat(null, -1);
+      await at.restart();
+    }
+  });
+
+  test('a member that names too many topics is refused, and the server lives on K8 K66', async () => {
+    const many = Array.from({ length: 10_001 }, (_, n) => `t${n}`);
+    const long = Array.from({ length: 2_000 }, (_, n) => `topic-${n}-${'x'.repeat(150)}`);
+    const none = { instanceId: null, rackId: null, serverAssignor: null, topicPartitions: [] };
+    for (const names of [many, long]) {
+      assert.equal((await at.member().beat(names, 0)).errorCode, KAFKA.INVALID_REQUEST);
+      const { errorCode } = await at.client.ask(consumerGroupHeartbeat, 0, {
+        ...{ ...none, groupId: 'c', memberId: '', memberEpoch: 0, rebalanceTimeoutMs: 60_000 },
+        subscribedTopicNames: names,
+      });
+      assert.equal(errorCode, KAFKA.INVALID_REQUEST);
+    }
+    assert.equal((await at.member().beat(many.slice(0, 10_000), 0)).errorCode, KAFKA.NONE);
   });
 });

@@ -112,7 +112,10 @@ export class ShareGroups {
     this.#drop(queueName(group.id, stream.id, partition.index));
     this.#open(group.id, stream, partition, offset);
     const known = group.topics.get(stream.id) ?? 0;
-    group.topics.set(stream.id, Math.max(known, partition.index + 1));
+    if (partition.index < known) return;
+    // Those before it are places now as well, as if a member had come.
+    this.#wait(group, this.#openNew(group, stream, known, partition.index));
+    group.topics.set(stream.id, partition.index + 1);
     group.changed = true;
   }
 
@@ -163,23 +166,34 @@ export class ShareGroups {
 
   /** Gives the group a place in the partitions that are new to it. */
   #prepare(group: ShareGroup): void {
-    const waits: Promise<void>[] = group.preparing === null ? [] : [group.preparing];
+    const waits: Promise<void>[] = [];
     for (const [topicId, count] of group.partitions) {
       const stream = this.#host.broker.streams.byId(topicId);
       const known = group.topics.get(topicId) ?? 0;
       if (stream === undefined || count <= known) continue;
-      // Partitions that a topic gets later hold nothing that somebody else was meant to read.
-      const reset = known > 0 ? 'earliest' : this.#configs.of(group.id).shareOffsetReset;
-      for (const partition of stream.partitions.slice(known, count)) {
-        const offset = firstOffsetOf(partition, reset, this.#host.clock.nowMs());
-        if (typeof offset === 'number') this.#open(group.id, stream, partition, offset);
-        else waits.push(this.#openLater(group, stream, partition, offset));
-      }
+      waits.push(...this.#openNew(group, stream, known, count));
       group.topics.set(topicId, count);
       group.changed = true;
     }
-    if (waits.length === 0 || (waits.length === 1 && waits[0] === group.preparing)) return;
-    const preparing = Promise.all(waits).then(() => {
+    this.#wait(group, waits);
+  }
+
+  /** Opens places in partitions; those whose beginning must be looked up are to be waited for. */
+  #openNew(group: ShareGroup, stream: Stream, from: number, to: number): Promise<void>[] {
+    const waits: Promise<void>[] = [];
+    // Partitions that a topic gets later hold nothing that somebody else was meant to read.
+    const reset = from > 0 ? 'earliest' : this.#configs.of(group.id).shareOffsetReset;
+    for (const partition of stream.partitions.slice(from, to)) {
+      const offset = firstOffsetOf(partition, reset, this.#host.clock.nowMs());
+      if (typeof offset === 'number') this.#open(group.id, stream, partition, offset);
+      else waits.push(this.#openLater(group, stream, partition, offset));
+    }
+    return waits;
+  }
+
+  #wait(group: ShareGroup, waits: readonly Promise<void>[]): void {
+    if (waits.length === 0) return;
+    const preparing = Promise.all([group.preparing, ...waits]).then(() => {
       if (group.preparing === preparing) group.preparing = null;
     });
     group.preparing = preparing;
