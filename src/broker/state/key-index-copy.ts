@@ -64,8 +64,16 @@ export class KeyIndexCopy {
     return null;
   }
 
-  /** @throws BrokerError */
-  async save(index: KeyIndex, head: IndexHead, turn: () => Promise<void>): Promise<void> {
+  /**
+   * @param isGood asked at the end: the index has not changed meanwhile
+   * @throws BrokerError
+   */
+  async save(
+    index: KeyIndex,
+    head: IndexHead,
+    turn: () => Promise<void>,
+    isGood: () => boolean,
+  ): Promise<void> {
     if (this.#mark === head.mark) return;
     if (this.#mark !== null) await this.#meta.write(this.endedBy(), true);
     this.#mark = null;
@@ -89,6 +97,7 @@ export class KeyIndexCopy {
       );
       await turn();
     }
+    if (!isGood()) return;
     const value = Buffer.from(JSON.stringify(head));
     await this.#meta.write([{ table: TABLE, key: HEAD, value }], true);
     this.#mark = head.mark;

@@ -24,9 +24,10 @@ export interface RowLimits {
   readonly heldBytes: number;
 }
 
+/** A piece is written in some milliseconds, in which nothing else happens. */
 const ROW_LIMITS: RowLimits = {
-  pieceRows: 1_000,
-  pieceBytes: 512 << 10,
+  pieceRows: 256,
+  pieceBytes: 128 << 10,
   heldRows: 4_096,
   heldBytes: 1 << 20,
 };
@@ -112,10 +113,15 @@ export class LastValueRows {
     this.#undone = undone;
   }
 
-  /** Reads the keys. @returns the offset from which the log says what is not here */
-  async load(): Promise<number> {
+  /**
+   * Reads the keys.
+   * @param logEnd where the log ends
+   * @returns the offset from which the log says what is not here
+   */
+  async load(logEnd: number): Promise<number> {
     const mark = await this.#meta.get(MARKS_TABLE, '');
     this.#end = this.#marked = mark === undefined ? 0 : Number(mark.toString());
+    if (this.#marked > logEnd) await this.#clear();
     const copied = await this.#copy.load(this.#index, this.#end, this.#turn);
     if (copied !== null) {
       this.#count = copied.count;
@@ -169,8 +175,16 @@ export class LastValueRows {
     const before = known ? this.#index.offset : -1;
     const beforeSize = known ? this.#index.size : ENDED;
     this.#resize(beforeSize, row === null ? ENDED : row.length);
-    const state = { known, committed: false, writing: false, done: null };
-    this.#changes.set(offset, { key, row, before, beforeSize, ...state });
+    this.#changes.set(offset, {
+      key,
+      row,
+      before,
+      beforeSize,
+      known,
+      committed: false,
+      writing: false,
+      done: null,
+    });
     this.#heldBytes += row === null ? 0 : row.length;
     this.#end = offset + 1;
     if (!known) return;
@@ -212,7 +226,8 @@ export class LastValueRows {
       else this.#index.set(key, before, beforeSize);
       this.#undone(key);
     } else this.#relink(offset, change);
-    this.#offerRoom();
+    // Not now: its offset is given again, and others that failed with it still have theirs.
+    if (this.#waiting.length > 0) this.#timers.soon(this.#offerRoom);
     if (done !== null) for (const call of done) call(error);
   }
 
@@ -290,16 +305,24 @@ export class LastValueRows {
 
   // ---- moving into the catalogue ----------------------------------------------------------------
 
-  /** Moves all that is committed. @throws BrokerError */
+  /** Moves all that is committed; once it is closed, what is on its way too. @throws BrokerError */
   checkpoint(): Promise<void> {
     return this.#run(async () => {
+      if (this.#closed) await this.#landed();
       await this.#move(() => false);
       if (this.#unsynced) await this.#meta.write([markRow(this.#marked)]);
       this.#unsynced = false;
-      if (!this.#closed || this.#changes.size > 0 || this.#dead.length > 0) return;
+      if (!this.#closed || !this.#isMoved) return;
       const head = { mark: this.#marked, count: this.#count, bytes: this.#bytes };
-      await this.#copy.save(this.#index, head, this.#turn);
+      const replacements = this.#replacements;
+      // What comes while it is written may be in it, or not.
+      const isGood = (): boolean => this.#isMoved && this.#replacements === replacements;
+      await this.#copy.save(this.#index, head, this.#turn, isGood);
     });
+  }
+
+  get #isMoved(): boolean {
+    return this.#changes.size === 0 && this.#dead.length === 0;
   }
 
   /** Resolves when no more waits than should. @throws BrokerError */
@@ -390,16 +413,40 @@ export class LastValueRows {
     return true;
   }
 
-  #offerRoom(): void {
+  readonly #offerRoom = (): void => {
     if (this.#waiting.length === 0 || this.busy) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const call of waiting) call();
-  }
+  };
 
   readonly #turn = (): Promise<void> => new Promise((resolve) => this.#timers.soon(resolve));
 
   // ---- inside -----------------------------------------------------------------------------------
+
+  /** The log has lost its end, of which the rows speak: all of them are made again from the log. */
+  async #clear(): Promise<void> {
+    while (true) {
+      const keys = this.#meta.keys(TABLE, { from: '', before: null, rowsMax: LOAD_ROWS });
+      if (keys.length === 0) break;
+      const rows = keys.map((key) => ({ table: TABLE, key, value: null }));
+      await this.#meta.write(rows, true);
+      await this.#turn();
+    }
+    // Last: a crash before this begins again.
+    await this.#meta.write([markRow(0)]);
+    this.#end = this.#marked = 0;
+  }
+
+  /** Resolves when the fate of all changes is known. */
+  async #landed(): Promise<void> {
+    while (true) {
+      let last = -1;
+      for (const [offset, { committed }] of this.#changes) if (!committed) last = offset;
+      if (last < 0) return;
+      await new Promise<void>((resolve) => this.settled(last, () => resolve()));
+    }
+  }
 
   /** The value at an offset gave way to one that is on disk. */
   #replaced(offset: number, size: number, key: string): void {

@@ -108,10 +108,10 @@ export class LastValues {
   /** Brings the rows up to the log, once after a start. */
   async recover(): Promise<void> {
     const { streams, time } = this.#host;
-    const stream = streams.get(LAST_VALUES);
-    const from = await this.#rows.load();
-    if (stream !== undefined) {
-      const journal = new LastValuesJournal(stream.partitions[0]!, this.#rows);
+    const partition = streams.get(LAST_VALUES)?.partitions[0];
+    const from = await this.#rows.load(partition?.highWatermark ?? Number.POSITIVE_INFINITY);
+    if (partition !== undefined) {
+      const journal = new LastValuesJournal(partition, this.#rows);
       this.#journal = journal;
       await journal.replay(from, (message) => [
         addressKey(message.address.text),
