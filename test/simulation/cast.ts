@@ -17,6 +17,8 @@ import {
   NatsResponder,
   NatsSubscriber,
 } from './clients/nats-clients.ts';
+import { ShareMaker } from './clients/share-group.ts';
+import { ShareMember } from './clients/share-member.ts';
 import { TransactionalProducer } from './clients/transactional-producer.ts';
 import { Consumption } from './consumption.ts';
 import type { Sent } from './ledger.ts';
@@ -100,6 +102,7 @@ export class Cast {
   /** Makes what must be there before. */
   async prepare(): Promise<void> {
     await new Maker(this.#world, 'maker', TOPICS).live();
+    await new ShareMaker(this.#world, 'share maker').live();
     await new AmqpMaker(this.#world, 'amqp maker', QUEUES).live();
   }
 
@@ -129,6 +132,10 @@ export class Cast {
     const orders = this.#consumption('group kc1', true, (address) => address === 'orders');
     const source = { stream: 'orders', partition: 0, committed: false };
     this.#readers.push(new KafkaConsumer(world, 'kc1', source, orders));
+    const events = this.#consumption('share group', false, (address) => address === 'events');
+    for (const name of ['sm1', 'sm2', 'sm3']) {
+      this.#readers.push(new ShareMember(world, name, events));
+    }
   }
 
   /** Both versions of the protocol, and readers of all protocols that must see what counts. */

@@ -75,6 +75,8 @@ export class Ledger {
   readonly counts = {
     ...{ sent: 0, acked: 0, seen: 0, audits: 0, crashes: 0, stops: 0 },
     ...{ committed: 0, aborted: 0 },
+    // By members of share groups.
+    ...{ acquired: 0, finished: 0 },
   };
   /** Partition -> offset -> message. What was seen once stays so. */
   readonly #seen = new Map<string, Map<number, string>>();

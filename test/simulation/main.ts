@@ -46,7 +46,8 @@ async function one(seed: number): Promise<void> {
     `seed ${seed}: ${(virtualMs / 1000).toFixed(1)} s of virtual time, ${events} events, ` +
       `${counts.crashes} crashes, ${counts.sent} messages sent, ${counts.acked} acknowledged, ` +
       `${counts.seen} seen, ${counts.committed} transactions committed, ` +
-      `${counts.aborted} aborted; ` +
+      `${counts.aborted} aborted, ${counts.acquired} records acquired, ` +
+      `${counts.finished} finished; ` +
       `${WHAT.map((what) => `${what} ${upkeep[what]}`).join(', ')}\ntrace ${hash}`,
   );
   if (failure === null) return;

@@ -13,6 +13,7 @@ import { Ledger } from './ledger.ts';
 import { type VirtualListeners, VirtualNetwork } from './network.ts';
 import { LifeTimers, Scheduler, VirtualClock } from './scheduler.ts';
 import { Seeded } from './seeded.ts';
+import { ShareJudge } from './share-judge.ts';
 import { Trace } from './trace.ts';
 
 /** Small files and short pauses, so that a short run meets every state of the engine. */
@@ -44,6 +45,8 @@ const UPKEEP = {
 } as const;
 export type Upkeep = Record<keyof typeof UPKEEP, number>;
 
+const SHARE_LOCK_MS = 1_000;
+const SHARE_DELIVERIES_MAX = 4;
 const SETTINGS = {
   'server.data-dir': '/data',
   'server.connections-max': 64,
@@ -52,6 +55,8 @@ const SETTINGS = {
   'storage.remote-cache-size': 64 << 10,
   // Most clients that go find that their session has left memory when they return.
   'mqtt.session-cold-after': 20,
+  'kafka.share-record-lock-duration': SHARE_LOCK_MS,
+  'kafka.share-delivery-count-limit': SHARE_DELIVERIES_MAX,
 };
 
 export class World {
@@ -65,6 +70,7 @@ export class World {
   readonly catalogue: VirtualCatalogue;
   readonly network: VirtualNetwork;
   readonly ledger: Ledger;
+  readonly shares: ShareJudge;
   server: RunningServer | null = null;
   /** Set when a run is over: clients finish what they began and stop. */
   closing = false;
@@ -83,6 +89,7 @@ export class World {
     this.#random = new Seeded(seed, 'world');
     this.trace = new Trace(() => this.scheduler.nowMs, show);
     this.ledger = new Ledger(this.trace, () => this.scheduler.nowMs);
+    this.shares = new ShareJudge(this.ledger, 'sg', SHARE_LOCK_MS, SHARE_DELIVERIES_MAX);
     const timers = {
       after: (ms: number, call: () => void) => this.#diskTimer(ms, call),
       soon() {},

@@ -9,6 +9,7 @@ import type { Found, Part } from '../ledger.ts';
 import type { Wire } from '../network.ts';
 import { batchesIn, committedIn } from './fetched.ts';
 import { KafkaLink } from './kafka-link.ts';
+import { auditShares } from './share-group.ts';
 
 const OFFSET_OUT_OF_RANGE = 1;
 export const READ_COMMITTED = 1;
@@ -41,6 +42,7 @@ export class Auditor extends Actor {
     for (const name of streams) {
       if (!seen.has(name)) this.world.ledger.fail(`the stream ${name} is lost`);
     }
+    await auditShares(link, this.world);
     this.done = true;
   }
 
