@@ -8,10 +8,40 @@ const RECORD_BYTES_MAX = 1 << 30;
 /** Never equal to an address, so the record always carries its own. */
 const NO_HOME = '\0';
 
+/** Most are put together here: the small bytes that stay need no buffer to grow in. */
+const scratch = Buffer.allocUnsafeSlow(16 << 10);
+
 export function messageBytes(message: Message): Buffer {
-  const builder = new BatchBuilder(0);
+  const builder = new BatchBuilder(0, scratch);
   builder.add(message, NO_HOME);
-  return builder.finish();
+  const bytes = builder.finish();
+  return bytes.buffer === scratch.buffer ? Buffer.from(bytes) : bytes;
+}
+
+/** Another message with the same fields. One by one: that costs a tenth of `Object.assign`. */
+export function copyOf(message: Message): Message {
+  const copy = new Message(message.address, message.value, message.origin);
+  copy.key = message.key;
+  copy.headers = message.headers;
+  copy.qos = message.qos;
+  copy.retain = message.retain;
+  copy.text = message.text;
+  copy.contentType = message.contentType;
+  copy.contentEncoding = message.contentEncoding;
+  copy.replyTo = message.replyTo;
+  copy.correlation = message.correlation;
+  copy.messageId = message.messageId;
+  copy.expiresAtMs = message.expiresAtMs;
+  copy.timestampMs = message.timestampMs;
+  copy.priority = message.priority;
+  copy.producer = message.producer;
+  copy.principal = message.principal;
+  copy.native = message.native;
+  copy.source = message.source;
+  copy.partition = message.partition;
+  copy.offset = message.offset;
+  copy.appendTimeMs = message.appendTimeMs;
+  return copy;
 }
 
 export interface KeptMessage {

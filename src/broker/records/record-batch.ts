@@ -48,10 +48,13 @@ export class BatchBuilder {
   count = 0;
   maxTimeMs = -1;
 
-  /** @param capacity bytes to begin with; the size of the last batch of this log is a good guess */
-  constructor(capacity: number) {
+  /**
+   * @param capacity bytes to begin with; the size of the last batch of this log is a good guess
+   * @param into where to begin instead: the finished batch may lie there
+   */
+  constructor(capacity: number, into: Buffer | null = null) {
     // Not from the shared pool: the finished batch would keep its neighbours there alive.
-    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, FIRST_CAPACITY));
+    this.#bytes = into ?? Buffer.allocUnsafeSlow(Math.max(capacity, FIRST_CAPACITY));
   }
 
   get size(): number {

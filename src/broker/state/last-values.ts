@@ -14,7 +14,7 @@ import { SERVER_PRINCIPAL } from '../principals/principal.ts';
 import type { Principals } from '../principals/principals.ts';
 
 import { TRANSACTIONAL } from '../records/batch-layout.ts';
-import { messageBytes, messageOfBytes } from '../records/kept-message.ts';
+import { copyOf, messageBytes, messageOfBytes } from '../records/kept-message.ts';
 import { Message } from '../records/message.ts';
 import { originOf } from '../records/origin.ts';
 import { LAST_VALUES } from '../streams/last-values-stream.ts';
@@ -342,8 +342,7 @@ export class LastValues {
 
   /** The message as it is kept: under its address, with an end. */
   #kept(message: Message): Message {
-    const { address, value, origin } = message;
-    const kept = Object.assign(new Message(address, value, origin), message);
+    const kept = copyOf(message);
     kept.key = null;
     kept.retain = true;
     kept.source = null;

@@ -6,7 +6,7 @@
 import type { Timers } from '#kit';
 
 /** Some milliseconds. */
-const PER_TURN = 256;
+const PER_TURN = 128;
 
 /** A connection whose packets can wait. */
 interface Setter {
