@@ -174,7 +174,7 @@ test('a client over its rate of messages may be told and closed instead M159', a
   assert.equal(evictions[0]!.why, 'message-rate');
 });
 
-test('connections beyond the rate wait for their turn in order M159', async (t) => {
+test('connections beyond the rate wait for their turn in order M159 K14', async (t) => {
   const { port, accepted } = await rig(t, { connectRate: 5 });
   const startMs = performance.now();
   const sockets: Socket[] = [];
@@ -188,7 +188,7 @@ test('connections beyond the rate wait for their turn in order M159', async (t) 
   for (const socket of sockets) socket.destroy();
 });
 
-test('connections beyond the rate may hear so instead of waiting M159', async (t) => {
+test('connections beyond the rate may hear so instead of waiting M159 K14', async (t) => {
   const { port, evictions } = await rig(t, { connectRate: 3, connectRateAction: 'refuse' });
   const sockets: Socket[] = [];
   for (let index = 0; index < 5; index++) sockets.push(await dial(port));
@@ -201,7 +201,7 @@ test('connections beyond the rate may hear so instead of waiting M159', async (t
   for (const socket of sockets) socket.destroy();
 });
 
-test('a connection beyond the limit of a listener hears so, and leaves its place M159', async (t) => {
+test('a connection beyond the limit of a listener hears so, and leaves its place M159 K14', async (t) => {
   const { port, evictions } = await rig(t, { listenerConnectionsMax: 2 });
   const [first, second] = [await dial(port), await dial(port)];
   assert.deepEqual(await Promise.all([first, second].map(echoes)), [true, true]);
@@ -217,7 +217,7 @@ test('a connection beyond the limit of a listener hears so, and leaves its place
   for (const socket of [second, fourth]) socket.destroy();
 });
 
-test('an address has as many connections as it may, and one more when one has gone M159', async (t) => {
+test('an address has as many connections as it may, and one more when one has gone M159 K14', async (t) => {
   const { port } = await rig(t, { addressConnectionsMax: 1 });
   const first = await dial(port);
   assert.equal(await echoes(first), true);

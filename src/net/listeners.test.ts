@@ -247,7 +247,7 @@ test('an exception of a protocol ends its connection only, with a line in the lo
   assert.match(String(lines[0]!.fields['reason']), /a mistake/);
 });
 
-test('connections beyond the limit are refused and counted', async (t) => {
+test('connections beyond the limit are refused and counted K14', async (t) => {
   const { port, metrics } = await rig(t, { options: { connectionsMax: 1 } });
   const first = await dial(port);
   first.write('x');
