@@ -160,7 +160,9 @@ export interface ShardLog {
    * one batch when there is one. Returned directly when they lie in memory, as a promise otherwise.
    * Empty when `offset` is the high watermark.
    * @throws (or rejects with) BrokerError `offset-out-of-range`; `damaged` with
-   *   `details: { from, to }`, the range of offsets that cannot be served.
+   *   `details: { from, to }`, the range of offsets that cannot be served; `unknown-stream` when
+   *   the log was removed meanwhile; `storage-failed` or `remote-unavailable` when the bytes cannot
+   *   be read now.
    */
   read(offset: number, bytesMax: number): StoredBatch[] | Promise<StoredBatch[]>;
   /** First offset of the first batch that has a record with time >= `timestampMs`, or null. */

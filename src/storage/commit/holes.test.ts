@@ -4,10 +4,15 @@ import { Metrics, silentLog } from '#kit';
 import { VirtualFiles } from '../files/virtual-files.ts';
 import { openDirectoryStore } from '../objects/directory-store.ts';
 import { DamageReports } from '../recovery/damage.ts';
+import { Reader } from '../segments/reader.ts';
+import type { RunIndex } from '../segments/run-index.ts';
 import { runOf, writeTestSegment } from '../segments/segment.fixture.ts';
+import type { LogRun } from '../segments/segment.ts';
 import { SegmentStore } from '../segments/segment-store.ts';
+import { Shard, type ShardHome } from '../shard.ts';
 import { dataBatch, factsOf, seededRandom, textOf } from '../storage.fixture.ts';
 import { makeInstruments } from './instruments.ts';
+import { RecentRows } from './recent-rows.ts';
 import {
   baseOf,
   countOf,
@@ -18,6 +23,7 @@ import {
   readFacts,
   writeRow,
 } from './row-codec.ts';
+import type { Wal } from './wal.ts';
 
 const LOG = 7;
 
@@ -68,6 +74,37 @@ test('a read that begins in a hole gives the next batch, and steps over later ho
   for (const offset of [7, 8, 9, 10]) assert.deepEqual(await read(offset), [ten]);
   assert.deepEqual(await read(0, 1), [five], 'the bound counts bodies only');
   assert.deepEqual(await read(11), [], 'only a hole is left of the run');
+  await objects.close();
+});
+
+test('where a run ends in a hole the read goes on in the next run K40', async () => {
+  const disk = new VirtualFiles({ random: seededRandom(1) });
+  const objects = await openDirectoryStore(disk, 'data', 4);
+  const instruments = makeInstruments(new Metrics());
+  const damage = new DamageReports(silentLog, instruments);
+  const store = new SegmentStore({ objects, damage, blocksMax: 4, pagesMax: 4 });
+  const runs: LogRun[] = [];
+  for (const [id, batches] of [
+    [1, [rowOf(0, 2, 'zero'), rowOf(2, 3, null)]],
+    [2, [rowOf(5, 1, null)]],
+    [3, [rowOf(6, 2, 'six')]],
+  ] as const) {
+    const segment = await writeTestSegment(objects, id, async (writer) => {
+      for (const { row, body } of batches) await writer.add(row, 0, body);
+      await writer.endRun(LOG, 0, false);
+    });
+    runs.push(await runOf(store, segment, LOG));
+  }
+  const rows = new RecentRows(1_000);
+  const index = { of: () => runs } as unknown as RunIndex;
+  const parts = { rows, wal: null as unknown as Wal, store, runs: index, damage, instruments };
+  const reader = new Reader(parts);
+  const log = new Shard(LOG, 'fsync', null as unknown as ShardHome);
+  log.endOffset = log.highWatermark = 8;
+  for (const offset of [2, 3, 4, 5, 6]) {
+    const batches = await reader.read(log, offset, 1);
+    assert.deepEqual(batches.map(textOf), ['six'], `from ${offset}`);
+  }
   await objects.close();
 });
 

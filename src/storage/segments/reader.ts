@@ -58,6 +58,9 @@ export class Reader {
       );
     }
     if (offset === highWatermark) return [];
+    if (log.removed) {
+      return Promise.reject(new BrokerError('unknown-stream', `Log ${log.id} was removed.`));
+    }
     if (log.ram.length > 0) return this.#fromRam(log, offset, bytesMax);
     const index = this.#placeOf(log, offset);
     if (index < 0) return this.#fromSegments(log, offset, bytesMax);
@@ -259,7 +262,7 @@ export class Reader {
     }
     const limit = log.highWatermark;
     const batches = await this.#fromNeighbours(runs, index, offset, bytesMax, limit);
-    if (batches.length > 0 || run.endOffset >= limit || log.removed) return batches;
+    if (batches.length > 0 || run.endOffset >= limit) return batches;
     return this.read(log, Math.max(run.endOffset, log.startOffset), bytesMax);
   }
 
