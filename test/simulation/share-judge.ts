@@ -20,8 +20,9 @@ export interface Acquisition {
 interface Standing {
   /** Of the newest delivery that was seen. */
   count: number;
-  /** Losses of the group until that delivery. */
+  /** Losses of the group until that delivery, and deliveries that nobody saw. */
   losses: number;
+  unseen: number;
   /** Who has it, as far as nobody said or heard otherwise. */
   holder: Acquisition | null;
   /** Until then the lock holds for sure. */
@@ -45,8 +46,11 @@ export class ShareJudge {
   readonly #fetching = new Map<string, number>();
   /** Ends of connections and of servers: what was in hand goes back without being counted. */
   #losses = 0;
-  /** An answer came so late that its locks may have ended: deliveries that nobody sees. */
-  #hasStale = false;
+  /**
+   * Answers that did not come, or so late that their locks had ended: of each record one delivery
+   * may have been in it that counts and that nobody saw.
+   */
+  #unseen = 0;
 
   constructor(ledger: Ledger, group: string, lockMs: number, deliveriesMax: number) {
     this.#ledger = ledger;
@@ -70,13 +74,13 @@ export class ShareJudge {
     this.#fetching.delete(member);
     if (!this.#isOld(askedMs)) return;
     this.#losses++;
-    this.#hasStale = true;
+    this.#unseen++;
   }
 
   /** The member's connection or session has ended, or the server has. */
   lost(member: string): void {
     this.#losses++;
-    this.#fetching.delete(member);
+    if (this.#fetching.delete(member)) this.#unseen++;
     for (const records of this.#records.values()) {
       for (const standing of records.values()) {
         if (standing.holder?.member === member) standing.holder = null;
@@ -89,6 +93,7 @@ export class ShareJudge {
     const ledger = this.#ledger;
     const standing = this.#standing(partition, offset);
     const what = `${this.group}: ${partition} at ${offset}`;
+    ledger.note(`${what}: delivery ${count} to ${by.member}`);
     if (count < 1 || count > deliveriesMax) ledger.fail(`${what} is delivery ${count}`);
     if (standing.end === 'done' && (by.askedMs > standing.endMs || !this.#isOld(by.askedMs))) {
       ledger.fail(`${what} came to ${by.member} after it was finished at ${standing.endMs}`);
@@ -102,6 +107,7 @@ export class ShareJudge {
     this.#judgeCount(what, standing, count);
     standing.count = count;
     standing.losses = this.#losses;
+    standing.unseen = this.#unseen;
     standing.holder = by;
     standing.lockedMs = by.askedMs + this.lockMs;
     standing.isReleased = false;
@@ -129,6 +135,7 @@ export class ShareJudge {
   /** The server has answered: it is done, and on disk. */
   answered(partition: string, offset: number, verdict: Verdict, by: Acquisition): void {
     const standing = this.#standing(partition, offset);
+    this.#ledger.note(`${this.group}: ${partition} at ${offset}: ${verdict} by ${by.member}`);
     if (verdict === 'renew') {
       if (standing.holder?.member === by.member) standing.lockedMs = by.askedMs + this.lockMs;
       return;
@@ -146,6 +153,7 @@ export class ShareJudge {
   /** The server says that the member does not have it: this time nothing was done. */
   refused(partition: string, offset: number, by: Acquisition): void {
     const standing = this.#standing(partition, offset);
+    this.#ledger.note(`${this.group}: ${partition} at ${offset}: refused to ${by.member}`);
     if (standing.end === 'asked' && !standing.isDoubtful) standing.end = 'none';
     if (standing.holder?.member === by.member) standing.holder = null;
   }
@@ -166,10 +174,8 @@ export class ShareJudge {
   }
 
   #mayBeFinished(standing: Standing | undefined): boolean {
-    if (standing === undefined) return false;
-    const { end, count } = standing;
-    // Of the last delivery the answer may have been lost, and of those before, too.
-    return end !== 'none' || count >= this.deliveriesMax || this.#hasStale;
+    const { end, count, unseen } = standing ?? { end: 'none', count: 0, unseen: 0 };
+    return end !== 'none' || count + this.#unseen - unseen >= this.deliveriesMax;
   }
 
   #judgeCount(what: string, standing: Standing, count: number): void {
@@ -199,7 +205,7 @@ export class ShareJudge {
     let standing = records.get(offset);
     if (standing === undefined) {
       standing = {
-        ...{ count: 0, losses: 0, holder: null, lockedMs: Number.NEGATIVE_INFINITY },
+        ...{ count: 0, losses: 0, unseen: 0, holder: null, lockedMs: Number.NEGATIVE_INFINITY },
         ...{ isReleased: false, end: 'none', isDoubtful: false, endMs: -1 },
       };
       records.set(offset, standing);
