@@ -17,6 +17,9 @@ export class TextTable {
   #hashes = new Uint32Array(0);
   /** Where the text lies; of a free number 0. */
   #places = new Uint32Array(0);
+  /** The last text that was looked for, which is often added then, and its hash. */
+  #hashed = '';
+  #hash = hashOf('');
   /** Numbers given so far, and the first of those that came back (their hash is the next one). */
   #rows = 0;
   #free = -1;
@@ -47,14 +50,14 @@ export class TextTable {
   /** The number of a text, or -1. */
   find(text: string): number {
     if (this.size === 0) return -1;
-    const slot = this.#slotOf(text, hashOf(text));
+    const slot = this.#slotOf(text, this.#hashOnce(text));
     return this.#slots[slot]! - 1;
   }
 
   /** @param text is not in the table */
   add(text: string): number {
     if (this.size + 1 > this.#slots.length * LOAD) this.#growSlots();
-    const hash = hashOf(text);
+    const hash = this.#hashOnce(text);
     const number = this.#newNumber();
     this.#hashes[number] = hash;
     this.#places[number] = this.#arena.add(text);
@@ -70,6 +73,14 @@ export class TextTable {
     this.#hashes[number] = this.#free + 1;
     this.#free = number;
     this.size--;
+  }
+
+  #hashOnce(text: string): number {
+    if (text !== this.#hashed) {
+      this.#hash = hashOf(text);
+      this.#hashed = text;
+    }
+    return this.#hash;
   }
 
   #newNumber(): number {

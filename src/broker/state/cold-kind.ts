@@ -140,6 +140,17 @@ export class ColdKind {
     return rows;
   }
 
+  /** All rows whose values are texts, in no order. Nothing may change during the walk. */
+  *texts(): Generator<readonly [key: string, text: string]> {
+    const held = this.#held;
+    for (const key of held.keys('', null, NO_LIMIT)) {
+      const { value } = held.get(key)!;
+      if (value !== null) yield [key, value.toString()];
+    }
+    const hides = held.size > 0;
+    for (const row of this.#meta.texts(this.table)) if (!hides || !held.has(row[0])) yield row;
+  }
+
   keys(span: MetaSpan): string[] {
     const keys: string[] = [];
     this.#merge(

@@ -105,6 +105,20 @@ describe('state table', () => {
     await bench.close();
   });
 
+  it('gives all of a kind as texts, as they are now M198', async () => {
+    const bench = await TimeBench.open();
+    for (let n = 0; n < 20; n++) bench.state.put(COLD, `k${n}`, bytes(`v${n}`));
+    await bench.committed();
+    await bench.engine.checkpoint();
+    for (let n = 0; n < 20; n += 3) bench.state.put(COLD, `k${n}`, bytes('newer'));
+    for (let n = 1; n < 20; n += 3) bench.state.delete(COLD, `k${n}`);
+    bench.state.put(COLD, 'new', bytes('v'));
+    const rows = [...bench.state.scan(COLD)].map(([key, value]) => `${key} ${value}`);
+    const found = [...bench.state.texts(COLD)].map(([key, text]) => `${key} ${text}`);
+    assert.deepEqual(found.sort(), rows.sort());
+    await bench.close();
+  });
+
   it('stores what a full disk refused as soon as there is space R41', async () => {
     const bench = await TimeBench.open();
     bench.files.capacityBytes = bench.files.usedBytes;

@@ -112,6 +112,11 @@ export class StateTable {
     return this.#store.cold(kind).range(span);
   }
 
+  /** See `ColdKind.texts`. */
+  texts(kind: string): Iterable<readonly [key: string, text: string]> {
+    return this.#store.cold(kind).texts();
+  }
+
   keys(kind: string, span: MetaSpan): string[] {
     return this.#store.cold(kind).keys(span);
   }
