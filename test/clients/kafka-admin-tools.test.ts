@@ -9,6 +9,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Program, run } from './program.ts';
 import { ADMIN, type Server, startServer } from './server.ts';
+import { FULL } from './tier.ts';
 import { kafkaToolArguments, kafkaTools, ready } from './toolchains/index.ts';
 
 const TOOL_TIMEOUT_MS = 60_000;
@@ -153,5 +154,25 @@ describe("Apache Kafka's administrative tools", { skip: missing ?? false }, () =
     const described = ['--describe', '--group', 'verified'];
     const offsets = await tool('consumer.group.ConsumerGroupCommand', described);
     assert.match(offsets, /verified\s+admin\.verified\s+0\s+200\s+200\s+0/);
+  });
+
+  if (!FULL) return;
+
+  it('kafka-topics and kafka-get-offsets know the topics of the server’s own state; nobody reads them K48 K85', async () => {
+    await tool('ConsoleProducer', ['--topic', 'admin.internal'], 'one\n');
+    const reading = ['--topic', 'admin.internal', '--from-beginning', '--max-messages', '1'];
+    await tool('consumer.ConsoleConsumer', [...reading, '--group', 'of-internal']);
+    assert.match(await tool('TopicCommand', ['--list']), /^__consumer_offsets$/m);
+    const others = await tool('TopicCommand', ['--list', '--exclude-internal']);
+    assert.match(others, /^admin\.internal$/m);
+    assert.doesNotMatch(others, /__consumer_offsets/);
+    const described = await tool('TopicCommand', ['--describe', '--topic', '__consumer_offsets']);
+    assert.match(described, /PartitionCount: 1\s.*cleanup\.policy=compact/);
+    assert.match(await tool('GetOffsetShell', []), /^__consumer_offsets:0:0$/m);
+    const offsets = ['--topic', '__consumer_offsets', '--from-beginning', '--timeout-ms', '20000'];
+    await assert.rejects(
+      tool('consumer.ConsoleConsumer', offsets),
+      /Not authorized to access topics: \[__consumer_offsets\]/,
+    );
   });
 });

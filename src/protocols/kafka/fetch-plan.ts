@@ -6,6 +6,7 @@ import type { Partition, Stream } from '#broker';
 import type { Call } from './call.ts';
 import { KAFKA } from './error-codes.ts';
 import type { FetchSession, SessionPart } from './fetch-sessions.ts';
+import { isInternalId } from './internal-topics.ts';
 import type { fetch } from './messages/01-fetch.ts';
 import type { Room } from './room.ts';
 import type { RequestOf } from './rows.ts';
@@ -204,21 +205,26 @@ class LookUp {
       const byId = this.#call.version >= TOPIC_ID_SINCE;
       const { topics } = this.#room;
       const stream = byId ? topics.byId(topicId) : topics.byName(name);
-      found = { stream, fault: this.#fault(stream, name, byId) };
+      found = { stream, fault: this.#fault(stream, name, topicId, byId) };
       this.#found.set(key, found);
     }
     return found;
   }
 
-  #fault(stream: Stream | undefined, name: string, byId: boolean): number {
+  #fault(stream: Stream | undefined, name: string, topicId: string, byId: boolean): number {
     const principal = this.#call.session.principal!;
     if (stream !== undefined) {
       const allowed = this.#room.topics.may(principal, 'subscribe', stream);
       return allowed ? KAFKA.NONE : KAFKA.TOPIC_AUTHORIZATION_FAILED;
     }
-    if (byId) return KAFKA.UNKNOWN_TOPIC_ID;
+    if (byId) return unknownId(topicId);
     return this.#room.topics.mayByName(principal, 'subscribe', name)
       ? KAFKA.UNKNOWN_TOPIC_OR_PARTITION
       : KAFKA.TOPIC_AUTHORIZATION_FAILED;
   }
+}
+
+/** Topics of the server's own state have ids as well, and are read by nobody. */
+function unknownId(topicId: string): number {
+  return isInternalId(topicId) ? KAFKA.TOPIC_AUTHORIZATION_FAILED : KAFKA.UNKNOWN_TOPIC_ID;
 }

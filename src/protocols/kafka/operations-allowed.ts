@@ -16,6 +16,9 @@ const OPERATION = {
   IDEMPOTENT_WRITE: 12,
 } as const;
 
+/** The rights that anybody has on a topic of the server's own state. */
+export const DESCRIBE_ONLY = (1 << OPERATION.DESCRIBE) | (1 << OPERATION.DESCRIBE_CONFIGS);
+
 const TOPIC_RIGHTS: readonly (readonly [Action, readonly (keyof typeof OPERATION)[]])[] = [
   ['subscribe', ['READ']],
   ['publish', ['WRITE']],
@@ -41,6 +44,9 @@ export function groupOperations(room: Room, session: Session, group: string): nu
   if (room.mayUseGroup(session, 'subscribe', group)) bits |= 1 << OPERATION.READ;
   if (room.mayUseGroup(session, 'describe', group)) bits |= 1 << OPERATION.DESCRIBE;
   if (room.mayUseGroup(session, 'remove', group)) bits |= 1 << OPERATION.DELETE;
+  if (room.mayUseGroup(session, 'describe-settings', group))
+    bits |= 1 << OPERATION.DESCRIBE_CONFIGS;
+  if (room.mayUseGroup(session, 'alter-settings', group)) bits |= 1 << OPERATION.ALTER_CONFIGS;
   return bits;
 }
 

@@ -15,7 +15,9 @@ import {
   wholeOf,
 } from '#broker';
 import { BrokerError } from '#kit';
+import { isInternalName } from './internal-topics.ts';
 
+const TOUCHING: readonly Action[] = ['publish', 'subscribe', 'remove', 'alter', 'alter-settings'];
 export const NODE_ID = 0;
 export const LEADER_EPOCH = 0;
 /** All logs share the same files, so there is one directory. */
@@ -54,6 +56,8 @@ export class Topics {
 
   /** The same for a topic that may not exist. */
   mayByName(principal: Principal, action: Action, name: string): boolean {
+    // State of the server that only looks like a topic: nobody reads or changes it as one.
+    if (TOUCHING.includes(action) && isInternalName(name)) return false;
     return this.#broker.authorize(principal, action, flatAddress(name));
   }
 

@@ -4,12 +4,13 @@ import { BrokerError } from '#kit';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
 import { wireCode } from '../errors.ts';
+import { type InternalTopic, internalTopic, internalTopics } from '../internal-topics.ts';
 import { metadata } from '../messages/03-metadata.ts';
 import { findCoordinator } from '../messages/10-find-coordinator.ts';
 import { describeCluster } from '../messages/60-describe-cluster.ts';
 import { describeTopicPartitions } from '../messages/75-describe-topic-partitions.ts';
 import { answers } from '../operation.ts';
-import { clusterOperations, topicOperations } from '../operations-allowed.ts';
+import { clusterOperations, DESCRIBE_ONLY, topicOperations } from '../operations-allowed.ts';
 import type { Room } from '../room.ts';
 import { type ResponseOf, ZERO_UUID } from '../rows.ts';
 import { isLegalName, LEADER_EPOCH, NODE_ID } from '../topics.ts';
@@ -37,6 +38,7 @@ export const metadataOperation = answers(metadata, async (request, call, room) =
     for (const stream of room.topics.visible(session.principal!)) {
       topics.push(describeTopic(stream, room, call, withOperations));
     }
+    topics.push(...internalTopics(room, session.principal!).map(describeInternal));
   } else {
     const { streams } = room.broker;
     const before = streams.version;
@@ -66,6 +68,8 @@ function topicById(
   call: Call<typeof metadata>,
   withOperations: boolean,
 ): TopicMetadata {
+  const internal = internalTopic(topicId, room, call.session.principal!);
+  if (internal !== undefined) return describeInternal(internal);
   const stream = room.topics.byId(topicId);
   // Whoever may not know of a topic cannot tell a hidden id from an unknown one.
   if (stream === undefined || !room.topics.may(call.session.principal!, 'describe', stream)) {
@@ -83,6 +87,8 @@ function topicByName(
   withOperations: boolean,
 ): TopicMetadata {
   const principal = call.session.principal!;
+  const internal = internalTopic(name, room, principal);
+  if (internal !== undefined) return describeInternal(internal);
   const stream = room.topics.byName(name);
   if (stream !== undefined) {
     return room.topics.may(principal, 'describe', stream)
@@ -135,6 +141,15 @@ function describeTopic(
   };
 }
 
+/** It may be known, and that is all. */
+function describeInternal({ name, id: topicId }: InternalTopic) {
+  return {
+    ...{ errorCode: KAFKA.NONE, name, topicId, isInternal: true },
+    partitions: [partitionMetadata(0)],
+    topicAuthorizedOperations: DESCRIBE_ONLY,
+  };
+}
+
 function partitionMetadata(partitionIndex: number) {
   return {
     errorCode: KAFKA.NONE,
@@ -159,7 +174,10 @@ export const describeTopicPartitionsOperation = answers(
     const names =
       request.topics.length > 0
         ? request.topics.map(({ name }) => name)
-        : [...room.topics.visible(session.principal!)].map(({ safeName }) => safeName);
+        : [
+            ...[...room.topics.visible(session.principal!)].map(({ safeName }) => safeName),
+            ...internalTopics(room, session.principal!).map(({ name }) => name),
+          ];
     const sorted = [...new Set(names)].sort();
     let left = Math.min(Math.max(1, request.responsePartitionLimit), 2000);
     const topics: ResponseOf<typeof describeTopicPartitions>['topics'][number][] = [];
@@ -167,6 +185,14 @@ export const describeTopicPartitionsOperation = answers(
       if (cursor !== null && name < cursor.topicName) continue;
       const from = cursor !== null && name === cursor.topicName ? cursor.partitionIndex : 0;
       if (left === 0) return { topics, nextCursor: { topicName: name, partitionIndex: from } };
+      const internal = internalTopic(name, room, session.principal!);
+      if (internal !== undefined) {
+        if (from === 0) {
+          topics.push(describeInternal(internal));
+          left--;
+        }
+        continue;
+      }
       const stream = room.topics.byName(name);
       const errorCode = topicFault(name, stream, room, call.session.principal!);
       if (stream === undefined || errorCode !== KAFKA.NONE) {

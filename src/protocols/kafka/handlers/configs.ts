@@ -4,6 +4,7 @@ import { brokerConfigs } from '../broker-configs.ts';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
 import { GROUP_CONFIGS } from '../group-configs.ts';
+import { internalTopic } from '../internal-topics.ts';
 import { describeConfigs } from '../messages/32-describe-configs.ts';
 import { listConfigResources } from '../messages/74-list-config-resources.ts';
 import { answers } from '../operation.ts';
@@ -55,6 +56,9 @@ function describeTopic(
   room: Room,
 ): Described {
   const principal = call.session.principal!;
+  if (internalTopic(resource.resourceName, room, principal) !== undefined) {
+    return described(resource, topicRows(INTERNAL, resource, request, room, true));
+  }
   const stream = room.topics.byName(resource.resourceName);
   const allowed =
     stream === undefined
@@ -64,12 +68,21 @@ function describeTopic(
   if (stream === undefined) {
     return refused(resource, KAFKA.UNKNOWN_TOPIC_OR_PARTITION, 'there is no such topic');
   }
-  return described(resource, topicRows(stream, resource, request, room));
+  return described(resource, topicRows(stream, resource, request, room, false));
 }
 
-function topicRows(stream: Stream, resource: AskedResource, request: Asked, room: Room): Config[] {
+/** What holds of the server's own state, in words of topics. */
+const INTERNAL = { settings: { ...TOPIC_DEFAULTS, cleanup: 'compact' } } as const;
+
+function topicRows(
+  topic: Pick<Stream, 'settings'>,
+  resource: AskedResource,
+  request: Asked,
+  room: Room,
+  isFixed: boolean,
+): Config[] {
   return TOPIC_CONFIGS.filter(({ name }) => isAsked(resource, name)).map((row) => {
-    const { value, preset, configSource } = topicConfig(row, stream, room);
+    const { value, preset, configSource } = topicConfig(row, topic, room);
     const synonyms = [{ name: row.name, value: preset, source: SOURCE.DEFAULT as number }];
     if (configSource === SOURCE.TOPIC) {
       synonyms.unshift({ name: row.name, value, source: configSource });
@@ -77,7 +90,7 @@ function topicRows(stream: Stream, resource: AskedResource, request: Asked, room
     return {
       name: row.name,
       value,
-      readOnly: isReadOnly(row),
+      readOnly: isFixed || isReadOnly(row),
       configSource,
       isSensitive: false,
       synonyms: request.includeSynonyms ? synonyms : [],
@@ -90,7 +103,7 @@ function topicRows(stream: Stream, resource: AskedResource, request: Asked, room
 /** What a config of a topic is, what it would be without the topic's own, and which holds. */
 export function topicConfig(
   row: ConfigRow,
-  { settings }: Stream,
+  { settings }: Pick<Stream, 'settings'>,
   room: Room,
 ): { value: string; preset: string; configSource: number } {
   // One default is an option of the server.

@@ -3,6 +3,7 @@ import type { Partition } from '#broker';
 import { BrokerError } from '#kit';
 import { KAFKA } from '../error-codes.ts';
 import { wireCode } from '../errors.ts';
+import { internalTopic } from '../internal-topics.ts';
 import { listOffsets } from '../messages/02-list-offsets.ts';
 import { deleteRecords } from '../messages/21-delete-records.ts';
 import { offsetForLeaderEpoch } from '../messages/23-offset-for-leader-epoch.ts';
@@ -34,6 +35,9 @@ export const listOffsetsOperation = answers(listOffsets, async (request, call, r
   const principal = call.session.principal!;
   const answerOf = async (name: string, asked: Asked) => {
     const { partitionIndex, timestamp } = asked;
+    if (internalTopic(name, room, principal) !== undefined) {
+      return { partitionIndex, ...emptyAt(partitionIndex, timestamp) };
+    }
     const found = findPartition(room, principal, 'describe', name, partitionIndex);
     if (found.partition === null) return { partitionIndex, errorCode: found.errorCode };
     const errorCode =
@@ -64,6 +68,14 @@ interface Asked {
   readonly partitionIndex: number;
   readonly currentLeaderEpoch: number;
   readonly timestamp: number;
+}
+
+/** A topic of the server's own state has no records to show. */
+function emptyAt(partitionIndex: number, timestamp: number) {
+  if (partitionIndex !== 0) return { errorCode: KAFKA.UNKNOWN_TOPIC_OR_PARTITION };
+  const isEnd = timestamp === LATEST || timestamp === EARLIEST || timestamp === EARLIEST_LOCAL;
+  const at = isEnd ? { offset: 0, timestamp: -1, leaderEpoch: LEADER_EPOCH } : NOT_FOUND;
+  return { errorCode: KAFKA.NONE, ...at };
 }
 
 async function lookUp(

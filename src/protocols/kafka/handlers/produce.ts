@@ -26,6 +26,7 @@ import {
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
 import { wireCode } from '../errors.ts';
+import { isInternalId } from '../internal-topics.ts';
 import { produce } from '../messages/00-produce.ts';
 import { answersLater } from '../operation.ts';
 import type { Room } from '../room.ts';
@@ -115,7 +116,7 @@ export const produceOperation = answersLater(produce, (request, call, room) => {
     const answers = production.topic(name, topicId);
     const byId = call.version >= TOPIC_ID_SINCE;
     const stream = byId ? room.topics.byId(topicId) : room.topics.byName(name);
-    const fault = requestFault ?? topicFault(stream, name, call, room);
+    const fault = requestFault ?? topicFault(stream, name, topicId, call, room);
     for (const { index, records } of partitionData) {
       const answer = newAnswer(index);
       answers.push(answer);
@@ -339,24 +340,29 @@ function faultOf(
   return null;
 }
 
+const NOT_AUTHORIZED: BatchFault = {
+  errorCode: KAFKA.TOPIC_AUTHORIZATION_FAILED,
+  message: 'not authorized',
+};
+
 function topicFault(
   stream: Stream | undefined,
   name: string,
+  topicId: string,
   call: Call<typeof produce>,
   room: Room,
 ): BatchFault | null {
   const principal = call.session.principal!;
   if (stream === undefined) {
+    if (isInternalId(topicId)) return NOT_AUTHORIZED;
     if (call.version >= TOPIC_ID_SINCE) {
       return { errorCode: KAFKA.UNKNOWN_TOPIC_ID, message: 'there is no topic of this id' };
     }
     return room.topics.mayByName(principal, 'publish', name)
       ? { errorCode: KAFKA.UNKNOWN_TOPIC_OR_PARTITION, message: 'there is no such topic' }
-      : { errorCode: KAFKA.TOPIC_AUTHORIZATION_FAILED, message: 'not authorized' };
+      : NOT_AUTHORIZED;
   }
-  return room.topics.may(principal, 'publish', stream)
-    ? null
-    : { errorCode: KAFKA.TOPIC_AUTHORIZATION_FAILED, message: 'not authorized' };
+  return room.topics.may(principal, 'publish', stream) ? null : NOT_AUTHORIZED;
 }
 
 function newAnswer(index: number): PartitionAnswer {

@@ -4,6 +4,7 @@ import { BrokerError } from '#kit';
 import type { Call } from '../call.ts';
 import { KAFKA } from '../error-codes.ts';
 import { wireCode } from '../errors.ts';
+import { isInternalName } from '../internal-topics.ts';
 import { createTopics } from '../messages/19-create-topics.ts';
 import { deleteTopics } from '../messages/20-delete-topics.ts';
 import { describeLogDirs } from '../messages/35-describe-log-dirs.ts';
@@ -142,9 +143,10 @@ export const deleteTopicsOperation = answers(deleteTopics, async (request, call,
         : room.topics.may(principal, action, stream);
     if (stream === undefined || (byId && !may('describe'))) {
       if (byId) return { name, topicId, errorCode: KAFKA.UNKNOWN_TOPIC_ID };
-      const errorCode = may('describe')
-        ? KAFKA.UNKNOWN_TOPIC_OR_PARTITION
-        : KAFKA.TOPIC_AUTHORIZATION_FAILED;
+      const errorCode =
+        may('describe') && !isInternalName(name)
+          ? KAFKA.UNKNOWN_TOPIC_OR_PARTITION
+          : KAFKA.TOPIC_AUTHORIZATION_FAILED;
       return { name, topicId, errorCode };
     }
     const answer = { name: stream.safeName, topicId: stream.id };
