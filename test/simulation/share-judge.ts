@@ -140,11 +140,14 @@ export class ShareJudge {
       if (standing.holder?.member === by.member) standing.lockedMs = by.askedMs + this.lockMs;
       return;
     }
-    standing.holder = null;
     if (verdict === 'release') {
+      // Another member may have it by now, and its answer was faster.
+      if (standing.holder?.member !== by.member) return;
+      standing.holder = null;
       standing.isReleased = true;
       return;
     }
+    standing.holder = null;
     this.#ledger.counts.finished++;
     standing.end = 'done';
     standing.endMs = this.#ledger.nowMs;
@@ -158,8 +161,11 @@ export class ShareJudge {
     if (standing.holder?.member === by.member) standing.holder = null;
   }
 
-  /** Where the server says that the group stands: all before is finished. */
-  audit(partition: string, start: number, seen: readonly number[]): void {
+  /**
+   * Where the server says that the group stands: all before is finished.
+   * @param askedMs when it was asked
+   */
+  audit(partition: string, start: number, seen: readonly number[], askedMs: number): void {
     const records = this.#records.get(partition);
     const what = `${this.group}: ${partition}`;
     for (const offset of seen) {
@@ -168,14 +174,15 @@ export class ShareJudge {
         this.#ledger.fail(`${what} at ${offset} is passed over: the group begins at ${start}`);
       }
     }
-    if (records?.get(start)?.end === 'done') {
+    const first = records?.get(start);
+    if (first?.end === 'done' && first.endMs < askedMs) {
       this.#ledger.fail(`${what} begins at ${start}, which was finished`);
     }
   }
 
   #mayBeFinished(standing: Standing | undefined): boolean {
     const { end, count, unseen } = standing ?? { end: 'none', count: 0, unseen: 0 };
-    return end !== 'none' || count + this.#unseen - unseen >= this.deliveriesMax;
+    return end !== 'none' || count + this.#unseen - unseen + this.#overdue >= this.deliveriesMax;
   }
 
   #judgeCount(what: string, standing: Standing, count: number): void {
@@ -185,10 +192,14 @@ export class ShareJudge {
     if ((isSure || isReleased) && count <= before) {
       this.#ledger.fail(`${what} is delivery ${count} after delivery ${before}`);
     }
-    const others = [...this.#fetching.values()].some((askedMs) => this.#isOld(askedMs));
-    if (isSure && !others && count !== before + 1) {
+    if (isSure && this.#overdue === 0 && count !== before + 1) {
       this.#ledger.fail(`${what} is delivery ${count}, and nobody saw those after ${before}`);
     }
+  }
+
+  /** Answers that are on their way for so long that what they bring may be over. */
+  get #overdue(): number {
+    return [...this.#fetching.values()].filter((askedMs) => this.#isOld(askedMs)).length;
   }
 
   /** So long ago that a lock which began then may be over. */

@@ -6,6 +6,8 @@ export class TransactionNote {
   readonly messages: Sent[] = [];
   /** `asked`: a commit was handed to the network, so it may count. */
   end: 'open' | 'asked' | 'committed' | 'aborted' = 'open';
+  /** When its client heard of the end. */
+  endedMs = Number.POSITIVE_INFINITY;
   /** The first that got a record of it as one that counts. */
   readBy: string | null = null;
 
@@ -13,8 +15,8 @@ export class TransactionNote {
     this.id = id;
   }
 
-  /** The server still has to end it, or the client has not heard of the end. */
-  get isOpen(): boolean {
-    return this.end === 'open' || this.end === 'asked';
+  /** At that time the server still had to end it, or its client had not heard of the end. */
+  wasOpen(atMs: number): boolean {
+    return this.endedMs >= atMs;
   }
 }

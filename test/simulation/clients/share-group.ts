@@ -31,6 +31,7 @@ export async function auditShares(link: KafkaLink, { shares, ledger }: World): P
   if (!shares.hasBegun) return;
   const topics = [{ topicName: SHARED.stream, partitions: [...SHARED.partitions] }];
   const asked = { groups: [{ groupId: shares.group, topics }] };
+  const askedMs = ledger.nowMs;
   const { groups } = await link.ask(describeShareGroupOffsets, 1, asked);
   const { errorCode, topics: told } = groups[0]!;
   if (errorCode !== 0) ledger.fail(`the share group ${shares.group} is lost: ${errorCode}`);
@@ -38,6 +39,6 @@ export async function auditShares(link: KafkaLink, { shares, ledger }: World): P
     const name = `${SHARED.stream}/${partitionIndex}`;
     if (code !== 0) throw new Lost(`DescribeShareGroupOffsets: error ${code}`);
     if (startOffset < 0) ledger.fail(`${shares.group} has no place in ${name} any more`);
-    shares.audit(name, startOffset, ledger.offsetsSeen(name));
+    shares.audit(name, startOffset, ledger.offsetsSeen(name), askedMs);
   }
 }
