@@ -51,6 +51,8 @@ async function run(settings: Settings): Promise<void> {
   flushCompileCache();
   const signal = await signals.first;
   log.info('stopping', { signal });
+  // As at the start: a stop that waits for one of them alone would end in the middle.
+  setInterval(() => {}, AWAKE_MS);
   const clean = await server.close();
   log.info('stopped');
   process.exit(clean ? 0 : 1);
