@@ -177,6 +177,82 @@ describe('last values that producers set', () => {
     rig.files.fault = null;
   });
 
+  describe('thousands in one batch', () => {
+    const COUNT = 3_000;
+    const all = Array.from({ length: COUNT }, (_, n) => [`many/${n}`, 'batch'] as const);
+
+    function keep(name: string, value: string | null): void {
+      rig.broker.lastValues.keep(rig.message(slashSpelling.parse(name), value));
+    }
+
+    it('give way to others, and are all there when their producer is told X5 M118', async () => {
+      const { lastValues } = rig.broker;
+      const told = append(all);
+      assert.ok(lastValues.count > 0 && lastValues.count < COUNT / 4, `${lastValues.count}`);
+      assert.ok(lastValues.isBehind(COUNT) && !lastValues.isBehind(1));
+      const small = append([['many/7', 'later']]);
+      assert.equal(await Promise.race([small.then(() => 'small'), told.then(() => 'all')]), 'all');
+      await small;
+      assert.equal(lastValues.count, COUNT);
+      assert.ok(!lastValues.isBehind(lastValues.endOffset));
+      const wanted = { ...Object.fromEntries(all), 'many/7': 'later' };
+      assert.deepEqual(kept(), wanted);
+      await rig.crash();
+      assert.deepEqual(kept(), wanted);
+      partition = rig.broker.streams.get(LAST_VALUES)!.partitions[0]!;
+    });
+
+    it('come before what others set behind them X5 M116', async () => {
+      const told = [append(all), append([['many/1', 'second batch']])];
+      keep('many/2999', 'by another');
+      keep('many/2998', null);
+      told.push(append([['many/2997', 'third batch']]));
+      const wanted = {
+        ...Object.fromEntries(all.slice(0, -2)),
+        ...{ 'many/1': 'second batch', 'many/2997': 'third batch', 'many/2999': 'by another' },
+      };
+      assert.deepEqual(kept(), wanted, 'from the first change on');
+      await Promise.all(told);
+      assert.deepEqual(kept(), wanted);
+      await rig.engine.checkpoint();
+      assert.deepEqual(kept(), wanted);
+      await rig.crash();
+      assert.deepEqual(kept(), wanted);
+      partition = rig.broker.streams.get(LAST_VALUES)!.partitions[0]!;
+    });
+
+    it('are counted before others are, where there is a limit X5 M119', async () => {
+      const { lastValues } = rig.broker;
+      lastValues.limits = { countMax: COUNT + 1, bytesMax: -1, valueBytesMax: -1, expiryMs: -1 };
+      const told = append(all);
+      assert.equal(lastValues.offer(rig.message(slashSpelling.parse('more/1'), 'x')), true);
+      assert.equal(lastValues.offer(rig.message(slashSpelling.parse('more/2'), 'x')), false);
+      await told;
+      await assert.rejects(append([['more/3', 'x']]), { code: 'limit-reached' });
+    });
+
+    it('are none when the disk is gone X5 M116', async () => {
+      await append([['many/5', 'old']]);
+      rig.files.fault = () => {
+        throw new Error('the disk is gone');
+      };
+      const outcomes = [append(all), append([['many/6', 'new']]), append(all)];
+      for (const outcome of outcomes) await assert.rejects(outcome, { code: 'storage-failed' });
+      assert.deepEqual(kept(), { 'many/5': 'old' });
+      rig.files.fault = null;
+    });
+
+    it('are whole after a stop, with a copy of the index X5 M116', async () => {
+      const told = append(all);
+      await rig.close();
+      await told;
+      const head = await rig.meta.get('last-values-index', '');
+      assert.equal(JSON.parse(head!.toString()).mark, COUNT);
+      await rig.open();
+      assert.deepEqual(kept(), Object.fromEntries(all));
+    });
+  });
+
   it('a disk that is gone is told before a message is taken, and to all of a full batch X5 M116', async () => {
     rig.files.fault = () => {
       throw new Error('the disk is gone');

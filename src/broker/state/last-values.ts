@@ -21,6 +21,7 @@ import { LAST_VALUES } from '../streams/last-values-stream.ts';
 import { type Partition, Touched } from '../streams/partition.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { TimeEngine } from '../time/time-engine.ts';
+import { LastValueBatches, ValueBatch } from './last-value-batches.ts';
 import { LastValueRows, type StoredValue } from './last-value-rows.ts';
 import { LastValuesJournal } from './last-values-journal.ts';
 import { addressKey, isBroad, keyText, walk, walkInOrder } from './last-values-walk.ts';
@@ -87,6 +88,7 @@ export class LastValues {
   readonly #spread: Spread;
   readonly #rows: LastValueRows;
   readonly #engine: LogEngine;
+  readonly #batches: LastValueBatches;
   #journal: LastValuesJournal | null = null;
 
   /** @param spread hands out a message that a producer appended */
@@ -101,7 +103,12 @@ export class LastValues {
       this.#arm(key, value === undefined ? 0 : this.#read(value).expiresAtMs);
     };
     this.#rows = new LastValueRows({ meta, timers, undone });
-    host.state.join(this.#rows);
+    const set = (message: Message): void => this.#setRow(message);
+    const settled = (offset: number, error: BrokerError | null): void => {
+      this.#journal!.published(offset, error);
+    };
+    this.#batches = new LastValueBatches({ set, settled }, timers);
+    host.state.join(this);
     engine.onCheckpoint(() => this.#rows.checkpoint());
   }
 
@@ -136,6 +143,27 @@ export class LastValues {
     return this.#journal?.partition.endOffset ?? 0;
   }
 
+  /** True while what was appended below an offset is not found here yet: for some turns. */
+  isBehind(offset: number): boolean {
+    return this.#batches.isBehind(offset);
+  }
+
+  /** See `StateTable.busy`. */
+  get busy(): boolean {
+    return this.#rows.busy || this.#batches.busy;
+  }
+
+  onRoom(call: () => void): void {
+    if (this.#batches.busy) this.#batches.onRoom(call);
+    else this.#rows.onRoom(call);
+  }
+
+  /** What waits moves with the engine's last checkpoint. */
+  close(): void {
+    this.#batches.close();
+    this.#rows.close();
+  }
+
   /** Is it the partition whose records are last values? */
   holds(partition: Partition): boolean {
     return partition.stream.name === LAST_VALUES;
@@ -161,6 +189,7 @@ export class LastValues {
   check(message: Message, ahead: Extent = { rows: 0, bytes: 0 }): void {
     if (isEnd(message)) return;
     const { countMax, bytesMax, valueBytesMax } = this.limits;
+    if (countMax >= 0 || bytesMax >= 0) this.#batches.finish();
     const size = message.value!.length;
     if (valueBytesMax >= 0 && size > valueBytesMax) {
       throw new BrokerError('message-too-large', `at most ${valueBytesMax} bytes are kept.`);
@@ -187,6 +216,7 @@ export class LastValues {
    * @returns the offset for `settled`, -1 when there was nothing to end
    */
   keep(message: Message): number {
+    this.#batches.finish();
     const key = addressKey(message.address.text);
     const kept = isEnd(message) ? null : this.#kept(message);
     const offset =
@@ -243,21 +273,21 @@ export class LastValues {
     const messages = partition.decode({ ...facts, ...base, bytes });
     this.#checkBatch(messages, facts);
     const touched = new Touched();
+    const batch = new ValueBatch(messages, committed);
     let isNew = false;
     const settled = (error: BrokerError | null): void => {
-      if (isNew) for (const { offset } of messages) journal.published(offset, error);
-      committed(error);
+      if (isNew) this.#batches.settle(batch, error);
+      else committed(error);
     };
     const appended = partition.appendBatch(bytes, facts, settled, touched);
     if (appended.duplicate) return appended;
     isNew = true;
+    // With the batch: what commits with it, and who takes it live.
     for (const message of messages) {
-      const key = addressKey(message.address.text);
-      const kept = isEnd(message) ? null : this.#kept(message);
-      this.#rows.set(message.offset, key, kept === null ? null : messageBytes(kept));
-      this.#arm(key, kept?.expiresAtMs ?? 0);
+      this.#arm(addressKey(message.address.text), this.#expiryOf(message));
       this.#spread(message, partition, touched);
     }
+    this.#batches.add(batch);
     return appended;
   }
 
@@ -330,6 +360,7 @@ export class LastValues {
 
   /** @param by the message that ends it; null when nobody published one */
   #end(key: string, origin: number, by: Message | null): number {
+    this.#batches.finish();
     if (!this.#rows.has(key)) return -1;
     const tombstone = new Message(by?.address ?? addressOfText(keyText(key)), null, origin);
     tombstone.retain = true;
@@ -346,9 +377,22 @@ export class LastValues {
     kept.key = null;
     kept.retain = true;
     kept.source = null;
-    const { expiryMs } = this.limits;
-    if (kept.expiresAtMs === 0 && expiryMs >= 0) kept.expiresAtMs = kept.appendTimeMs + expiryMs;
+    kept.expiresAtMs = this.#expiryOf(message);
     return kept;
+  }
+
+  /** 0 = never. */
+  #expiryOf(message: Message): number {
+    if (isEnd(message)) return 0;
+    const { expiryMs } = this.limits;
+    if (message.expiresAtMs !== 0 || expiryMs < 0) return message.expiresAtMs;
+    return message.appendTimeMs + expiryMs;
+  }
+
+  /** A record of a batch becomes the row of its address. */
+  #setRow(message: Message): void {
+    const key = addressKey(message.address.text);
+    this.#rows.set(message.offset, key, isEnd(message) ? null : messageBytes(this.#kept(message)));
   }
 
   #arm(key: string, expiresAtMs: number): void {

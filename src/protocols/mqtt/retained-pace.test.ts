@@ -22,6 +22,15 @@ class Turns implements Timers {
   }
 }
 
+class Written {
+  endOffset = 0;
+  done = 0;
+
+  isBehind(offset: number): boolean {
+    return this.done < offset;
+  }
+}
+
 /** Reads its packets until one has to wait. */
 class Sender {
   readonly #pace: RetainedPace;
@@ -51,7 +60,7 @@ class Sender {
 
 test('a turn has a share of retained messages, and those who send more take turns M118 M119', () => {
   const turns = new Turns();
-  const pace = new RetainedPace(turns);
+  const pace = new RetainedPace(turns, new Written());
   const senders = [3_000, 3_000, 10].map((packets) => new Sender(pace, packets));
   const [first, second, small] = senders as [Sender, Sender, Sender];
   const left = (): number => senders.reduce((sum, sender) => sum + sender.left, 0);
@@ -76,7 +85,7 @@ test('a turn has a share of retained messages, and those who send more take turn
 
 test('a few messages never wait, turn after turn M118', () => {
   const turns = new Turns();
-  const pace = new RetainedPace(turns);
+  const pace = new RetainedPace(turns, new Written());
   for (let turn = 0; turn < 10; turn++) {
     const sender = new Sender(pace, 50);
     sender.read();
@@ -84,4 +93,22 @@ test('a few messages never wait, turn after turn M118', () => {
     turns.next();
   }
   assert.equal(turns.next(), false);
+});
+
+test('who sets a value waits for what others wrote before, and not for more X5 M118', () => {
+  const turns = new Turns();
+  const values = new Written();
+  const pace = new RetainedPace(turns, values);
+  values.endOffset = 1_000;
+  const sender = new Sender(pace, 10);
+  sender.read();
+  assert.ok(sender.held);
+  for (values.done = 0; values.done < 1_000; values.done += 250) {
+    turns.next();
+    assert.equal(sender.left, 10);
+    // A producer that does not stop.
+    values.endOffset += 500;
+  }
+  turns.next();
+  assert.equal(sender.left, 0);
 });

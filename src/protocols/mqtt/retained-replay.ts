@@ -49,7 +49,11 @@ export class RetainedReplay {
   /** @returns true when there is nothing left to send */
   run(): boolean {
     if (!this.#started || !this.#sendShown()) return false;
-    const { replayBudget } = this.#session.room;
+    const { broker, replayBudget } = this.#session.room;
+    if (broker.lastValues.isBehind(this.#since)) {
+      this.#session.replaySoon();
+      return false;
+    }
     this.#source ??= this.#open();
     for (let count = 0; count < BATCH && replayBudget.take(1); count++) {
       const { done, value } = this.#source.next();

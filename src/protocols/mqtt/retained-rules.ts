@@ -19,7 +19,7 @@ export class RetainedRules {
   #countedMs = 0;
 
   constructor(broker: Broker, options: MqttOptions, nowMs: () => number, timers: Timers) {
-    this.pace = new RetainedPace(timers);
+    this.pace = new RetainedPace(timers, broker.lastValues);
     this.#broker = broker;
     this.#rateMax = options.retainedRateMax;
     this.#allowance = this.#rateMax;
