@@ -47,9 +47,7 @@ export function isInternalId(id: string): boolean {
 
 /** Those that the principal may know of. */
 export function internalTopics(room: Room, principal: Principal): InternalTopic[] {
-  return INTERNAL_TOPICS.filter(
-    (topic) => room.topics.mayByName(principal, 'describe', topic.name) && topic.isUsed(room),
-  );
+  return INTERNAL_TOPICS.filter((topic) => isThere(topic, room, principal));
 }
 
 /** The one of this name or id that the principal may know of. */
@@ -58,7 +56,10 @@ export function internalTopic(
   room: Room,
   principal: Principal,
 ): InternalTopic | undefined {
-  return internalTopics(room, principal).find(({ name, id }) => {
-    return name === nameOrId || id === nameOrId;
-  });
+  const topic = INTERNAL_TOPICS.find(({ name, id }) => name === nameOrId || id === nameOrId);
+  return topic !== undefined && isThere(topic, room, principal) ? topic : undefined;
+}
+
+function isThere(topic: InternalTopic, room: Room, principal: Principal): boolean {
+  return room.topics.mayByName(principal, 'describe', topic.name) && topic.isUsed(room);
 }

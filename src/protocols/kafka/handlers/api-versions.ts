@@ -4,6 +4,7 @@ import { KAFKA } from '../error-codes.ts';
 import { FEATURES } from '../features.ts';
 import { apiVersions } from '../messages/18-api-versions.ts';
 import type { Operation } from '../operation.ts';
+import { shortText } from '../short-text.ts';
 
 const NAMED_SINCE = 3;
 /** What software may call itself (KIP-511). */
@@ -12,6 +13,8 @@ const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/;
 /** From here on clients know features of which level 0 is one (KAFKA-17011). */
 const LEVEL_ZERO_SINCE = 4;
 const FEATURES_EPOCH = 0;
+/** What is kept of the name of a client's software, and of its version. */
+const SOFTWARE_CHARACTERS_MAX = 64;
 
 const api = apiOf(apiVersions);
 
@@ -51,7 +54,10 @@ export const apiVersionsOperation: Operation = {
         call.answer({ errorCode: KAFKA.INVALID_REQUEST, apiKeys: [] });
         return;
       }
-      call.session.software = { name: name.slice(0, 64), version: version.slice(0, 64) };
+      call.session.software = {
+        name: shortText(name, SOFTWARE_CHARACTERS_MAX),
+        version: shortText(version, SOFTWARE_CHARACTERS_MAX),
+      };
     }
     call.answer({ errorCode: KAFKA.NONE, apiKeys: ADVERTISED, ...features(call.version) });
   },

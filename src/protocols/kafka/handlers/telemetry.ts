@@ -4,8 +4,12 @@ import { KAFKA } from '../error-codes.ts';
 import { getTelemetrySubscriptions } from '../messages/71-get-telemetry-subscriptions.ts';
 import { pushTelemetry } from '../messages/72-push-telemetry.ts';
 import { answers } from '../operation.ts';
+import { shortText } from '../short-text.ts';
 import type { ClientFacts } from '../telemetry/client-metrics-configs.ts';
 import { ACCEPTED_CODECS } from '../telemetry/client-telemetry.ts';
+
+/** What is kept, and compared with subscriptions, of a client's name for itself. */
+const CLIENT_ID_CHARACTERS_MAX = 256;
 
 export const getTelemetryOperation = answers(
   getTelemetrySubscriptions,
@@ -36,7 +40,7 @@ function factsOf(id: string, { clientId, session }: Pick<Call, 'clientId' | 'ses
   const { software, connection } = session;
   return {
     client_instance_id: id,
-    client_id: clientId,
+    client_id: shortText(clientId, CLIENT_ID_CHARACTERS_MAX),
     client_software_name: software.name,
     client_software_version: software.version,
     client_source_address: connection.peer.address,
