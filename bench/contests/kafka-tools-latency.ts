@@ -6,7 +6,7 @@ import { createTopic } from '../load/kafka-topics.ts';
 import { WITH_AND_WITHOUT } from '../peers/kafka-settings.ts';
 import { endToEndLatency } from '../tools/kafka-perf.ts';
 
-const RECORDS = 4_000;
+const RECORDS = 3_000;
 
 export const contest: Contest = {
   name: 'kafka-tools-latency',

@@ -7,14 +7,14 @@ import { kafkaPageCache } from '../peers/apache-kafka.ts';
 import { ours } from '../peers/ours.ts';
 import { producerPerf, sharePerf } from '../tools/kafka-perf.ts';
 
-const RECORDS = 500_000;
+const RECORDS = 300_000;
 const BATCH_BYTES = 65_536;
 
 export const contest: Contest = {
   name: 'kafka-tools-share',
   title: 'kafka-share-consumer-perf-test, one member of a share group, one partition',
   explained:
-    'Half a million records of 128 B, from the start, each acknowledged by the next poll. At most ' +
+    '300 000 records of 128 B, from the start, each acknowledged by the next poll. At most ' +
     '2 000 records of a partition may be in hand on both sides; joining the group is in the figure.',
   group: 'tools',
   wire: 'kafka',

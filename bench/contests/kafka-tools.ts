@@ -7,7 +7,7 @@ import { createTopic } from '../load/kafka-topics.ts';
 import { WITH_AND_WITHOUT } from '../peers/kafka-settings.ts';
 import { consumerPerf, producerPerf } from '../tools/kafka-perf.ts';
 
-const RECORDS = 1_000_000;
+const RECORDS = 400_000;
 const KIB = 1_024;
 
 function withTools(partitions: number, batchBytes: number, name: string): Contest {
@@ -16,7 +16,7 @@ function withTools(partitions: number, batchBytes: number, name: string): Contes
     name,
     title: `kafka-producer-perf-test and kafka-consumer-perf-test, partitions: ${of}, ${batches}`,
     explained:
-      `A million records of 128 B, acks=all, batch.size ${batches}, one producer, then one ` +
+      `400 000 records of 128 B, acks=all, batch.size ${batches}, one producer, then one ` +
       'consumer from the start. All servers stay up, so they are warm; the tools start anew.',
     group: 'tools',
     wire: 'kafka',

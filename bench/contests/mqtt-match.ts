@@ -11,7 +11,7 @@ import { ours } from '../peers/ours.ts';
 const SIZES = [1_000, 10_000, 100_000, 1_000_000];
 /** Filters of one request, and of one client. */
 const AT_ONCE = 500;
-const CLIENT_MAX = 10_000;
+const CLIENT_MAX = 1_000;
 
 export const contest: Contest = {
   name: 'mqtt-match',
