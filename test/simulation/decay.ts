@@ -5,7 +5,7 @@
 import { fetch } from '../../src/protocols/kafka/messages/01-fetch.ts';
 import { metadata } from '../../src/protocols/kafka/messages/03-metadata.ts';
 import { Actor, Lost } from './actor.ts';
-import { fetchOf } from './clients/auditor.ts';
+import { fetchOf, isOnlyNamed } from './clients/auditor.ts';
 import { recordsIn } from './clients/fetched.ts';
 import { KafkaLink } from './clients/kafka-link.ts';
 import type { Found } from './ledger.ts';
@@ -43,6 +43,7 @@ export class DecayAuditor extends Actor {
     const { topics } = await link.ask(metadata, 9, { topics: null });
     let missing = 0;
     for (const { name, partitions } of topics) {
+      if (isOnlyNamed(name)) continue;
       for (const { partitionIndex } of partitions) {
         missing += await this.#read(link, name!, partitionIndex);
       }

@@ -31,6 +31,7 @@ const LIMITS = {
   sweepDelayMs: 50,
   segmentBytesMax: 128 << 10,
   compactionPauseMs: 300,
+  openSegmentsMax: 6,
 };
 /** Time that a call to the bucket takes. */
 const BUCKET_MS = [2, 40] as const;

@@ -16,6 +16,15 @@ export const READ_COMMITTED = 1;
 /** The topic that transactions write to. */
 export const TRANSACTED = 'payments';
 
+/** Topics that a server of Kafka has for its own state: they are listed, and nobody may read them. */
+const ONLY_NAMED: ReadonlySet<string | null> = new Set([
+  '__consumer_offsets',
+  '__share_group_state',
+  '__transaction_state',
+]);
+
+export const isOnlyNamed = (topic: string | null): boolean => ONLY_NAMED.has(topic);
+
 export class Auditor extends Actor {
   protected readonly listener = 'kafka';
 
@@ -25,6 +34,7 @@ export class Auditor extends Actor {
     const { topics } = await link.ask(metadata, 9, { topics: null });
     const seen = new Set<string>();
     for (const { name, errorCode, partitions } of topics) {
+      if (isOnlyNamed(name)) continue;
       if (errorCode !== 0 || name === null) throw new Lost(`metadata: error ${errorCode}`);
       seen.add(name);
       const since = this.world.scheduler.nowMs;
