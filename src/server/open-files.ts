@@ -5,8 +5,13 @@
 import { readFileSync } from 'node:fs';
 import type { Log } from '#kit';
 
-/** Descriptors kept back for data files, the catalogue and the runtime. */
-const FILES_RESERVED = 256;
+/** Segments that stay open, where there are descriptors for as many. */
+const SEGMENTS_OPEN_MAX = 512;
+/** Of fewer descriptors this part. */
+const SEGMENTS_SHARE = 1 / 8;
+const SEGMENTS_OPEN_MIN = 16;
+/** Descriptors kept back for other data files, the catalogue and the runtime. */
+const OTHERS_RESERVED = 128;
 
 /** How many descriptors this process may have, or null where that is not known. */
 export function openFilesMax(): number | null {
@@ -19,10 +24,18 @@ export function openFilesMax(): number | null {
   }
 }
 
+/** How many segments the storage engine keeps open; connections leave descriptors for these. */
+export function segmentsWithin(filesMax: number | null): number {
+  if (filesMax === null) return SEGMENTS_OPEN_MAX;
+  const share = Math.floor(filesMax * SEGMENTS_SHARE);
+  return Math.max(SEGMENTS_OPEN_MIN, Math.min(SEGMENTS_OPEN_MAX, share));
+}
+
 /** The configured number of connections, or what the descriptors allow when that is less. */
 export function connectionsWithin(configured: number, filesMax: number | null, log: Log): number {
-  if (filesMax === null || configured <= filesMax - FILES_RESERVED) return configured;
-  const allowed = Math.max(1, filesMax - FILES_RESERVED);
+  const reserved = OTHERS_RESERVED + segmentsWithin(filesMax);
+  if (filesMax === null || configured <= filesMax - reserved) return configured;
+  const allowed = Math.max(1, filesMax - reserved);
   log.debug('fewer connections than configured: the limit of open files is low', {
     configured,
     allowed,

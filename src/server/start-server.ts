@@ -45,7 +45,7 @@ import { Drain } from './drain.ts';
 import { engineLimits } from './engine-limits.ts';
 import { listenerPlans, type Planned } from './listener-plans.ts';
 import { ServerObjects } from './object-store.ts';
-import { connectionsWithin, openFilesMax } from './open-files.ts';
+import { connectionsWithin, openFilesMax, segmentsWithin } from './open-files.ts';
 import { loadSettings } from './options/load-settings.ts';
 import type { Settings } from './options/settings.ts';
 import { leaveClients, type RunningServer, runningServer } from './running-server.ts';
@@ -379,7 +379,8 @@ class Start {
 
   #limits(): Partial<EngineLimits> {
     const { messageMax } = this.#settings.section('server', SERVER_OPTIONS);
-    return engineLimits(this.#settings.section('storage', STORAGE_OPTIONS), messageMax);
+    const limits = engineLimits(this.#settings.section('storage', STORAGE_OPTIONS), messageMax);
+    return { ...limits, openSegmentsMax: segmentsWithin(openFilesMax()) };
   }
 
   #makeCheck(): StorageCheckJob {
