@@ -137,6 +137,7 @@ export class ShareMember extends Actor {
   /** What it has goes back at once. */
   async #leave(link: KafkaLink): Promise<void> {
     const { group } = this.world.shares;
+    this.world.shares.lost(this.name);
     const member = { groupId: group, memberId: this.#memberId, memberEpoch: -1 };
     const answer = await link.ask(shareGroupHeartbeat, 1, member);
     this.#epoch = 0;
