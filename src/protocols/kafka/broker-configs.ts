@@ -1,11 +1,11 @@
 /**
  * The broker's own configurations as Kafka tools know them. Read-only: they come from the options.
+ * Those that change at run time are in `dynamic-configs.ts`.
  */
-import { DEFAULT_SETTINGS } from '#broker';
 import type { Room } from './room.ts';
 import { mechanismsOf } from './sasl.ts';
 import { SHARE_ASSIGNOR } from './share/share-assignor.ts';
-import { type ConfigKind, TOPIC_DEFAULTS } from './topic-configs.ts';
+import type { ConfigKind } from './topic-configs.ts';
 import { NODE_ID } from './topics.ts';
 
 export interface BrokerConfig {
@@ -27,7 +27,6 @@ export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
     row('advertised.listeners', 'string', advertised),
     row('auto.create.topics.enable', 'boolean', options.autoCreate),
     row('broker.id', 'int', NODE_ID),
-    row('compression.type', 'string', 'producer'),
     row('connections.max.idle.ms', 'long', options.idleTimeout),
     row('default.replication.factor', 'int', 1),
     row('delete.topic.enable', 'boolean', true),
@@ -60,13 +59,6 @@ export function brokerConfigs(room: Room, advertised: string): BrokerConfig[] {
     row('group.share.partition.max.record.locks', 'int', options.sharePartitionRecordLocksMax),
     row('group.share.record.lock.duration.ms', 'int', options.shareRecordLockDuration),
     row('group.share.session.timeout.ms', 'int', options.shareSessionTimeout),
-    row('log.cleanup.policy', 'list', 'delete'),
-    row('log.message.timestamp.after.max.ms', 'long', options.timestampAheadMax),
-    row('log.message.timestamp.type', 'string', 'CreateTime'),
-    row('log.retention.bytes', 'long', TOPIC_DEFAULTS.retentionBytes),
-    row('log.retention.ms', 'long', DEFAULT_SETTINGS.retentionMs),
-    row('message.max.bytes', 'int', DEFAULT_SETTINGS.messageBytesMax),
-    row('min.insync.replicas', 'int', 1),
     row('node.id', 'int', NODE_ID),
     row('num.partitions', 'int', options.defaultPartitions),
     row('offset.metadata.max.bytes', 'int', options.offsetMetadataBytesMax),

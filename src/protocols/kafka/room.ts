@@ -15,6 +15,7 @@ import type { Counter } from '#kit';
 import { advertisedFor } from './advertised.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import type { Call } from './call.ts';
+import { DynamicConfigs } from './dynamic-configs.ts';
 import { FetchSessions } from './fetch-sessions.ts';
 import { GroupConfigs } from './group-configs.ts';
 import { Coordinator } from './groups/coordinator.ts';
@@ -41,6 +42,7 @@ export class Room implements Instance {
   readonly options: KafkaOptions;
   readonly topics: Topics;
   readonly groupConfigs: GroupConfigs;
+  readonly dynamicConfigs: DynamicConfigs;
   readonly groups: Coordinator;
   readonly shares: ShareGroups;
   readonly transactions: TransactionCoordinator;
@@ -64,6 +66,7 @@ export class Room implements Instance {
     this.options = options;
     this.topics = new Topics(host.broker);
     this.groupConfigs = new GroupConfigs(host.broker.definitions, options);
+    this.dynamicConfigs = new DynamicConfigs(host.broker.definitions);
     this.groups = new Coordinator(host, options, this.groupConfigs);
     this.shares = new ShareGroups(host, options, this.groupConfigs, this.groups);
     this.transactions = new TransactionCoordinator(host, options, this.groups);

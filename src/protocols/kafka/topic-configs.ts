@@ -268,25 +268,28 @@ const byName = new Map(TOPIC_CONFIGS.map((row) => [row.name, row]));
 /**
  * Settings that a list of configurations asks for; a null value asks for the default.
  * @param settings what they change
+ * @param defaults what null asks for
  * @returns the settings to set, or a sentence for the client
  */
 export function readTopicConfigs(
   configs: readonly { readonly name: string; readonly value: string | null }[],
   settings: StreamSettings = TOPIC_DEFAULTS,
+  defaults: StreamSettings = TOPIC_DEFAULTS,
 ): Partial<StreamSettings> | string {
   const changes: Changes = {};
   let config: Record<string, string> | undefined;
   for (const { name, value } of configs) {
     const row = byName.get(name);
     if (row === undefined) return `unknown topic config '${name}'`;
-    const preset = row.show(TOPIC_DEFAULTS);
+    const preset = row.show(defaults);
     const text = (value ?? preset).trim();
     if (row.keep !== undefined) {
       const fault = row.keep(text);
       if (fault !== null) return fault;
       config ??= { ...settings.config };
-      if (value === null) delete config[name];
-      else config[name] = text;
+      const kept = value === null ? defaults.config[name] : text;
+      if (kept === undefined) delete config[name];
+      else config[name] = kept;
     } else if (row.apply !== undefined) {
       const fault = row.apply(text, changes);
       if (fault !== null) return fault;

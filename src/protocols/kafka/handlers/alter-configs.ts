@@ -1,7 +1,8 @@
-/** IncrementalAlterConfigs and the older AlterConfigs: topics, groups, metrics of clients. */
+/** IncrementalAlterConfigs and the older AlterConfigs: topics, groups, broker, client metrics. */
 import type { Stream } from '#broker';
 import { BrokerError } from '#kit';
 import type { Call } from '../call.ts';
+import { DYNAMIC_CONFIGS, isWithoutEffect } from '../dynamic-configs.ts';
 import { KAFKA } from '../error-codes.ts';
 import { wireCode } from '../errors.ts';
 import { GROUP_CONFIGS } from '../group-configs.ts';
@@ -10,11 +11,17 @@ import { incrementalAlterConfigs } from '../messages/44-incremental-alter-config
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import { CLIENT_METRICS_CONFIGS } from '../telemetry/client-metrics-configs.ts';
-import { changedList, changedValues, readTopicConfigs, TOPIC_CONFIGS } from '../topic-configs.ts';
+import {
+  changedList,
+  changedValues,
+  readTopicConfigs,
+  TOPIC_CONFIGS,
+  TOPIC_DEFAULTS,
+} from '../topic-configs.ts';
+import { NODE_ID } from '../topics.ts';
 import { RESOURCE } from './configs.ts';
 
-/** Broker configs have a way of their own. */
-const CONFIGURABLE: readonly number[] = [RESOURCE.TOPIC, RESOURCE.GROUP, RESOURCE.CLIENT_METRICS];
+const CONFIGURABLE: readonly number[] = Object.values(RESOURCE);
 const OPERATION = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 } as const;
 
 interface Change {
@@ -78,7 +85,6 @@ function alter(
   room: Room,
 ): Fault {
   const { resourceType, configs } = alteration;
-  if (resourceType === RESOURCE.BROKER) return brokerFault(configs, call, room);
   if (!CONFIGURABLE.includes(resourceType)) {
     return fault(KAFKA.INVALID_REQUEST, `there are no configs of resource type ${resourceType}`);
   }
@@ -92,6 +98,7 @@ function alter(
   }
   if (resourceType === RESOURCE.TOPIC) return alterTopic(alteration, validateOnly, call, room);
   if (resourceType === RESOURCE.GROUP) return alterGroup(alteration, validateOnly, call, room);
+  if (resourceType === RESOURCE.BROKER) return alterBroker(alteration, validateOnly, call, room);
   return alterClientMetrics(alteration, validateOnly, call, room);
 }
 
@@ -125,14 +132,42 @@ function alterClientMetrics(
   return DONE;
 }
 
-/** What Kafka says of configs that only a start can change: here, all of them are options. */
-function brokerFault(configs: readonly Change[], call: Pick<Call, 'session'>, room: Room): Fault {
+function alterBroker(
+  { resourceName, configs, replaces }: Alteration,
+  validateOnly: boolean,
+  call: Pick<Call, 'session'>,
+  room: Room,
+): Fault {
   if (!room.mayOnCluster(call.session, 'alter-settings')) {
     return fault(KAFKA.CLUSTER_AUTHORIZATION_FAILED, 'not authorized');
   }
-  const names = configs.map(({ name }) => name).join(', ');
-  const why = 'they are options of the server, set when it starts';
-  return fault(KAFKA.INVALID_REQUEST, `Cannot update these configs dynamically: ${names}; ${why}`);
+  if (resourceName !== '' && resourceName !== String(NODE_ID)) {
+    return fault(KAFKA.INVALID_REQUEST, `there is no broker '${resourceName}', only ${NODE_ID}`);
+  }
+  const own: Record<string, string> = replaces ? {} : { ...room.dynamicConfigs.own(resourceName) };
+  const options: string[] = [];
+  for (const { name, configOperation, value } of configs) {
+    const row = DYNAMIC_CONFIGS.find((known) => known.name === name);
+    const isList = row?.topic.kind === 'list';
+    if (row === undefined) {
+      if (!isWithoutEffect(name)) options.push(name);
+    } else if (configOperation === OPERATION.DELETE) delete own[name];
+    else if (configOperation === OPERATION.SET) own[name] = value!.trim();
+    else if (isList && configOperation <= OPERATION.SUBTRACT) {
+      const adds = configOperation === OPERATION.APPEND;
+      own[name] = changedValues(own[name] ?? row.topic.show(TOPIC_DEFAULTS), value!, adds);
+    } else return fault(KAFKA.INVALID_CONFIG, `${name}: values cannot be appended or subtracted`);
+  }
+  if (options.length > 0) {
+    // As Kafka says it of configs that only a start can change.
+    const why = 'they are options of the server, set when it starts';
+    const sentence = `Cannot update these configs dynamically: ${options.join(', ')}; ${why}`;
+    return fault(KAFKA.INVALID_REQUEST, sentence);
+  }
+  const wrong = room.dynamicConfigs.fault(own);
+  if (wrong !== null) return fault(KAFKA.INVALID_CONFIG, wrong);
+  if (!validateOnly) room.dynamicConfigs.set(resourceName, own);
+  return DONE;
 }
 
 function alterGroup(
@@ -193,7 +228,7 @@ function alterTopic(
     }
     wanted.push({ name: config.name, value });
   }
-  const changes = readTopicConfigs(wanted, stream.settings);
+  const changes = readTopicConfigs(wanted, stream.settings, room.dynamicConfigs.topicDefaults);
   if (typeof changes === 'string') return fault(KAFKA.INVALID_CONFIG, changes);
   if (changes.durability !== undefined && changes.durability !== stream.settings.durability) {
     return fault(KAFKA.INVALID_CONFIG, 'robustmq.durability is set at creation only');

@@ -107,7 +107,7 @@ function topicByName(
   }
   try {
     const { defaultPartitions: partitions } = room.options;
-    const made = room.topics.create(name, { partitions });
+    const made = room.topics.create(name, { ...room.dynamicConfigs.settings, partitions });
     call.session.throttle.take(call as unknown as Call, 'definition-changes', partitions);
     return describeTopic(made, room, call, withOperations);
   } catch (error) {

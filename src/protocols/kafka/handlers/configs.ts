@@ -2,6 +2,7 @@
 import type { Stream } from '#broker';
 import { brokerConfigs } from '../broker-configs.ts';
 import type { Call } from '../call.ts';
+import { DYNAMIC_CONFIGS, DYNAMIC_SOURCE } from '../dynamic-configs.ts';
 import { KAFKA } from '../error-codes.ts';
 import { GROUP_CONFIGS } from '../group-configs.ts';
 import { internalTopic } from '../internal-topics.ts';
@@ -82,11 +83,7 @@ function topicRows(
   isFixed: boolean,
 ): Config[] {
   return TOPIC_CONFIGS.filter(({ name }) => isAsked(resource, name)).map((row) => {
-    const { value, preset, configSource } = topicConfig(row, topic, room);
-    const synonyms = [{ name: row.name, value: preset, source: SOURCE.DEFAULT as number }];
-    if (configSource === SOURCE.TOPIC) {
-      synonyms.unshift({ name: row.name, value, source: configSource });
-    }
+    const { value, configSource, synonyms } = topicConfig(row, topic, room);
     return {
       name: row.name,
       value,
@@ -100,19 +97,30 @@ function topicRows(
   });
 }
 
-/** What a config of a topic is, what it would be without the topic's own, and which holds. */
+/** One default is an option of the server. */
+function optionOf({ name }: ConfigRow, room: Room): string | null {
+  return name === AFTER_MAX ? String(room.options.timestampAheadMax) : null;
+}
+
+/** What a config of a topic is, and what it would be without what stands before it. */
 export function topicConfig(
   row: ConfigRow,
   { settings }: Pick<Stream, 'settings'>,
   room: Room,
-): { value: string; preset: string; configSource: number } {
-  // One default is an option of the server.
-  const ahead = row.name === AFTER_MAX ? String(room.options.timestampAheadMax) : null;
-  const preset = ahead ?? row.show(TOPIC_DEFAULTS);
-  const kept = settings.config[row.name];
-  const value = kept ?? ahead ?? row.show(settings);
-  const own = kept !== undefined || value !== preset;
-  return { value, preset, configSource: own ? SOURCE.TOPIC : SOURCE.DEFAULT };
+): { value: string; configSource: number; synonyms: NonNullable<Config['synonyms']> } {
+  const { name } = row;
+  const { dynamicConfigs } = room;
+  const option = optionOf(row, room);
+  const preset = option ?? row.show(TOPIC_DEFAULTS);
+  const synonyms = [{ name, value: preset, source: SOURCE.DEFAULT as number }];
+  const set = dynamicConfigs.defaultOf(name);
+  if (set !== null) synonyms.unshift({ ...set, value: row.show(dynamicConfigs.topicDefaults) });
+  const kept = settings.config[name];
+  const value = kept ?? option ?? row.show(settings);
+  if (value !== synonyms[0]!.value || (kept !== undefined && set === null)) {
+    synonyms.unshift({ name, value, source: SOURCE.TOPIC });
+  }
+  return { value, configSource: synonyms[0]!.source, synonyms };
 }
 
 function brokerRows(
@@ -121,9 +129,12 @@ function brokerRows(
   call: Pick<Call, 'session'>,
   room: Room,
 ): Config[] {
+  const dynamic = dynamicRows(resource, request, room);
+  // Of all brokers together only that is told which was set for them.
+  if (resource.resourceName === '') return dynamic;
   const { host, port } = room.advertised(call.session);
   const source = SOURCE.STATIC_BROKER;
-  return brokerConfigs(room, `${call.session.connection.listener}://${host}:${port}`)
+  const fixed = brokerConfigs(room, `${call.session.connection.listener}://${host}:${port}`)
     .filter(({ name }) => isAsked(resource, name))
     .map(({ name, kind, value }) => ({
       name,
@@ -135,6 +146,35 @@ function brokerRows(
       configType: CONFIG_TYPES[kind],
       documentation: null,
     }));
+  return [...fixed, ...dynamic];
+}
+
+/** Those that change at run time: what topics begin with. */
+function dynamicRows(resource: AskedResource, request: Asked, room: Room): Config[] {
+  const forAll = room.dynamicConfigs.own('');
+  const forThis = resource.resourceName === '' ? {} : room.dynamicConfigs.own(String(NODE_ID));
+  return DYNAMIC_CONFIGS.flatMap(({ name, topic }): Config[] => {
+    const synonyms: { name: string; value: string; source: number }[] = [];
+    const add = (source: number, value: string | undefined): void => {
+      if (value !== undefined) synonyms.push({ name, value, source });
+    };
+    add(DYNAMIC_SOURCE.BROKER, forThis[name]);
+    add(DYNAMIC_SOURCE.ALL_BROKERS, forAll[name]);
+    if (resource.resourceName !== '') {
+      add(SOURCE.DEFAULT, optionOf(topic, room) ?? topic.show(TOPIC_DEFAULTS));
+    }
+    const [holds] = synonyms;
+    if (holds === undefined || !isAsked(resource, name)) return [];
+    return [
+      {
+        ...{ name, value: holds.value, readOnly: false, isSensitive: false },
+        configSource: holds.source,
+        synonyms: request.includeSynonyms ? synonyms : [],
+        configType: CONFIG_TYPES[topic.kind],
+        documentation: request.includeDocumentation ? topic.help : null,
+      },
+    ];
+  });
 }
 
 /** No keys, null or empty, ask for all of them. */

@@ -13,7 +13,7 @@ import { MutationQuota, QUOTA_EXCEEDED } from '../mutation-quota.ts';
 import { answers } from '../operation.ts';
 import type { Room } from '../room.ts';
 import { type RequestOf, type ResponseOf, ZERO_UUID } from '../rows.ts';
-import { isReadOnly, readTopicConfigs, TOPIC_CONFIGS, TOPIC_DEFAULTS } from '../topic-configs.ts';
+import { isReadOnly, readTopicConfigs, TOPIC_CONFIGS } from '../topic-configs.ts';
 import { LOG_DIR, NODE_ID, nameFault } from '../topics.ts';
 import { topicConfig } from './configs.ts';
 
@@ -72,15 +72,17 @@ function createTopic(
   }
   const shape = shapeFault(wanted);
   if (shape !== null) return shape;
-  const settings = readTopicConfigs(wanted.configs);
+  const { settings: preset, topicDefaults } = room.dynamicConfigs;
+  const settings = readTopicConfigs(wanted.configs, topicDefaults, topicDefaults);
   if (typeof settings === 'string') return fault(KAFKA.INVALID_CONFIG, settings);
   const asked = wanted.assignments.length > 0 ? wanted.assignments.length : wanted.numPartitions;
   const partitions = asked === DEFAULT ? room.options.defaultPartitions : asked;
   if (quota === null) return { topicId: ZERO_UUID, numPartitions: partitions, ...REPLICATION };
   if (!quota.takes(partitions)) return QUOTA_EXCEEDED;
   try {
-    const { retentionBytes } = TOPIC_DEFAULTS;
-    const stream = room.topics.create(name, { retentionBytes, ...settings, partitions });
+    const { retentionBytes } = topicDefaults;
+    const whole = { ...preset, retentionBytes, ...settings, partitions };
+    const stream = room.topics.create(name, whole);
     return {
       topicId: stream.id,
       numPartitions: partitions,
