@@ -75,8 +75,9 @@ async function fill(running: Running): Promise<void> {
   const rest = { record, received: [], released: [], identifiers: [], held: [] };
   const options = { qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0, id: 0 };
   for (let n = 0; n < count; n++) {
-    const text = `-${JSON.stringify([{ filter: filterOf(n), ...options }])}\n${JSON.stringify(rest)}`;
     const { state, cold } = running.broker;
+    const list = JSON.stringify([{ filter: filterOf(n), ...options }]);
+    const text = `-${cold.mark}${list}\n${JSON.stringify(rest)}`;
     state.put('cold/mqtt.session', clientOf(n), Buffer.from(text), clientOf(n), 'new');
     cold.cool(PREFIX + clientOf(n), [{ pattern: slashPattern(filterOf(n))!, options: 1 }], false);
     if (n % SLICE === SLICE - 1) await room(running);
@@ -86,10 +87,12 @@ async function fill(running: Running): Promise<void> {
 }
 
 function coolAll({ broker }: Running): void {
-  for (const [client, value] of broker.state.scan('cold/mqtt.session')) {
-    const text = value.toString('utf8', 1, value.indexOf(10));
-    const [{ filter }] = JSON.parse(text) as [{ filter: string }];
-    broker.cold.cool(PREFIX + client, [{ pattern: slashPattern(filter)!, options: 1 }], false);
+  for (const [client, text] of broker.state.texts('cold/mqtt.session')) {
+    const listAt = text.indexOf('[');
+    const since = Number(text.slice(1, listAt));
+    const [{ filter }] = JSON.parse(text.slice(listAt, text.indexOf('\n'))) as [{ filter: string }];
+    const subscriptions = [{ pattern: slashPattern(filter)!, options: 1 }];
+    broker.cold.cool(PREFIX + client, subscriptions, false, since);
   }
 }
 
