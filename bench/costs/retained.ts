@@ -25,7 +25,9 @@ export const cost: Cost = {
     const few = Math.round(count / 20);
     await setRetained(first.port, 0, few);
     const idle = await settledBytes(first);
+    await longestDelayMs(first);
     const perSecond = await setRetained(first.port, few, count);
+    const setBlockMs = await longestDelayMs(first);
     const after = await settledBytes(first);
     await longestDelayMs(first);
     const allMs = await takeRetained(first.port, '#', count);
@@ -49,6 +51,7 @@ export const cost: Cost = {
         atMost: EACH_MAX,
       },
       { what: 'to set one', value: 1e6 / perSecond, unit: 'us' },
+      { what: 'longest block meanwhile', value: setBlockMs, unit: 'ms', atMost: BLOCK_MAX_MS },
       { what: 'replay of all, each', value: (allMs * 1000) / count, unit: 'us' },
       { what: 'longest block meanwhile', value: blockMs, unit: 'ms', atMost: BLOCK_MAX_MS },
       { what: 'one of all by site/+/device/N/state', value: oneMs, unit: 'ms' },

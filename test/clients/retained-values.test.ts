@@ -189,6 +189,74 @@ describe('retained messages and the topic mqtt.retained', () => {
     assert.deepEqual(Object.entries(await retained('x5/k/#')).sort(), [...byTopic].sort());
   });
 
+  it('ten thousand in one batch from Kafka reach each subscriber once, whenever it comes X5 M118', async () => {
+    const COUNT = 10_000;
+    const messages = Array.from({ length: COUNT }, (_, n) => ({
+      key: `x5/many/${n}`,
+      value: `v${n}`,
+    }));
+    const before = await inboxOf('x5/many/#');
+    const publisher = await connect();
+    const sent = producer.send({ topic: TOPIC, messages });
+    // While the batch comes and is taken.
+    const late: Inbox<IPublishPacket>[] = [];
+    let isSent = false;
+    void sent.finally(() => {
+      isSent = true;
+    });
+    do {
+      late.push(await inboxOf('x5/many/#'));
+      await publisher.publishAsync(`x5/other/${late.length}`, 'x', { qos: 1, retain: true });
+    } while (!isSent && late.length < 5);
+    await sent;
+    const after = await inboxOf('x5/many/#');
+    // Behind all of them.
+    await publisher.publishAsync('x5/many/end', 'end', { qos: 1 });
+    for (const inbox of [before, ...late, after]) {
+      const found = new Set<string>();
+      for (let seen = 0; found.size < COUNT; seen++) {
+        const { topic, payload } = await inbox.next();
+        if (topic === 'x5/many/end') {
+          seen--;
+          continue;
+        }
+        assert.equal(found.size, seen, 'each once');
+        assert.equal(payload.toString(), topic.replace('x5/many/', 'v'));
+        found.add(topic);
+      }
+    }
+    assert.equal(Object.keys(await retained('x5/other/#')).length, late.length);
+  });
+
+  it('both views say the same when a large batch is cut by kill -9 X5 M116', async () => {
+    const client = await connect();
+    const messages = Array.from({ length: 5_000 }, (_, n) => ({
+      key: `x5/cut/${n}`,
+      value: n % 11 === 0 ? null : `k${n}`,
+    }));
+    const impatient = kafka.producer({ retry: { retries: 0 } });
+    await impatient.connect();
+    await impatient.send({ topic: TOPIC, messages: messages.slice(1_000) });
+    const cut = impatient.send({ topic: TOPIC, messages });
+    const told = Promise.allSettled([cut]);
+    await client.publishAsync('x5/cut/1', 'by MQTT', { qos: 1, retain: true });
+    await server.kill();
+    for (const each of clients.splice(0)) await each.endAsync(true);
+    await told;
+    await impatient.disconnect();
+    await server.start();
+    const byTopic = new Map<string, string>();
+    for (const line of (await records()).filter((each) => each.startsWith('x5/cut/'))) {
+      const [key, value] = line.split('=') as [string, string];
+      if (value === 'null') byTopic.delete(key);
+      else byTopic.set(key, value);
+    }
+    assert.ok(byTopic.size > 3_000);
+    const kept = await (await inboxOf('x5/cut/#')).take(byTopic.size);
+    const found = kept.map(({ topic, payload }) => [topic, payload.toString()]);
+    assert.deepEqual(found.sort(), [...byTopic].sort());
+  });
+
   it('the mosquitto tools and kcat see each other’s values X5 R63', {
     skip: tools.missing ?? false,
   }, async () => {

@@ -167,11 +167,11 @@ class World {
     await this.start();
   }
 
-  /** A clean stop, which waits for what is on its way and leaves a copy of the index; a start. */
+  /** A clean stop, which leaves a copy of the index, and a start. */
   async stop(): Promise<void> {
+    this.commit(this.log.length);
     this.rows.close();
-    await this.flush(() => this.commit(1 + this.random.below(3)));
-    assert.equal(this.committed, this.log.length);
+    await this.flush();
     const head = this.store.read(COPY, '');
     assert.equal(JSON.parse(head!.toString()).mark, this.log.length);
     await this.start();

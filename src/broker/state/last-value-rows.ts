@@ -305,10 +305,9 @@ export class LastValueRows {
 
   // ---- moving into the catalogue ----------------------------------------------------------------
 
-  /** Moves all that is committed; once it is closed, what is on its way too. @throws BrokerError */
+  /** Moves all that is committed. @throws BrokerError */
   checkpoint(): Promise<void> {
     return this.#run(async () => {
-      if (this.#closed) await this.#landed();
       await this.#move(() => false);
       if (this.#unsynced) await this.#meta.write([markRow(this.#marked)]);
       this.#unsynced = false;
@@ -436,16 +435,6 @@ export class LastValueRows {
     // Last: a crash before this begins again.
     await this.#meta.write([markRow(0)]);
     this.#end = this.#marked = 0;
-  }
-
-  /** Resolves when the fate of all changes is known. */
-  async #landed(): Promise<void> {
-    while (true) {
-      let last = -1;
-      for (const [offset, { committed }] of this.#changes) if (!committed) last = offset;
-      if (last < 0) return;
-      await new Promise<void>((resolve) => this.settled(last, () => resolve()));
-    }
   }
 
   /** The value at an offset gave way to one that is on disk. */
