@@ -1,8 +1,17 @@
 /** What is appended in one synchronous stretch is committed together, however large it is. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { BrokerError } from '#kit';
 import { VirtualFiles } from '../files/virtual-files.ts';
-import { dataBatch, factsOf, openTestEngine, readAll, seededRandom } from '../storage.fixture.ts';
+import {
+  appended,
+  dataBatch,
+  factsOf,
+  openTestEngine,
+  readAll,
+  seededRandom,
+  VirtualTime,
+} from '../storage.fixture.ts';
 
 const BATCHES = 12;
 const LIMITS = { entryBytesMax: 8_192, inFlightBytesMax: 200_000, walFileBytes: 65_536 };
@@ -76,4 +85,27 @@ test('what hooks append to a stretch of several entries counts with it X62', asy
   await engine.flushed();
   assert.deepEqual(seen, new Array(BATCHES).fill(BATCHES), 'no answer before the references');
   await engine.close();
+});
+
+test('when a stretch cannot be written to its end, everybody in it is told X62', async () => {
+  const disk = new VirtualFiles({ random: seededRandom(1) });
+  const time = new VirtualTime();
+  const engine = await time.until(openTestEngine({ files: disk, time }));
+  const log = engine.open(1, 'fsync');
+  await time.until(appended(log, dataBatch('first')));
+  await time.advance(2_000);
+  let writes = 0;
+  disk.fault = (call) => {
+    if (call === 'write' && ++writes === 2) throw new Error('a bad disk');
+  };
+  const told: string[] = [];
+  for (let n = 0; n < 3; n++) {
+    const note = (error: BrokerError | null): void => void told.push(error?.code ?? 'done');
+    log.append(dataBatch(`${n}`, 20_000), factsOf(), note);
+  }
+  await time.advance(100);
+  assert.equal(writes, 2, 'the stretch has several entries');
+  assert.deepEqual(told, ['storage-failed', 'storage-failed', 'storage-failed']);
+  assert.equal(log.highWatermark, 1);
+  await time.until(engine.close());
 });
