@@ -23,8 +23,12 @@ export class KafkaRecords {
   readonly #kafka: Kafka;
   #groups = 0;
 
-  constructor(address: string) {
-    this.#kafka = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING });
+  constructor(address: string, user?: { readonly user: string; readonly password: string }) {
+    const sasl =
+      user === undefined
+        ? {}
+        : { sasl: { mechanism: 'plain' as const, username: user.user, password: user.password } };
+    this.#kafka = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, ...sasl });
   }
 
   async admin<T>(ask: (admin: Admin) => Promise<T>): Promise<T> {
