@@ -1,4 +1,4 @@
-/** How much a member may subscribe to by name: all of it is stored, and compared with each topic. */
+/** How much a member may subscribe to by name: all of it is stored, and looked up. */
 
 /** Topics that one member may name. */
 const TOPICS_MAX = 10_000;
