@@ -16,7 +16,7 @@ export const READ_COMMITTED = 1;
 /** The topic that transactions write to. */
 export const TRANSACTED = 'payments';
 
-/** Topics that a server of Kafka has for its own state: they are listed, and nobody may read them. */
+/** Topics that a server of Kafka has for its own state: listed, and not to be read. */
 const ONLY_NAMED: ReadonlySet<string | null> = new Set([
   '__consumer_offsets',
   '__share_group_state',
