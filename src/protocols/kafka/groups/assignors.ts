@@ -24,9 +24,11 @@ type Assignor = (
 
 /** Static members come first, in the order of their instances: they find their place again. */
 function inOrder(members: readonly AssignedMember[]): AssignedMember[] {
-  const rank = ({ id, instanceId }: AssignedMember): string =>
-    instanceId === null ? `1${id}` : `0${instanceId}`;
-  return [...members].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+  const ranked = members.map((member) => {
+    const { id, instanceId } = member;
+    return { member, rank: instanceId === null ? `1${id}` : `0${instanceId}` };
+  });
+  return ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1)).map(({ member }) => member);
 }
 
 const range: Assignor = (members, partitions) => {
@@ -64,7 +66,7 @@ const uniform: Assignor = (members, partitions) => {
 function isUniform(members: readonly AssignedMember[]): boolean {
   const first = members[0]?.topicIds ?? new Set<string>();
   return members.every(({ topicIds }) => {
-    return topicIds.size === first.size && [...topicIds].every((topicId) => first.has(topicId));
+    return topicIds.size === first.size && topicIds.isSubsetOf(first);
   });
 }
 

@@ -12,9 +12,9 @@ const SUBSCRIPTIONS_MAX = 200;
 const TEXT_CHARACTERS_MAX = 8 * 1024;
 const INTERVAL_MIN_MS = 100;
 const INTERVAL_MAX_MS = 60 * 60 * 1000;
-export const INTERVAL_DEFAULT_MS = 5 * 60 * 1000;
+const INTERVAL_DEFAULT_MS = 5 * 60 * 1000;
 /** Stands for all metrics, in configs and to clients. */
-export const ALL_METRICS = '*';
+const ALL_METRICS = '*';
 
 /** What a client can be chosen by. */
 export interface ClientFacts {
