@@ -280,6 +280,7 @@ function producers(check: Check): void {
     }
     assert.deepEqual(send(4, 'c'), { baseOffset: 4, duplicate: false });
     await engine.flushed();
+    assert.equal(log.producerCount, 1);
     assert.equal(log.producers()[0]?.lastSequence, 5);
     await engine.close();
   });

@@ -185,7 +185,9 @@ export interface ShardLog {
   /** Drops the log and all its data. The id is not used again. */
   remove(): void;
   stat(): LogStat;
-  /** The newest epoch and sequences of an idempotent producer, for tools. */
+  /** Idempotent producers that are remembered. */
+  readonly producerCount: number;
+  /** The newest epoch and sequences of each of them, for tools. */
   producers(): { producerId: number; epoch: number; lastSequence: number; lastTimeMs: number }[];
 }
 

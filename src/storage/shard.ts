@@ -116,6 +116,10 @@ export class Shard implements ShardLog {
     return this.home.stat(this);
   }
 
+  get producerCount(): number {
+    return this.idempotence?.byId.size ?? 0;
+  }
+
   producers(): { producerId: number; epoch: number; lastSequence: number; lastTimeMs: number }[] {
     const known = [...(this.idempotence?.byId ?? [])];
     return known.map(([producerId, { epoch, batches, lastTimeMs }]) => ({

@@ -90,11 +90,16 @@ export class Room implements Instance {
     const open = metrics.gauge('robustmq_kafka_transactions_open', 'Open Kafka transactions.');
     const ids = metrics.gauge('robustmq_kafka_transactional_ids', 'Transactional ids known.');
     const sessions = metrics.gauge('robustmq_kafka_fetch_sessions', 'Kafka fetch sessions.');
+    const producers = metrics.gauge(
+      'robustmq_kafka_producers',
+      'Idempotent producers that partitions remember, each once for each of its partitions.',
+    );
     this.#stopMeasuring = metrics.onRead(() => {
       lag.update();
       open.set(this.transactions.openCount);
       ids.set(this.transactions.count);
       sessions.set(this.fetchSessions.count);
+      producers.set(producerCount(host.broker.streams));
     });
     this.refused = metrics.counter(
       'robustmq_kafka_refused_connections_total',
@@ -222,4 +227,12 @@ function connectionRow(session: Session): Record<string, string | number | boole
     encrypted: connection.encrypted,
     inFlight: session.callsInFlight,
   };
+}
+
+function producerCount(streams: Broker['streams']): number {
+  let count = 0;
+  for (const { partitions } of streams.list()) {
+    for (const { log } of partitions) count += log.producerCount;
+  }
+  return count;
 }

@@ -51,3 +51,28 @@ test('the metrics tell how far groups are behind, in records and in seconds K63'
   await room.close();
   await host.close();
 });
+
+test('the metrics count the producers that partitions remember K28', async () => {
+  const host = await openTestHost();
+  const room = openRoom(host);
+  const client = new Client(room);
+  const producers = () => {
+    for (const { name, series } of host.metrics.read()) {
+      const instrument = name === 'robustmq_kafka_producers' ? series[0]?.instrument : undefined;
+      if (instrument !== undefined && 'value' in instrument) return instrument.value;
+    }
+    return Number.NaN;
+  };
+  for (const name of ['one', 'two']) host.broker.streams.create(name, {});
+  assert.equal(producers(), 0);
+  for (const producerId of [7, 8]) {
+    for (const name of producerId === 7 ? ['one', 'two'] : ['two']) {
+      const batch = batchOf(['a'], { producerId, producerEpoch: 0, baseSequence: 0 });
+      await produceTo(client, name, batch);
+    }
+  }
+  await produceTo(client, 'one', batchOf(['of nobody']));
+  assert.equal(producers(), 3);
+  await room.close();
+  await host.close();
+});
