@@ -132,15 +132,19 @@ if (FULL) {
     }
 
     /** What the mirror has when it has all of the source, which is told too. */
-    async function copied(topic: string, count: number): Promise<[Seen[], Seen[]]> {
+    async function copied(
+      topic: string,
+      count: number,
+      name = `a.${topic}`,
+    ): Promise<[Seen[], Seen[]]> {
       const original = await a.read(topic, (seen) => seen.length >= count, PATIENCE_MS);
       const whole = (seen: readonly Seen[]): boolean => distinct(seen).length >= count;
       // A reader that comes first would make the topic itself, with another count of partitions.
       await eventually(
         () => b.admin((admin) => admin.listTopics()),
-        (topics) => topics.includes(`a.${topic}`),
+        (topics) => topics.includes(name),
       );
-      const copy = await jvm.watch(b.read(`a.${topic}`, whole, PATIENCE_MS));
+      const copy = await jvm.watch(b.read(name, whole, PATIENCE_MS));
       return [[...original], [...copy]];
     }
 
@@ -268,6 +272,18 @@ if (FULL) {
       const [original] = await copied('exact', 10 * RECORDS);
       await mirror.kill('SIGTERM');
       assert.deepEqual(all(await b.all('a.exact', PATIENCE_MS)), all(original));
+    });
+
+    it('leaves topics their names with the identity policy K86', async () => {
+      await a.create(PARTITIONS, ['kept']);
+      await a.send('kept', orders(0, RECORDS));
+      mirror = await start({
+        'a->b.topics': 'kept',
+        'replication.policy.class': 'org.apache.kafka.connect.mirror.IdentityReplicationPolicy',
+      });
+      const [original, copy] = await copied('kept', RECORDS, 'kept');
+      assert.deepEqual(all(copy), all(original));
+      await mirror.kill('SIGTERM');
     });
   });
 }
