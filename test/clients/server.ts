@@ -106,8 +106,12 @@ export class Server {
     return this.#signal('SIGTERM');
   }
 
+  /** A clean stop and a start: one that ends in the middle of its stop fails the test. */
   async restart(): Promise<void> {
-    await this.stop();
+    const code = await this.stop();
+    if (code !== 0) {
+      throw new Error(`the stop ended with code ${code}:\n${this.output.slice(-20).join('\n')}`);
+    }
     await this.start();
   }
 
