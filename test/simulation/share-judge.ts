@@ -51,6 +51,8 @@ export class ShareJudge {
    * may have been in it that counts and that nobody saw.
    */
   #unseen = 0;
+  /** When the last process of the server ended. */
+  #serverEndMs = Number.NEGATIVE_INFINITY;
 
   constructor(ledger: Ledger, group: string, lockMs: number, deliveriesMax: number) {
     this.#ledger = ledger;
@@ -70,9 +72,10 @@ export class ShareJudge {
   }
 
   fetched(member: string): void {
-    const askedMs = this.#fetching.get(member)!;
+    const askedMs = this.#fetching.get(member);
     this.#fetching.delete(member);
-    if (!this.#isOld(askedMs)) return;
+    // Without a time its server ended before the answer came, and it was counted then.
+    if (askedMs === undefined || !this.#isOld(askedMs)) return;
     this.#losses++;
     this.#unseen++;
   }
@@ -88,6 +91,20 @@ export class ShareJudge {
     }
   }
 
+  /**
+   * A process of the server is no more, and its locks with it. Members may learn of that seconds
+   * later: machines without power tell nobody, so whether their connections live says nothing.
+   */
+  serverEnded(): void {
+    this.#serverEndMs = this.#ledger.nowMs;
+    this.#losses++;
+    this.#unseen += this.#fetching.size;
+    this.#fetching.clear();
+    for (const records of this.#records.values()) {
+      for (const standing of records.values()) standing.holder = null;
+    }
+  }
+
   acquired(partition: string, offset: number, count: number, by: Acquisition): void {
     const { deliveriesMax } = this;
     const ledger = this.#ledger;
@@ -95,11 +112,11 @@ export class ShareJudge {
     const what = `${this.group}: ${partition} at ${offset}`;
     ledger.note(`${what}: delivery ${count} to ${by.member}`);
     if (count < 1 || count > deliveriesMax) ledger.fail(`${what} is delivery ${count}`);
-    if (standing.end === 'done' && (by.askedMs > standing.endMs || !this.#isOld(by.askedMs))) {
+    if (standing.end === 'done' && (by.askedMs > standing.endMs || !this.#isPast(by.askedMs))) {
       ledger.fail(`${what} came to ${by.member} after it was finished at ${standing.endMs}`);
     }
     ledger.counts.acquired++;
-    if (this.#isOld(by.askedMs)) return;
+    if (this.#isPast(by.askedMs)) return;
     const { holder } = standing;
     if (holder !== null && !holder.wire.closed && ledger.nowMs < standing.lockedMs) {
       ledger.fail(`${what} came to ${by.member} while ${holder.member} has it`);
@@ -205,6 +222,11 @@ export class ShareJudge {
   /** So long ago that a lock which began then may be over. */
   #isOld(askedMs: number): boolean {
     return this.#ledger.nowMs - askedMs >= this.lockMs;
+  }
+
+  /** A lock that began then may be over: by time, or with the server that gave it. */
+  #isPast(askedMs: number): boolean {
+    return askedMs <= this.#serverEndMs || this.#isOld(askedMs);
   }
 
   #standing(partition: string, offset: number): Standing {

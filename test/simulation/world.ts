@@ -210,6 +210,7 @@ export class World {
     if (this.#timers !== null) this.#timers.alive = false;
     if (this.#listeners !== null) this.#listeners.alive = false;
     this.network.processDied(silentShare);
+    this.shares.serverEnded();
   }
 
   /** What this life of the server did, before it is forgotten. */
