@@ -31,6 +31,18 @@ export class Ending {
     this.#host = host;
   }
 
+  /** Waits until a decision is on disk, for room as well. False when it never will be. */
+  async decided(transaction: Transaction): Promise<boolean> {
+    const { store } = this.#host;
+    while (true) {
+      const failure = await store.outcome();
+      if (failure === null) return true;
+      if (!(await this.#room(failure))) return false;
+      // What was refused is kept, and goes with what is new.
+      store.save(transaction);
+    }
+  }
+
   /** Does what a prepared transaction needs. False when the store takes nothing any more. */
   async complete(transaction: Transaction): Promise<boolean> {
     const isCommit = transaction.state === 'PrepareCommit';
@@ -68,7 +80,7 @@ export class Ending {
         }
       }
       const failures = (await Promise.all(markers)).filter((error) => error !== null);
-      if (failures.length > 0) return false;
+      refusal = failures[0] ?? refusal;
       if (refusal === null) return true;
       if (!(await this.#room(refusal))) return false;
     }
@@ -107,10 +119,13 @@ export class Ending {
       // A topic of that name that comes later must not inherit positions.
       const entries = all.filter(({ stream }) => streams.get(stream) !== undefined);
       if (entries.length === 0) continue;
-      const failure = await new Promise<BrokerError | null>((done) =>
-        this.#host.commitOffsets(group, entries, done),
-      );
-      if (failure !== null) return false;
+      while (true) {
+        const failure = await new Promise<BrokerError | null>((done) =>
+          this.#host.commitOffsets(group, entries, done),
+        );
+        if (failure === null) break;
+        if (!(await this.#room(failure))) return false;
+      }
     }
     return true;
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import type { BrokerError } from '#kit';
 import { openTestHost } from '../../../../test/contract/test-host.ts';
 import { batchOf, Client, newTopic, openRoom, produceTo } from '../client.fixture.ts';
 import { KAFKA } from '../error-codes.ts';
@@ -39,6 +40,38 @@ it('on a full disk the end of a transaction waits for room, and is carried out t
   const ended = await client.receive(endTxn, 5);
   assert.deepEqual([ended.errorCode, ended.producerEpoch], [KAFKA.NONE, 1]);
   assert.equal(partition.stableOffset, endOffset + 1);
+  await room.close();
+  await host.close();
+});
+
+it('on a full disk a decision about a transaction waits until it can be stored', async () => {
+  const host = await openTestHost();
+  const room = openRoom(host);
+  const client = new Client(room);
+  const { name } = await newTopic(client);
+  const id = 'undecided';
+  const asked = { transactionalId: id, transactionTimeoutMs: 60_000 };
+  const { producerId } = await client.ask(initProducerId, 5, asked);
+  const shape = { attributes: 0x10, producerId, producerEpoch: 0, baseSequence: 0 };
+  await client.ask(produce, 12, {
+    ...{ transactionalId: id, acks: -1, timeoutMs: 1000 },
+    topicData: [{ name, partitionData: [{ index: 0, records: batchOf(['x'], shape) }] }],
+  });
+  const { files, broker } = host;
+  const { state } = broker;
+  const stored = (): Promise<BrokerError | null> => new Promise((done) => state.committed(done));
+  files.capacityBytes = files.usedBytes;
+  for (let n = 0; n === 0 || (await stored()) === null; n++) {
+    state.put('test.filling', String(n), Buffer.alloc(60_000, 'x'), id);
+  }
+  client.send(endTxn, 5, { transactionalId: id, producerId, producerEpoch: 0, committed: true });
+  while (!room.transactions.find(id)!.isPrepared) await new Promise(setImmediate);
+  assert.equal((await stored())?.code, 'storage-full');
+  files.capacityBytes = Number.POSITIVE_INFINITY;
+  const ended = await client.receive(endTxn, 5);
+  assert.deepEqual([ended.errorCode, ended.producerEpoch], [KAFKA.NONE, 1]);
+  const { errorCode, producerEpoch } = await client.ask(initProducerId, 5, asked);
+  assert.deepEqual([errorCode, producerEpoch], [KAFKA.NONE, 2]);
   await room.close();
   await host.close();
 });

@@ -196,7 +196,7 @@ export class TransactionCoordinator {
 
   /** Resolves when all changes so far are on disk. */
   committed(): Promise<boolean> {
-    return this.#store.committed();
+    return this.#store.outcome().then((failure) => failure === null);
   }
 
   async #init(
@@ -285,7 +285,7 @@ export class TransactionCoordinator {
     transaction.state = isCommit ? 'PrepareCommit' : 'PrepareAbort';
     this.#changed(transaction);
     // The decision is on disk before the first marker is.
-    if (!(await this.committed())) return false;
+    if (!(await this.#ending.decided(transaction))) return false;
     return this.#ending.complete(transaction);
   }
 

@@ -4,7 +4,7 @@
  * part. They commit with what is appended in the same stretch.
  */
 import type { Broker, CommittedOffset, Partition, StateTable } from '#broker';
-import type { Log } from '#kit';
+import type { BrokerError, Log } from '#kit';
 import { STATES, Transaction } from './transaction.ts';
 
 const KIND = 'kafka.transaction';
@@ -89,12 +89,12 @@ export class TransactionStore {
     this.#state.delete(KIND, transaction.id);
   }
 
-  /** Resolves when everything saved so far is on disk: false when it never will be. */
-  committed(): Promise<boolean> {
+  /** Resolves with null when everything saved so far is on disk, or why it is not. */
+  outcome(): Promise<BrokerError | null> {
     return new Promise((resolve) =>
       this.#state.committed((error) => {
         if (error !== null) this.#log.warn('transactions are not stored', { reason: error.code });
-        resolve(error === null);
+        resolve(error);
       }),
     );
   }
