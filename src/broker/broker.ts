@@ -147,7 +147,7 @@ export class Broker {
     });
     this.dedupe = new Dedupe(this.time, () => clock.nowMs());
     this.principals = new Principals({ definitions, random, clock, metrics, deriveKey });
-    this.quotas = new Quotas(definitions, clock, metrics);
+    this.quotas = new Quotas(definitions, clock, timers, metrics);
     this.#open = new OpenPartitions(given, this.principals, this.options.openedBytesMax);
     this.streams = new Streams(definitions, engine, this.#open, clock, random);
     this.routes = new Routes(definitions, this.streams);

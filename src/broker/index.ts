@@ -73,6 +73,7 @@ export type { RequeueOptions } from './queues/queue-host.ts';
 export type { QueueCounts } from './queues/queue-lanes.ts';
 export type { QueueSettings } from './queues/queue-settings.ts';
 export type { Queues } from './queues/queues.ts';
+export { type PublishToll, payToll, type TollPayer } from './quotas/publish-toll.ts';
 export type {
   Quota,
   QuotaEntity,

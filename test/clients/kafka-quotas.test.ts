@@ -1,9 +1,13 @@
-/** Quotas with Kafka's own tools: made, told and removed by kafka-configs, felt by a producer. */
+/**
+ * Quotas with Kafka's own tools: made, told and removed by kafka-configs, felt by a producer, and
+ * by MQTT.js.
+ */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import mqtt from 'mqtt';
 import { run } from './program.ts';
 import { ADMIN, type Server, startServer } from './server.ts';
 import { FULL } from './tier.ts';
@@ -13,7 +17,7 @@ const TOOL_TIMEOUT_MS = 60_000;
 const BYTES_PER_SECOND = 500_000;
 const tools = await ready(kafkaTools);
 
-// Six starts of a Java program: in the full tier only.
+// Nine starts of a Java program: in the full tier only.
 if (FULL) {
   describe("Kafka's tools for quotas", { skip: tools.missing ?? false }, () => {
     let server: Server;
@@ -60,6 +64,28 @@ if (FULL) {
       await configs(...user, ...client, '--alter', '--delete-config', 'consumer_byte_rate');
       const rest = await configs(...user, ...client, '--describe');
       assert.doesNotMatch(rest, /consumer_byte_rate/);
+    });
+
+    it('a quota of a user holds for MQTT.js, and its end frees who waits K79 X33', async () => {
+      const quota = 'producer_byte_rate';
+      await configs(...user, '--alter', '--add-config', `${quota}=1`);
+      const publisher = await mqtt.connectAsync(`mqtt://${server.address('mqtt')}`, {
+        username: ADMIN.user,
+        password: ADMIN.password,
+        protocolVersion: 5,
+      });
+      const body = Buffer.alloc(5000);
+      await publisher.publishAsync('quota', body, { qos: 1 });
+      // Hours are to be paid for the first; the second is not read.
+      const order: string[] = [];
+      const second = publisher.publishAsync('quota', body, { qos: 1 });
+      const acked = second.then(() => order.push('acknowledged'));
+      assert.match(await configs(...user, '--describe'), /producer_byte_rate=1/);
+      order.push('removed');
+      await configs(...user, '--alter', '--delete-config', quota);
+      await acked;
+      assert.deepEqual(order, ['removed', 'acknowledged']);
+      await publisher.endAsync();
     });
 
     it('a Java producer is slowed to its quota, and says so K11 K79 K200', async () => {

@@ -117,7 +117,7 @@ test('quotas are found again by another life of the broker K79', async () => {
   quotas.set({ user: 'ann', client: null }, { [BYTES]: 5, 'request-percent': 12.5 });
   quotas.set({ address: '::1' }, { connections: 3 });
   await host.broker.definitions.durable();
-  const later = new Quotas(host.broker.definitions, host.clock, host.metrics);
+  const later = new Quotas(host.broker.definitions, host.clock, host.timers, host.metrics);
   assert.deepEqual([...later.list()], [...quotas.list()]);
   assert.equal(later.enter('ann', 'x').most('request-percent'), 125);
   await host.close();

@@ -4,8 +4,9 @@
  * stands for everyone else gives each of them as much. Kept as definitions; what was taken is in
  * memory only. Whoever serves clients asks here, and keeps them waiting for as long as it is told.
  */
-import { BrokerError, type Clock, type Counter, type Metrics } from '#kit';
+import { BrokerError, type Clock, type Counter, type Metrics, type Timers } from '#kit';
 import type { Definitions, Json } from '../state/definitions.ts';
+import type { PublishToll } from './publish-toll.ts';
 import {
   entityKey,
   entityOf,
@@ -32,15 +33,18 @@ interface Counters {
 export class Quotas {
   /** Grows with every change. */
   version = 1;
+  /** Those who are not read now: they hear of changes. */
+  readonly waiting = new Set<PublishToll>();
   readonly #definitions: Definitions;
   readonly #clock: Clock;
   readonly #quotas = new Map<string, Quota>();
   readonly #shares = new Map<string, Share>();
   readonly #counters = new Map<QuotaKind, Counters>();
   #sweepAt = SWEEP_EVERY;
+  #isTelling = false;
   #hasAddresses = false;
 
-  constructor(definitions: Definitions, clock: Clock, metrics: Metrics) {
+  constructor(definitions: Definitions, clock: Clock, timers: Timers, metrics: Metrics) {
     this.#definitions = definitions;
     this.#clock = clock;
     for (const kind of QUOTA_KINDS) {
@@ -55,6 +59,10 @@ export class Quotas {
     definitions.watch(KIND, (key, values) => {
       this.#read(key, values);
       this.version++;
+      if (this.waiting.size === 0 || this.#isTelling) return;
+      // Once for all changes of a turn.
+      this.#isTelling = true;
+      timers.soon(() => this.#tell());
     });
   }
 
@@ -192,6 +200,11 @@ export class Quotas {
     const share = new Share(value * units, burst, nowMs);
     this.#shares.set(key, share);
     return share;
+  }
+
+  #tell(): void {
+    this.#isTelling = false;
+    for (const toll of [...this.waiting]) toll.reconsider();
   }
 
   /** Forgets what nobody holds and nobody owes to. */

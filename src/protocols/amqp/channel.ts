@@ -38,6 +38,8 @@ export interface ChannelHost {
   send<Name extends MethodName>(channel: number, name: Name, fields: Fields<Name>): void;
   /** Counts bodies that are being received; refuses more than a connection may hold. */
   assembling(bytes: number): void;
+  /** Of content that came: for the quota of its user. */
+  unpaidBytes: number;
 }
 
 export interface Publication {
@@ -171,6 +173,7 @@ export class Channel {
         `message size ${size} is larger than configured max size ${messageBytesMax}`,
       );
     }
+    this.connection.unpaidBytes += end - at;
     this.#content = this.#contentOf(buffer, at + CONTENT_HEADER_BYTES, end);
     this.#bodySize = size;
     this.#bodyReceived = 0;
@@ -196,6 +199,7 @@ export class Channel {
       throw new AmqpError(505, 'expected method frame, got content body frame instead');
     }
     const size = end - at;
+    this.connection.unpaidBytes += size;
     if (this.#bodyReceived + size > this.#bodySize) {
       throw new AmqpError(501, `content body is larger than its announced ${this.#bodySize} bytes`);
     }

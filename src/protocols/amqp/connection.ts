@@ -2,14 +2,14 @@
  * One client: its life from the protocol header to the close, its channels, its back-pressure.
  * Frames are taken apart by `frame-reader.ts`; what methods do is in `handlers/`.
  */
-import type { Principal } from '#broker';
+import type { Principal, PublishToll, TollPayer } from '#broker';
 import type { Connection, ConnectionHandler, Eviction } from '#contract';
 import type { Log, Timer } from '#kit';
 import { Channel, type ChannelHost } from './channel.ts';
 import { AmqpError } from './errors.ts';
 import { failureOf } from './failure.ts';
 import { FRAME, FrameReader } from './frame-reader.ts';
-import { methodHandlers } from './handlers/index.ts';
+import { callMethod } from './handlers/index.ts';
 import { Handshake, type HandshakeHost, type Identity } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
 import {
@@ -44,7 +44,7 @@ type State = 'handshake' | 'open' | 'closing' | 'closed';
 /** An error that is about no method. */
 const NO_METHOD: MethodId = 0;
 
-export class AmqpConnection implements ConnectionHandler, ChannelHost, HandshakeHost {
+export class AmqpConnection implements ConnectionHandler, ChannelHost, HandshakeHost, TollPayer {
   readonly socket: Connection;
   readonly outbound: Outbound;
   readonly outstanding = new Outstanding();
@@ -53,6 +53,9 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
   principal: Principal | null = null;
   userName = '';
   messagesIn = 0;
+  /** What its user owes for what came, and what it has not paid for yet. */
+  toll: PublishToll | null = null;
+  unpaidBytes = 0;
   frameMax: number;
   readonly messageBytesMax: number;
   readonly server: AmqpServer;
@@ -144,21 +147,31 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
 
   #endOfChunk(): void {
     this.outbound.readingEnds();
-    const full = this.#reader.held && this.#reader.waitingBytes > HELD_BYTES_MAX;
-    if (full && !this.#socketPaused) {
-      this.#socketPaused = true;
-      this.socket.pause();
-    }
+    if (this.unpaidBytes > 0) this.server.collect(this);
+    this.#updatePause();
+  }
+
+  tollChanged(): void {
+    if (this.#heartbeat !== null) this.#heartbeat.muted = this.toll?.owes === true;
+    this.#updatePause();
+  }
+
+  /** Paused while too much waits for a held reader, until it is released; and while it owes. */
+  #updatePause(): void {
+    const { held, waitingBytes } = this.#reader;
+    const full = held && (this.#socketPaused || waitingBytes > HELD_BYTES_MAX);
+    // The answer to our close is waited for.
+    const paused = full || (this.toll?.owes === true && this.#state !== 'closing');
+    if (paused === this.#socketPaused || this.#state === 'closed') return;
+    this.#socketPaused = paused;
+    if (paused) this.socket.pause();
+    else this.socket.resume();
   }
 
   /** Frames that came while the connection was held. */
   #goOn(): void {
     if (this.#state === 'closed' || this.#waitsForRoom()) return;
     this.#read(() => this.#reader.release());
-    if (this.#socketPaused && !this.#reader.held) {
-      this.#socketPaused = false;
-      this.socket.resume();
-    }
   }
 
   #frame(type: number, number: number, buffer: Buffer, at: number, end: number): void {
@@ -232,23 +245,11 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
     if (done !== undefined) this.hold(done, channel);
   }
 
-  #callMethod(channel: Channel, { name, fields }: Method): void | Promise<void> {
-    if (name === 'channel.close') {
-      channel.end();
-      this.channels.delete(channel.number);
-      this.send(channel.number, 'channel.close-ok', {});
-      return;
-    }
-    if (name === 'channel.open') throw new AmqpError(504, "second 'channel.open' seen");
-    const handler = methodHandlers[name] as
-      | ((channel: Channel, fields: object) => void | Promise<void>)
-      | undefined;
-    // Answers that the client owes nobody here, such as flow-ok, and methods of the server's side.
-    if (handler === undefined) {
-      if (name.endsWith('-ok')) return;
-      throw new AmqpError(503, `unexpected method ${name}`);
-    }
-    return handler(channel, fields);
+  #callMethod(channel: Channel, method: Method): void | Promise<void> {
+    if (method.name !== 'channel.close') return callMethod(channel, method);
+    channel.end();
+    this.channels.delete(channel.number);
+    this.send(channel.number, 'channel.close-ok', {});
   }
 
   /** Reads on when the work of a method is done, so that answers keep their order. */
@@ -335,10 +336,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
     this.#heartbeat = new Heartbeat(
       this.server.timers,
       heartbeatMs,
-      () => {
-        this.outbound.output.frame(FRAME.heartbeat, 0, EMPTY, 0, 0);
-        this.outbound.flush();
-      },
+      () => this.outbound.beat(),
       () => this.#abort(`missed heartbeats from client, timeout: ${heartbeatMs / 1000}s`),
     );
   }
@@ -424,6 +422,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
     this.#endChannels();
     this.send(0, 'connection.close', { replyCode, replyText: message, ...idsOf(offender) });
     this.#state = 'closing';
+    this.#updatePause();
     this.#timer?.cancel();
     this.#timer = this.server.timers.after(CLOSE_TIMEOUT_MS, () => {
       this.#abort('no answer to connection.close');
@@ -492,6 +491,7 @@ export class AmqpConnection implements ConnectionHandler, ChannelHost, Handshake
     this.#state = 'closed';
     this.#timer?.cancel();
     this.#heartbeat?.end();
+    this.toll?.end();
     this.#endChannels();
     this.outbound.end();
     this.server.gone(this);

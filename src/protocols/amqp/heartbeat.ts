@@ -12,6 +12,8 @@ export class Heartbeat {
   readonly #halfMs: number;
   readonly #send: () => void;
   readonly #dead: () => void;
+  /** Nothing is read: silence is no sign of anything. */
+  muted = false;
   #timer: Timer | null = null;
   #heard = true;
   #sent = true;
@@ -44,7 +46,7 @@ export class Heartbeat {
   }
 
   #tick(): void {
-    this.#silentHalves = this.#heard ? 0 : this.#silentHalves + 1;
+    this.#silentHalves = this.#heard || this.muted ? 0 : this.#silentHalves + 1;
     this.#heard = false;
     if (this.#silentHalves >= HALVES_UNTIL_DEAD) {
       this.end();

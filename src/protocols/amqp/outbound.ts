@@ -5,7 +5,10 @@
  */
 import type { Connection } from '#contract';
 import type { Timers } from '#kit';
+import { FRAME } from './frame-reader.ts';
 import { Output } from './output.ts';
+
+const NO_BYTES = Buffer.alloc(0);
 
 interface Confirming {
   flushConfirms(): void;
@@ -73,6 +76,12 @@ export class Outbound {
       this.#confirming.clear();
     }
     if (this.output.waiting) this.output.flush();
+  }
+
+  /** A heartbeat: nothing else has left for a while. */
+  beat(): void {
+    this.output.frame(FRAME.heartbeat, 0, NO_BYTES, 0, 0);
+    this.flush();
   }
 
   end(): void {

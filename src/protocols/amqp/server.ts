@@ -1,5 +1,5 @@
 /** The running protocol: the virtual host, the connections, what they share, and their end. */
-import { originOf } from '#broker';
+import { originOf, payToll } from '#broker';
 import type { Connection, Host, Instance } from '#contract';
 import type { Log, Random, Timers, Values } from '#kit';
 import { AmqpConnection } from './connection.ts';
@@ -61,6 +61,12 @@ export class AmqpServer implements Instance {
     const connection = new AmqpConnection(socket, this);
     this.#connections.add(connection);
     socket.handle(connection);
+  }
+
+  /** Takes what a connection has published from the quota of its user. */
+  collect(connection: AmqpConnection): void {
+    const { principal, clientName } = connection;
+    payToll(connection, this.host.broker.quotas, this.timers, principal!.name, clientName);
   }
 
   /** The socket is gone. */

@@ -2,9 +2,9 @@
  * One connection's life: bytes in, packets to handlers, packets out, and its end. What outlives
  * it is in the session.
  */
-import type { Message } from '#broker';
+import { type Message, type PublishToll, payToll, type TollPayer } from '#broker';
 import type { Connection, ConnectionHandler, Eviction, SideStream } from '#contract';
-import { BrokerError, ProtocolError, type Timer } from '#kit';
+import { BrokerError, type Timer } from '#kit';
 import {
   CONNACK,
   CONNECT,
@@ -24,7 +24,7 @@ import {
 import { type EnhancedLogin, prove } from './enhanced-login.ts';
 import { reasonOf } from './errors.ts';
 import { evict } from './eviction.ts';
-import { connect, sniffVersion } from './handlers/connect.ts';
+import { connect, refuseBroken } from './handlers/connect.ts';
 import { HANDLERS } from './handlers/index.ts';
 import type { Inbound } from './inbound.ts';
 import { type Lane, mayUseLane } from './lane.ts';
@@ -45,7 +45,7 @@ import type { AliasesOut, Routes } from './topic-aliases.ts';
  */
 export type LinkState = 'waiting' | 'proving' | 'connecting' | 'open' | 'leaving' | 'closed';
 
-export class Link implements ConnectionHandler {
+export class Link implements ConnectionHandler, TollPayer {
   readonly room: Room;
   readonly connection: Connection;
   readonly output: Output;
@@ -65,6 +65,9 @@ export class Link implements ConnectionHandler {
   bridge = false;
   /** PUBLISH packets so far. */
   messagesIn = 0;
+  /** What its user owes for them, and what it has not paid for yet. */
+  toll: PublishToll | null = null;
+  unpaidBytes = 0;
   /** Largest packet that the client takes. */
   packetBytesMax = Number.POSITIVE_INFINITY;
   /** QoS 1 and 2 messages that may be under way to the client. */
@@ -188,8 +191,15 @@ export class Link implements ConnectionHandler {
       this.wake();
     }
     if (this.output.full && this.output.pendingBytes > options.sendBytesMax * 2) {
-      this.#choke();
+      this.holdReading();
     }
+    if (this.unpaidBytes > 0) this.#pay();
+  }
+
+  #pay(): void {
+    const { room, session } = this;
+    if (session === null) return;
+    payToll(this, room.broker.quotas, room.timers, session.principal.name, this.clientId);
   }
 
   /** @returns false when the packet must wait: it is met again when reading goes on */
@@ -238,11 +248,6 @@ export class Link implements ConnectionHandler {
   }
 
   /** Reading waits until the client has taken our answers (M161). */
-  #choke(): void {
-    this.#choked = true;
-    this.#updatePause();
-  }
-
   holdReading(): void {
     this.#choked = true;
     this.#updatePause();
@@ -254,11 +259,19 @@ export class Link implements ConnectionHandler {
   }
 
   #updatePause(): void {
-    const paused = this.#stalled || this.#choked;
+    const paused = this.#stalled || this.#choked || this.toll?.owes === true;
     if (paused === this.#paused || this.state === 'closed') return;
+    if (paused && this.state === 'leaving') return;
     this.#paused = paused;
     if (paused) this.connection.pause();
-    else this.connection.resume();
+    else {
+      this.#lastPacketMs = this.room.monotonicMs();
+      this.connection.resume();
+    }
+  }
+
+  tollChanged(): void {
+    this.#updatePause();
   }
 
   drain(): void {
@@ -301,25 +314,9 @@ export class Link implements ConnectionHandler {
       reason: error.message,
     });
     if (this.state === 'waiting' && !framed) this.cut(error.message);
-    else if (this.state === 'waiting') this.#refuseBroken(error);
+    else if (this.state === 'waiting') refuseBroken(this, error);
     else if (this.state === 'proving') this.refuse(reasonOf(error), error.message);
     else this.leave(reasonOf(error), error.message);
-  }
-
-  /** A CONNECT that breaks a rule is answered (M14, M23); one whose fields are cut off is not. */
-  #refuseBroken(error: BrokerError): void {
-    const { reader } = this.room;
-    const answer = error instanceof ProtocolError && !reader.truncated;
-    const version = answer ? sniffVersion(reader) : null;
-    if (version === null) {
-      this.cut(error.message);
-      return;
-    }
-    this.version = version;
-    const reason = reasonOf(error);
-    // 3.x has a code for a level it does not know, and for no other fault of the packet.
-    if (version < 5 && reason !== REASON.unsupportedVersion) this.cut(error.message);
-    else this.refuse(reason, error.message);
   }
 
   // ---- writing ------------------------------------------------------------------------------
@@ -329,7 +326,7 @@ export class Link implements ConnectionHandler {
     if (this.state === 'closed' || this.state === 'leaving') return;
     const properties = this.withReason(CONNACK, detail, NO_PROPERTIES);
     this.output.append(encodeConnack({ sessionPresent: false, reason, properties }, this.version));
-    this.#finish();
+    this.finish();
   }
 
   /**
@@ -359,7 +356,7 @@ export class Link implements ConnectionHandler {
       const properties = this.withReason(14, text, NO_PROPERTIES);
       this.output.append(encodeDisconnect({ reason, properties }, 5));
     }
-    this.#finish();
+    this.finish();
     this.detach(true);
   }
 
@@ -368,8 +365,8 @@ export class Link implements ConnectionHandler {
     evict(this, eviction);
   }
 
-  /** Sends what is written and closes. */
-  #finish(): void {
+  /** Sends what is written and closes: also after the client's own DISCONNECT. */
+  finish(): void {
     this.state = 'leaving';
     this.#stopTimer();
     this.#framer.clear();
@@ -386,16 +383,12 @@ export class Link implements ConnectionHandler {
     this.connection.destroy(reason);
   }
 
-  /** Closes in order after the client's own DISCONNECT. */
-  finish(): void {
-    this.#finish();
-  }
-
   closed(error: Error | null): void {
     this.state = 'closed';
     this.#stopTimer();
     this.#framer.clear();
     this.output.discard();
+    this.toll?.end();
     this.lanes?.close();
     if (error !== null && this.clientId !== '') {
       this.room.log.debug('connection lost', { client: this.clientId, reason: error.message });
@@ -407,6 +400,8 @@ export class Link implements ConnectionHandler {
   /** The session lives on without this connection. */
   detach(will: boolean): void {
     const { session } = this;
+    // The last messages count as well, though there is nobody left to wait.
+    if (this.unpaidBytes > 0) this.#pay();
     this.session = null;
     if (session !== null && session.link === this) this.room.sessions.disconnected(session, will);
   }

@@ -182,6 +182,7 @@ export class Room implements Instance {
 
   received(link: Link, message: Message): void {
     link.messagesIn++;
+    link.unpaidBytes += message.value!.length + message.address.text.length;
     this.metrics.received[message.qos].add();
     this.metrics.receivedBytes.add(message.value!.length);
     this.hooks.messages?.received(link, message);

@@ -3,7 +3,15 @@
  * leaving -> gone. Reads frames, hands them to the handlers, and delivers messages. What a verb
  * does is in `handlers/`.
  */
-import type { Match, Message, Principal, Subscriber } from '#broker';
+import {
+  type Match,
+  type Message,
+  type Principal,
+  type PublishToll,
+  payToll,
+  type Subscriber,
+  type TollPayer,
+} from '#broker';
 import type { Connection, ConnectionHandler, Eviction } from '#contract';
 import { ProtocolError, type Timer } from '#kit';
 import type { ClientSubscription } from './client-subscription.ts';
@@ -28,7 +36,7 @@ const OVERRUN_BYTES_MAX = 1 << 20;
 /** First byte of a TLS record that opens a handshake. No verb begins with it. */
 const TLS_HANDSHAKE = 0x16;
 
-export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
+export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer, Waiter {
   readonly shared: Shared;
   readonly wire: Connection;
   readonly parser: Parser;
@@ -44,12 +52,16 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
   lastReplySubscription: ClientSubscription | null = null;
   messagesIn = 0;
   messagesOut = 0;
+  /** What its user owes for what came, and what it has not paid for yet. */
+  toll: PublishToll | null = null;
+  unpaidBytes = 0;
   /** Own messages that were not given back because of echo=false; the publish handler resets it. */
   unechoed = 0;
   readonly #guard: SendGuard;
   readonly #gone: (connection: NatsConnection) => void;
   /** Why no frame is read now; null while frames are read. */
   #held: 'check' | 'room' | 'stall' | null = null;
+  #paused = false;
   /** A subscriber that this publisher has overrun. */
   #overrun: NatsConnection | null = null;
   /** What had been written to it when it was found so far behind. */
@@ -134,6 +146,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     this.#guard.stop();
     this.#deadline?.cancel();
     this.#stallTimer?.cancel();
+    this.toll?.end();
     for (const subscription of this.subscriptions.values()) subscription.end();
     this.subscriptions.clear();
     if (error !== null) {
@@ -189,7 +202,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
   /** Stops reading frames until `goOn`. */
   hold(why: 'check' | 'room' | 'stall'): void {
     this.#held = why;
-    this.wire.pause();
+    this.#updatePause();
   }
 
   /** Reads on with the frame after the current one, or with the current one when it was refused. */
@@ -197,7 +210,22 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     if (this.#held === null || this.state === 'leaving' || this.state === 'gone') return;
     this.#held = null;
     this.#read(again);
-    if (this.#held === null) this.wire.resume();
+    this.#updatePause();
+  }
+
+  tollChanged(): void {
+    // What it does not say while it owes is no silence of its own.
+    this.heartbeat.muted = this.toll?.owes === true;
+    this.#updatePause();
+  }
+
+  #updatePause(): void {
+    const paused = this.#held !== null || this.toll?.owes === true;
+    if (paused === this.#paused || this.state === 'gone') return;
+    if (paused && this.state === 'leaving') return;
+    this.#paused = paused;
+    if (paused) this.wire.pause();
+    else this.wire.resume();
   }
 
   /** One more message has gone to a subscription; it ends with its last one [N17]. */
@@ -230,11 +258,18 @@ export class NatsConnection implements ConnectionHandler, Subscriber, Waiter {
     return this.wire.terms.upgradable && !this.wire.encrypted;
   }
 
+  #read(again = false): void {
+    this.#readFrames(again);
+    if (this.unpaidBytes === 0 || this.principal === null || this.state === 'gone') return;
+    const { broker, host } = this.shared;
+    payToll(this, broker.quotas, host.timers, this.principal.name, this.options.name);
+  }
+
   /**
    * Reads frames until there are no more, or a handler wants to wait. `again`: the current one
    * first.
    */
-  #read(again = false): void {
+  #readFrames(again: boolean): void {
     const { parser } = this;
     try {
       if (again && !this.#handle()) return;

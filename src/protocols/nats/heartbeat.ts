@@ -17,6 +17,8 @@ export interface HeartbeatPlan {
 export class Heartbeat {
   /** Set by the reader with every chunk: a talking client needs no PING. */
   heard = false;
+  /** Nothing is read: nobody is asked, and no answer is missed. */
+  muted = false;
   /** Round trip in ms, -1 before it was measured. */
   roundTripMs = -1;
   readonly #timers: Timers;
@@ -55,6 +57,10 @@ export class Heartbeat {
     this.#timer = null;
     const { heard } = this;
     this.heard = false;
+    if (this.muted) {
+      this.#arm(this.#plan.intervalMs);
+      return;
+    }
     if (this.#outstanding >= this.#plan.outstandingMax) {
       this.#plan.stale();
       return;

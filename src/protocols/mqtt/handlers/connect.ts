@@ -1,6 +1,6 @@
 /** CONNECT (3.1.4): checks, who it is, the session, CONNACK. */
 import { isScram, type Origination, type Principal } from '#broker';
-import { BrokerError } from '#kit';
+import { BrokerError, ProtocolError } from '#kit';
 import {
   type ConnectPacket,
   decodeConnect,
@@ -267,11 +267,27 @@ function enforcedKeepAlive(packet: ConnectPacket, options: MqttOptions): number 
     : packet.keepAliveSec;
 }
 
+/** A CONNECT that breaks a rule is answered (M14, M23); one whose fields are cut off is not. */
+export function refuseBroken(link: Link, error: BrokerError): void {
+  const { reader } = link.room;
+  const answer = error instanceof ProtocolError && !reader.truncated;
+  const version = answer ? sniffVersion(reader) : null;
+  if (version === null) {
+    link.cut(error.message);
+    return;
+  }
+  link.version = version;
+  const reason = reasonOf(error);
+  // 3.x has a code for a level it does not know, and for no other fault of the packet.
+  if (version < 5 && reason !== REASON.unsupportedVersion) link.cut(error.message);
+  else link.refuse(reason, error.message);
+}
+
 /**
  * The version that a broken CONNECT claims, so that it can be answered in its own form; 4 for
  * levels that are nobody's, null when it does not begin like a CONNECT at all.
  */
-export function sniffVersion(reader: PacketReader): Version | null {
+function sniffVersion(reader: PacketReader): Version | null {
   const { bytes, start, end } = reader;
   if (start + 2 > end) return null;
   const nameEnd = start + 2 + bytes.readUInt16BE(start);

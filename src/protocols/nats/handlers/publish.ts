@@ -63,6 +63,7 @@ export function publish(connection: NatsConnection): boolean {
     }
   }
   connection.messagesIn++;
+  connection.unpaidBytes += parser.bodySize + parser.to(0) - parser.from(0);
   count.messagesIn.value++;
   count.bytesIn.value += parser.bodySize;
   if (hasReply && takers === 0) noResponders(connection);
