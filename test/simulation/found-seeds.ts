@@ -9,4 +9,6 @@ export const FOUND_SEEDS: readonly (readonly [seed: number, fault: string])[] = 
   [196, 'power that failed in the very first start was told as damage'],
   [303, 'dead letters that had found the disk full stayed when space returned'],
   [737, 'a checkpoint during a start passed over the acknowledgements of queues'],
+  [1151, 'a decision about a transaction that found the disk full was never carried out'],
+  [1242, 'stored queues were looked at without end while the disk was full'],
 ];

@@ -428,7 +428,10 @@ export class ColdQueues implements Follower {
 
   async #lookAfterCommit(): Promise<void> {
     try {
-      await this.#host.engine.flushed();
+      const flushed = this.#host.engine.flushed();
+      // `sealed` was called with it: on a full disk looks would follow each other for ever.
+      this.#lookAgain = false;
+      await flushed;
       await this.#look();
     } catch (error) {
       // A disk that takes nothing: they stay in memory, and are looked at again with a checkpoint.
