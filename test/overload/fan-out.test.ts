@@ -20,8 +20,11 @@ const GROWTH_BYTES_MAX = 256 * MIB;
 const MQTT_READERS = size(400, 2000);
 
 describe('fan-out', () => {
-  // Readers that keep up must not be taken for slow ones because this machine is busy.
-  const besieged = overloaded({ set: { 'nats.pending-bytes-max': 64 * MIB } });
+  // Readers that keep up must not be taken for slow ones because this machine is busy, and
+  // publishers wait for them as long as that takes.
+  const besieged = overloaded({
+    set: { 'nats.pending-bytes-max': 64 * MIB, 'nats.stall-time': 1000 },
+  });
 
   it('to thousands of NATS subscriptions of a connection reaches each R41 X32', async () => {
     const lines = Array.from({ length: SUBSCRIPTIONS }, (_, sid) => `SUB fan.nats ${sid + 1}\r\n`);

@@ -23,8 +23,9 @@ import { Heartbeat } from './heartbeat.ts';
 import { infoLine } from './info.ts';
 import { Outbox } from './outbox.ts';
 import { Parser } from './parser.ts';
-import { SendGuard, type Waiter } from './send-guard.ts';
+import { SendGuard } from './send-guard.ts';
 import type { Shared } from './shared.ts';
+import { Stall } from './stall.ts';
 import type { Subject } from './subjects.ts';
 import { VERBS, type Verb } from './verbs.ts';
 
@@ -36,7 +37,7 @@ const OVERRUN_BYTES_MAX = 1 << 20;
 /** First byte of a TLS record that opens a handshake. No verb begins with it. */
 const TLS_HANDSHAKE = 0x16;
 
-export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer, Waiter {
+export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer {
   readonly shared: Shared;
   readonly wire: Connection;
   readonly parser: Parser;
@@ -62,11 +63,13 @@ export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer,
   /** Why no frame is read now; null while frames are read. */
   #held: 'check' | 'room' | 'stall' | null = null;
   #paused = false;
-  /** A subscriber that this publisher has overrun. */
-  #overrun: NatsConnection | null = null;
-  /** What had been written to it when it was found so far behind. */
+  /** Subscribers that this publisher has overrun since it paused last. */
+  #overrun: NatsConnection[] = [];
+  /** What had been written to the first of them when it was found so far behind. */
   #overrunFrom = 0;
-  #stallTimer: Timer | null = null;
+  /** Who has overrun this subscriber, as the list that it is in. */
+  #overrunIn: NatsConnection[] | null = null;
+  #stall: Stall | null = null;
   #deadline: Timer | null = null;
   /** The last verb and its handler: most frames are like the one before. */
   #verb: Verb = VERBS.connect;
@@ -145,7 +148,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer,
     this.heartbeat.stop();
     this.#guard.stop();
     this.#deadline?.cancel();
-    this.#stallTimer?.cancel();
+    this.#stall?.cancel();
     this.toll?.end();
     for (const subscription of this.subscriptions.values()) subscription.end();
     this.subscriptions.clear();
@@ -242,13 +245,6 @@ export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer,
     this.heartbeat.start();
   }
 
-  caughtUp(): void {
-    if (this.#held !== 'stall') return;
-    this.#stallTimer?.cancel();
-    this.#stallTimer = null;
-    this.goOn(false);
-  }
-
   get upgradeNeeded(): boolean {
     const { options } = this.shared;
     return this.#upgradable && options.tlsRequired && !this.wire.encrypted;
@@ -275,7 +271,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer,
       if (again && !this.#handle()) return;
       while (this.state !== 'leaving' && parser.next()) {
         if (!this.#handle()) return;
-        if (this.#overrun !== null && this.#overruns(this.#overrun)) break;
+        if (this.#overrun.length > 0 && this.#overruns()) break;
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -284,7 +280,7 @@ export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer,
     }
     // Answers wait as well: a client may ask much and never read.
     if (this.outbox.full) this.#guard.check();
-    if (this.#overrun !== null) this.#stall(this.#overrun);
+    if (this.#overrun.length > 0) this.#pauseFor(this.#overrun);
   }
 
   #handle(): boolean {
@@ -320,24 +316,29 @@ export class NatsConnection implements ConnectionHandler, Subscriber, TollPayer,
   #behind(message: Message): void {
     const publisher = message.source;
     if (!this.#guard.check() || !(publisher instanceof NatsConnection)) return;
-    if (publisher === this || publisher.#overrun !== null) return;
-    publisher.#overrun = this;
-    publisher.#overrunFrom = this.outbox.written;
+    const list = publisher.#overrun;
+    if (publisher === this || this.#overrunIn === list) return;
+    if (list.length === 0) publisher.#overrunFrom = this.outbox.written;
+    list.push(this);
+    this.#overrunIn = list;
   }
 
   /** One read of small messages can become very much for a subscriber of many subscriptions. */
-  #overruns(subscriber: NatsConnection): boolean {
-    return subscriber.outbox.written - this.#overrunFrom > OVERRUN_BYTES_MAX;
+  #overruns(): boolean {
+    return this.#overrun[0]!.outbox.written - this.#overrunFrom > OVERRUN_BYTES_MAX;
   }
 
-  /** A publisher waits for a moment, once per read, so that its subscriber can catch up. */
-  #stall(subscriber: NatsConnection): void {
-    this.#overrun = null;
-    const stallMs = this.shared.options.stallTime;
-    if (stallMs === 0 || subscriber.state === 'gone' || this.state === 'leaving') return;
+  /** A publisher waits for a moment, once per read, so that its subscribers can catch up. */
+  #pauseFor(overrun: readonly NatsConnection[]): void {
+    this.#overrun = [];
+    for (const one of overrun) one.#overrunIn = null;
+    const { host, options } = this.shared;
+    const behind = overrun.filter(({ state }) => state !== 'gone').map((one) => one.#guard);
+    if (options.stallTime === 0 || behind.length === 0 || this.state === 'leaving') return;
     this.hold('stall');
-    subscriber.#guard.wait(this);
-    this.#stallTimer = this.shared.host.timers.after(stallMs, () => this.caughtUp());
+    this.#stall = new Stall(behind, host.timers, options.stallTime, () => {
+      if (this.#held === 'stall') this.goOn(false);
+    });
   }
 
   #tooSlow(why: string): void {
