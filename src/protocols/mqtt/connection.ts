@@ -388,12 +388,12 @@ export class Link implements ConnectionHandler, TollPayer {
     this.#stopTimer();
     this.#framer.clear();
     this.output.discard();
-    this.toll?.end();
     this.lanes?.close();
     if (error !== null && this.clientId !== '') {
       this.room.log.debug('connection lost', { client: this.clientId, reason: error.message });
     }
     this.detach(true);
+    this.toll?.end();
     this.room.gone(this);
   }
 

@@ -131,4 +131,18 @@ describe('MQTT: quotas', () => {
     assert.equal(debt.debtMs('publish-bytes'), 2000);
     debt.leave();
   });
+
+  test('messages that come in one piece with nonsense are paid for, and nothing waits then K79', async () => {
+    setRate(1000);
+    const client = await bench.connect('broken');
+    const { quotas } = bench.host.broker;
+    const message = publishBytes({ topic: TOPIC, payload: PAYLOAD }, 5);
+    client.wire.send(Buffer.concat([message, message, message, Buffer.of(0xf7, 0xff)]));
+    client.drop();
+    await client.closed();
+    assert.equal(quotas.waiting.size, 0);
+    const debt = quotas.enter(USER.user, 'x');
+    assert.equal(debt.debtMs('publish-bytes'), 2000);
+    debt.leave();
+  });
 });
